@@ -1,10 +1,11 @@
-//! The main job, measured: changes carried durably from the queue to saved job ids and followed to their end, beside
-//! what others do with the same calls in the same run; at a quota; in a rehearsal; as the fleet grows; and with much
-//! that is over.
+//! The main job, measured: changes carried durably from the queue to saved job ids and followed to
+//! their end, beside what others do with the same calls in the same run; at a quota; in a
+//! rehearsal; as the fleet grows; and with much that is over.
 //!
-//! Everything measured runs in a process of its own (this program, started again with a role; the shipped binary; a
-//! program of `benches/peers`), so that processor time and memory are told apart. Rounds of all contestants are
-//! interleaved and medians are told, because the host is rarely idle. Nothing is asserted by time: this prints.
+//! Everything measured runs in a process of its own (this program, started again with a role; the
+//! shipped binary; a program of `benches/peers`), so that processor time and memory are told apart.
+//! Rounds of all contestants are interleaved and medians are told, because the host is rarely idle.
+//! Nothing is asserted by time: this prints.
 //!
 //! Run it by `make bench`, or `cargo bench --bench main_job -- --help`.
 

@@ -1,7 +1,8 @@
-//! Authorities of certificates: what a plan's or a lane's `ca_file` holds as PEM text, or what this machine trusts.
+//! Authorities of certificates: what a plan's or a lane's `ca_file` holds as PEM text, or what this
+//! machine trusts.
 //!
-//! Invariant: a text without a certificate, or with one that can be no authority, is a mistake, never an empty set that
-//! every chain fails against.
+//! Invariant: a text without a certificate, or with one that can be no authority, is a mistake,
+//! never an empty set that every chain fails against.
 //!
 //! Deliberately not here: verifying anything.
 
@@ -14,7 +15,8 @@ use rustls::pki_types::pem::PemObject as _;
 /// Certificates that one text may hold: all authorities of the public web are about 150.
 pub const AUTHORITIES_MAX: usize = 1000;
 
-/// Bytes of a `ca_file` at most: the authorities of the public web with their comments have about 250 KiB.
+/// Bytes of a `ca_file` at most: the authorities of the public web with their comments have about
+/// 250 KiB.
 pub const CA_FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// Authorities; cheap to clone.
@@ -25,7 +27,8 @@ pub struct Authorities {
     pub listed: Arc<[CertificateDer<'static>]>,
 }
 
-/// The authorities that this machine trusts, as far as they can be read, and what went wrong while they were looked for.
+/// The authorities that this machine trusts, as far as they can be read, and what went wrong while
+/// they were looked for.
 pub fn of_this_machine() -> (RootCertStore, Vec<rustls_native_certs::Error>) {
     let found = rustls_native_certs::load_native_certs();
     let mut store = RootCertStore::empty();
@@ -40,7 +43,9 @@ pub enum AuthoritiesError {
     #[error("the file of authorities cannot be read as PEM: {0}")]
     Unreadable(String),
     /// It holds no certificate.
-    #[error("the file of authorities holds no certificate: it must hold PEM blocks `BEGIN CERTIFICATE`")]
+    #[error(
+        "the file of authorities holds no certificate: it must hold PEM blocks `BEGIN CERTIFICATE`"
+    )]
     Empty,
     /// It holds too many.
     #[error("the file of authorities holds more than {AUTHORITIES_MAX} certificates")]
@@ -66,8 +71,11 @@ impl Authorities {
             if number > AUTHORITIES_MAX {
                 return Err(AuthoritiesError::TooMany);
             }
-            let certificate = found.map_err(|error| AuthoritiesError::Unreadable(error.to_string()))?;
-            store.add(certificate.clone()).map_err(|error| AuthoritiesError::Unusable { number, why: error.to_string() })?;
+            let certificate =
+                found.map_err(|error| AuthoritiesError::Unreadable(error.to_string()))?;
+            store
+                .add(certificate.clone())
+                .map_err(|error| AuthoritiesError::Unusable { number, why: error.to_string() })?;
             listed.push(certificate);
         }
         if listed.is_empty() {
@@ -92,7 +100,10 @@ mod tests {
         let of = |pem: &[u8]| Authorities::of_pem(pem).map(|found| found.listed.len());
         assert_eq!(of(b""), Err(AuthoritiesError::Empty));
         assert_eq!(of(b"no pem at all"), Err(AuthoritiesError::Empty));
-        assert_eq!(of(b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"), Err(AuthoritiesError::Empty));
+        assert_eq!(
+            of(b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"),
+            Err(AuthoritiesError::Empty)
+        );
         let broken = of(b"-----BEGIN CERTIFICATE-----\n***\n-----END CERTIFICATE-----\n");
         assert!(matches!(broken, Err(AuthoritiesError::Unreadable(_))), "{broken:?}");
         let empty = of(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");

@@ -1,7 +1,7 @@
 //! The only reader of time.
 //!
-//! Windows and records use the wall clock; deadlines, timers and quota use boot time, which counts suspend and is not
-//! moved by a stepped wall clock.
+//! Windows and records use the wall clock; deadlines, timers and quota use boot time, which counts
+//! suspend and is not moved by a stepped wall clock.
 
 use std::time::Duration;
 
@@ -28,7 +28,10 @@ impl Clock for SystemClock {
         let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         let seconds = u64::try_from(boot.tv_sec).unwrap_or(0);
         let nanos = u32::try_from(boot.tv_nsec).unwrap_or(0);
-        #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the wall clock")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is the one place that reads the wall clock"
+        )]
         let wall = Timestamp::now();
         Times { wall, boot: Duration::new(seconds, nanos) }
     }

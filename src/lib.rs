@@ -1,7 +1,9 @@
-//! Sealift switches SSL on or off across a fleet of GaussDB(for MySQL) proxies, durably, and proves it.
+//! Sealift switches SSL on or off across a fleet of GaussDB(for MySQL) proxies, durably, and proves
+//! it.
 //!
-//! The modules below stand in the order in which they may import: each one only what stands under it. `tests/library/tidy.rs`
-//! keeps that order by reading the `crate::` paths; ARCHITECTURE.md tells what each is for.
+//! The modules below stand in the order in which they may import: each one only what stands under
+//! it. `tests/library/tidy.rs` keeps that order by reading the `crate::` paths; ARCHITECTURE.md
+//! tells what each is for.
 
 #![forbid(unsafe_code)]
 

@@ -24,7 +24,8 @@ fn main() -> ExitCode {
 fn act(cli: Cli) -> Result<Exit> {
     // The parts of the daemon work beside each other; a client waits for one answer at a time.
     let many = matches!(cli.verb, CliVerb::Serve(_) | CliVerb::Demo(_) | CliVerb::Emulate(_));
-    let mut builder = if many { Builder::new_multi_thread() } else { Builder::new_current_thread() };
+    let mut builder =
+        if many { Builder::new_multi_thread() } else { Builder::new_current_thread() };
     let runtime = builder.enable_all().build()?;
     let result = runtime.block_on(async {
         match &cli.verb {
@@ -33,7 +34,8 @@ fn act(cli: Cli) -> Result<Exit> {
             _ => run(cli).await,
         }
     });
-    // What still runs in the background was told to end or holds nothing; a thread that is stuck must not hold the exit.
+    // What still runs in the background was told to end or holds nothing; a thread that is stuck
+    // must not hold the exit.
     runtime.shutdown_background();
     result
 }

@@ -24,7 +24,9 @@ pub fn run() -> Result<(), BenchFailure> {
     std::thread::spawn(|| {
         let mut number = 0_u64;
         loop {
-            number = std::hint::black_box(number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
+            number = std::hint::black_box(
+                number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1),
+            );
         }
     });
     std::io::stdin().read_to_end(&mut Vec::new())?;

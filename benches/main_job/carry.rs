@@ -1,4 +1,5 @@
-//! The path that ships: the engine over the store on disk and the HTTP client, from a submitted plan to `completed`.
+//! The path that ships: the engine over the store on disk and the HTTP client, from a submitted
+//! plan to `completed`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -62,7 +63,8 @@ pub struct CarryReport {
     pub memory_mib: [f64; 3],
     /// Most memory, in MiB.
     pub memory_peak_mib: f64,
-    /// Half of the changes took at most so long from the decision to look to the proof, by the journal, in microseconds.
+    /// Half of the changes took at most so long from the decision to look to the proof, by the
+    /// journal, in microseconds.
     pub p50_us: u64,
     /// 99 of 100 changes took at most so long.
     pub p99_us: u64,
@@ -74,8 +76,15 @@ pub struct CarryReport {
 /// The longest that a job is left alone, in polls.
 const POLL_MAX: u32 = 20;
 
-/// The lane as it would be configured, but for the intervals, which follow from how long jobs take here.
-pub fn lane(dir: &Path, endpoint: &str, in_flight: u32, quota: Option<Quota>, poll: Duration) -> Result<Lane, BenchFailure> {
+/// The lane as it would be configured, but for the intervals, which follow from how long jobs take
+/// here.
+pub fn lane(
+    dir: &Path,
+    endpoint: &str,
+    in_flight: u32,
+    quota: Option<Quota>,
+    poll: Duration,
+) -> Result<Lane, BenchFailure> {
     let token = dir.join("token");
     fleet::write_token(&token)?;
     let timing = Timing {
@@ -118,11 +127,23 @@ async fn work(task: &CarryTask) -> Result<CarryReport, BenchFailure> {
     let cloud = Arc::new(HttpCloud::new(&lanes, &clock)?);
     let options = engine::Options { lanes, quota_spent: false, levels: Vec::new() };
     let shared: Arc<dyn Store> = store.clone();
-    let (handle, running) = engine::start(shared, cloud, Arc::new(Prober::new(clock.clone())), clock, Arc::new(()), options);
+    let (handle, running) = engine::start(
+        shared,
+        cloud,
+        Arc::new(Prober::new(clock.clone())),
+        clock,
+        Arc::new(()),
+        options,
+    );
     let running = tokio::spawn(running);
 
-    let submission =
-        Submission { plan: loaded.plan, targets: loaded.targets, by: "bench".into(), at: SystemClock.times().wall, note: String::new() };
+    let submission = Submission {
+        plan: loaded.plan,
+        targets: loaded.targets,
+        by: "bench".into(),
+        at: SystemClock.times().wall,
+        note: String::new(),
+    };
     let id = handle.submit(submission).await?.id;
     let (begun, cpu, syncs) = (usage::now(), usage::own_cpu_seconds()?, store.syncs());
     let mut memory = [0.0; 3];
@@ -199,14 +220,19 @@ async fn latencies(store: &dyn Store, id: RolloutId) -> Result<Latencies, BenchF
             }
             match &*to {
                 "inspecting" => _ = begun.entry(ordinal).or_insert(at),
-                "succeeded" => took.extend(begun.remove(&ordinal).map(|begun| at.duration_since(begun).as_micros())),
+                "succeeded" => took.extend(
+                    begun.remove(&ordinal).map(|begun| at.duration_since(begun).as_micros()),
+                ),
                 _ => {}
             }
         }
     }
     took.sort_unstable();
-    let share = |share: f64| took.get((took.len().saturating_sub(1) as f64 * share) as usize).copied();
-    let (Some(p50), Some(p99)) = (share(0.5), share(0.99)) else { return Err("the journal tells of no change".into()) };
+    let share =
+        |share: f64| took.get((took.len().saturating_sub(1) as f64 * share) as usize).copied();
+    let (Some(p50), Some(p99)) = (share(0.5), share(0.99)) else {
+        return Err("the journal tells of no change".into());
+    };
     let longest = longest.into_iter().map(|(state, long)| Ok((state, u64::try_from(long)?)));
     let longest_us = longest.collect::<Result<_, BenchFailure>>()?;
     Ok(Latencies { p50_us: u64::try_from(p50)?, p99_us: u64::try_from(p99)?, longest_us })

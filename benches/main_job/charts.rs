@@ -1,4 +1,5 @@
-//! The charts: the durable path beside others as bars, and the cost of a change over the size of the fleet.
+//! The charts: the durable path beside others as bars, and the cost of a change over the size of
+//! the fleet.
 
 use crate::growth::{GrowthTable, SizeFigures};
 use crate::medians::{percent, plain};
@@ -9,7 +10,8 @@ use crate::svg::{Anchor, Svg};
 
 const WIDTH: f64 = 840.0;
 
-/// Of the bars: where they begin, their height and distance, and the room of the figure beside each.
+/// Of the bars: where they begin, their height and distance, and the room of the figure beside
+/// each.
 const NAMES: f64 = 236.0;
 const BAR: f64 = 18.0;
 const STEP: f64 = 27.0;
@@ -18,30 +20,63 @@ const GAP: f64 = 16.0;
 
 /// Changes a second against nginx, on a host that does nothing else.
 pub fn path(paths: &Paths) -> Option<String> {
-    let runs: Vec<&PathRun> =
-        paths.runs.iter().filter(|run| run.server == ServerKind::Nginx && !run.busy && run.wrk_rate().is_some()).collect();
-    let bars: Vec<Vec<(&str, f64, bool)>> = runs.iter().map(|run| bars(run, paths.changes)).collect();
+    let runs: Vec<&PathRun> = paths
+        .runs
+        .iter()
+        .filter(|run| run.server == ServerKind::Nginx && !run.busy && run.wrk_rate().is_some())
+        .collect();
+    let bars: Vec<Vec<(&str, f64, bool)>> =
+        runs.iter().map(|run| bars(run, paths.changes)).collect();
     let most = bars.iter().flatten().map(|(_, rate, _)| *rate).fold(f64::NAN, f64::max);
     let names: Vec<&str> = bars.first()?.iter().map(|(name, _, _)| *name).collect();
     let panel = (WIDTH - NAMES) / runs.len() as f64;
     let scale = (panel - FIGURE - GAP) / most;
     let height = 84.0 + STEP * names.len() as f64;
     let mut svg = Svg::new(WIDTH, height, "Changes a second of Sealift beside others");
-    svg.text(0.0, 18.0, Anchor::Start, "title", "Changes a second, four calls each, against stock nginx");
+    svg.text(
+        0.0,
+        18.0,
+        Anchor::Start,
+        "title",
+        "Changes a second, four calls each, against stock nginx",
+    );
     for (row, name) in names.iter().enumerate() {
-        let class = if bars.iter().any(|bars| bars.iter().any(|(known, _, ours)| known == name && *ours)) { "strong" } else { "" };
+        let class =
+            if bars.iter().any(|bars| bars.iter().any(|(known, _, ours)| known == name && *ours)) {
+                "strong"
+            } else {
+                ""
+            };
         svg.text(NAMES - 12.0, top(row) + BAR - 4.5, Anchor::End, class, name);
     }
     for (place, (run, bars)) in runs.iter().zip(&bars).enumerate() {
         let x = NAMES + panel * place as f64;
-        svg.text(x, 48.0, Anchor::Start, "dim", &format!("{} in flight, and the share of wrk", run.in_flight));
+        svg.text(
+            x,
+            48.0,
+            Anchor::Start,
+            "dim",
+            &format!("{} in flight, and the share of wrk", run.in_flight),
+        );
         svg.rule((x, 58.0), (x, top(names.len()) - 4.0));
         let wrk = run.wrk_rate()?;
         for (name, rate, ours) in bars {
             let Some(row) = names.iter().position(|known| known == name) else { continue };
-            svg.bar(x, top(row), (rate * scale).max(1.0), BAR, if *ours { "ours" } else { "other" });
+            svg.bar(
+                x,
+                top(row),
+                (rate * scale).max(1.0),
+                BAR,
+                if *ours { "ours" } else { "other" },
+            );
             let (class, share) = (if *ours { "strong" } else { "" }, percent(rate / wrk));
-            svg.figure(x + rate * scale + 8.0, top(row) + BAR - 4.5, class, &plain(rate.round()), &share);
+            svg.figure(
+                x + rate * scale + 8.0,
+                top(row) + BAR - 4.5,
+                class,
+                &plain(rate.round()),
+                &share,
+            );
         }
     }
     svg.text(
@@ -60,8 +95,12 @@ fn top(row: usize) -> f64 {
 
 /// Name, changes a second, and whether it is Sealift; the fastest first.
 fn bars(run: &PathRun, changes: u32) -> Vec<(&'static str, f64, bool)> {
-    let peers = BenchPeer::ALL.into_iter().filter_map(|peer| Some((peer.word(), run.of_peer(peer, peers::PeersReport::rate)?, false)));
-    let ours = run.of_sealift(|told| f64::from(changes) / told.seconds).map(|rate| ("Sealift", rate, true));
+    let peers = BenchPeer::ALL.into_iter().filter_map(|peer| {
+        Some((peer.word(), run.of_peer(peer, peers::PeersReport::rate)?, false))
+    });
+    let ours = run
+        .of_sealift(|told| f64::from(changes) / told.seconds)
+        .map(|rate| ("Sealift", rate, true));
     let wrk = run.wrk_rate().map(|rate| ("wrk", rate, false));
     let mut bars: Vec<_> = wrk.into_iter().chain(peers).chain(ours).collect();
     bars.sort_by(|(_, one, _), (_, other, _)| other.total_cmp(one));
@@ -92,11 +131,17 @@ pub fn growth(growth: &GrowthTable) -> Option<String> {
     let panels = [
         Panel {
             title: "Carrying, µs a change",
-            lines: vec![line("by the clock", true, SizeFigures::carry_each), line("processors", false, SizeFigures::carry_cpu_each)],
+            lines: vec![
+                line("by the clock", true, SizeFigures::carry_each),
+                line("processors", false, SizeFigures::carry_cpu_each),
+            ],
         },
         Panel {
             title: "Submission, µs a change",
-            lines: vec![line("by the clock", true, SizeFigures::apply_each), line("processors", false, SizeFigures::apply_cpu_each)],
+            lines: vec![
+                line("by the clock", true, SizeFigures::apply_each),
+                line("processors", false, SizeFigures::apply_cpu_each),
+            ],
         },
         Panel {
             title: "Memory at most, MiB",
@@ -127,8 +172,10 @@ pub fn growth(growth: &GrowthTable) -> Option<String> {
             svg.text(x(size.changes), bottom + 19.0, Anchor::Middle, "dim", &short(size.changes));
         }
         for (row, line) in panel.lines.iter().enumerate() {
-            let points: Vec<(f64, f64)> = growth.sizes.iter().map(|size| (x(size.changes), y((line.value)(size)))).collect();
-            let (curve, dot) = if line.main { ("oursline", "ours") } else { ("otherline", "otherdot") };
+            let points: Vec<(f64, f64)> =
+                growth.sizes.iter().map(|size| (x(size.changes), y((line.value)(size)))).collect();
+            let (curve, dot) =
+                if line.main { ("oursline", "ours") } else { ("otherline", "otherdot") };
             svg.curve(&points, curve, dot);
             let at = left + 104.0 * row as f64;
             svg.bar(at, bottom + 34.0, 12.0, 4.0, dot);

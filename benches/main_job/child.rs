@@ -1,7 +1,7 @@
 //! A process of the benchmark: this program started again in a role of its own, or a peer.
 //!
-//! Invariant: a child ends when its parent does: it is killed when dropped, and roles that serve read their standard input
-//! until that closes.
+//! Invariant: a child ends when its parent does: it is killed when dropped, and roles that serve
+//! read their standard input until that closes.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
@@ -35,8 +35,14 @@ impl Child {
         task: &impl Serialize,
     ) -> Result<Self, BenchFailure> {
         let mut command = Command::new(program);
-        command.args(arguments).arg(serde_json::to_string(task)?).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut process = command.spawn().map_err(|error| format!("cannot run {}: {error}", program.display()))?;
+        command
+            .args(arguments)
+            .arg(serde_json::to_string(task)?)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut process = command
+            .spawn()
+            .map_err(|error| format!("cannot run {}: {error}", program.display()))?;
         let told = BufReader::new(process.stdout.take().expect("asked for above"));
         Ok(Self { process, told, role: role.to_owned() })
     }
@@ -45,14 +51,19 @@ impl Child {
     pub fn line<T: DeserializeOwned>(&mut self) -> Result<T, BenchFailure> {
         let mut line = String::new();
         self.told.read_line(&mut line)?;
-        serde_json::from_str(&line).map_err(|error| format!("the {} process told {line:?}: {error}", self.role).into())
+        serde_json::from_str(&line)
+            .map_err(|error| format!("the {} process told {line:?}: {error}", self.role).into())
     }
 
     /// The only line that it tells, after which it ends.
     pub fn result<T: DeserializeOwned>(mut self) -> Result<T, BenchFailure> {
         let told = self.line()?;
         let ended = self.process.wait()?;
-        if ended.success() { Ok(told) } else { Err(format!("the {} process ended with {ended}", self.role).into()) }
+        if ended.success() {
+            Ok(told)
+        } else {
+            Err(format!("the {} process ended with {ended}", self.role).into())
+        }
     }
 }
 

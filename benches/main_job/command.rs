@@ -22,11 +22,17 @@ pub struct CommandUsage {
     pub memory_peak_mib: f64,
 }
 
-/// Runs `sealift` with these arguments against the daemon of this configuration; its output is thrown away, and what it says
-/// beside it is told if it fails.
+/// Runs `sealift` with these arguments against the daemon of this configuration; its output is
+/// thrown away, and what it says beside it is told if it fails.
 pub fn run(config: &Path, arguments: &[&str]) -> Result<CommandUsage, BenchFailure> {
     let mut command = Command::new(daemon::PROGRAM);
-    command.args(arguments).arg("--config").arg(config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+        .args(arguments)
+        .arg("--config")
+        .arg(config)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
     let begun = usage::now();
     let process = command.spawn()?;
     let (id, mut memory_peak_mib) = (process.id(), 0.0);
@@ -43,7 +49,12 @@ pub fn run(config: &Path, arguments: &[&str]) -> Result<CommandUsage, BenchFailu
     let ended = process.wait_with_output()?;
     if !ended.status.success() {
         let complaint = String::from_utf8_lossy(&ended.stderr);
-        return Err(format!("sealift {} ended with {}: {complaint}", arguments.join(" "), ended.status).into());
+        return Err(format!(
+            "sealift {} ended with {}: {complaint}",
+            arguments.join(" "),
+            ended.status
+        )
+        .into());
     }
     Ok(CommandUsage { seconds, cpu_seconds, memory_peak_mib })
 }

@@ -1,4 +1,5 @@
-//! The shipped daemon as a process of the benchmark: started, asked over its socket as its clients do, and killed.
+//! The shipped daemon as a process of the benchmark: started, asked over its socket as its clients
+//! do, and killed.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -27,11 +28,13 @@ pub struct BenchDaemon {
 }
 
 impl BenchDaemon {
-    /// Writes the configuration of a daemon that calls `endpoint`, as it would be written but for the intervals: jobs end at
-    /// once here, and what a killed daemon sent has landed by the time that the next one looks.
+    /// Writes the configuration of a daemon that calls `endpoint`, as it would be written but for
+    /// the intervals: jobs end at once here, and what a killed daemon sent has landed by the time
+    /// that the next one looks.
     pub fn configure(dir: &Path, endpoint: &str, in_flight: u32) -> Result<PathBuf, BenchFailure> {
         fleet::write_token(&dir.join("token"))?;
-        let [store, socket, token] = ["store", "api.sock", "token"].map(|name| dir.join(name).display().to_string());
+        let [store, socket, token] =
+            ["store", "api.sock", "token"].map(|name| dir.join(name).display().to_string());
         let text = format!(
             "store: {{sled: {store}}}\napi: {{socket: {socket}}}\nlanes:\n  - name: {}\n    endpoint: {endpoint}\n    project_id: {}\n    \
              credentials: {{token: {{file: {token}}}}}\n    max_in_flight: {in_flight}\n    settle: 100ms\n    poll: 1ms\n    poll_max: 20ms\n",
@@ -46,12 +49,20 @@ impl BenchDaemon {
     /// Starts it; it is not ready yet.
     pub fn start(config: &Path) -> Result<Self, BenchFailure> {
         let mut command = Command::new(PROGRAM);
-        command.args(["serve", "--log", "error", "--config"]).arg(config).stdin(Stdio::null()).stdout(Stdio::null());
+        command
+            .args(["serve", "--log", "error", "--config"])
+            .arg(config)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
         let process = command.spawn()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        // A connection a question, as the commands have it; one that was kept would be closed while nobody looks.
-        let client =
-            Client::builder().unix_socket(config.with_file_name("api.sock")).timeout(ANSWER_MAX).pool_max_idle_per_host(0).build()?;
+        // A connection a question, as the commands have it; one that was kept would be closed while
+        // nobody looks.
+        let client = Client::builder()
+            .unix_socket(config.with_file_name("api.sock"))
+            .timeout(ANSWER_MAX)
+            .pool_max_idle_per_host(0)
+            .build()?;
         Ok(Self { process, config: config.to_owned(), runtime, client })
     }
 
@@ -82,7 +93,8 @@ impl BenchDaemon {
 
     pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, BenchFailure> {
         let text = self.text(Method::GET, path)?;
-        serde_json::from_slice(&text).map_err(|error| format!("{path} answered something else: {error}").into())
+        serde_json::from_slice(&text)
+            .map_err(|error| format!("{path} answered something else: {error}").into())
     }
 
     /// Seconds that an answer takes.

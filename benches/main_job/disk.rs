@@ -1,4 +1,5 @@
-//! The disk itself: how often it can be made sure of a write, by appending to a file and by writing over what is there.
+//! The disk itself: how often it can be made sure of a write, by appending to a file and by writing
+//! over what is there.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -66,16 +67,25 @@ impl Disk {
     pub fn rows(&self) -> Vec<TableRow> {
         let mut rows = vec![TableRow::heading("The disk alone")];
         for (what, rounds) in [("append", &self.appended), ("overwrite", &self.overwritten)] {
-            let of = |value: &dyn Fn(&SyncedWrites) -> f64| median(rounds.iter().map(value)).unwrap_or(f64::NAN);
+            let of = |value: &dyn Fn(&SyncedWrites) -> f64| {
+                median(rounds.iter().map(value)).unwrap_or(f64::NAN)
+            };
             let figure = format!("{}/s", number(of(&|synced| synced.per_second)));
-            let lengths = format!("p50 {}, p99 {}", span(of(&|synced| synced.p50)), span(of(&|synced| synced.p99)));
+            let lengths = format!(
+                "p50 {}, p99 {}",
+                span(of(&|synced| synced.p50)),
+                span(of(&|synced| synced.p99))
+            );
             rows.push(TableRow::new(format!("fdatasync, 4 KiB, {what}"), figure).to(lengths, ""));
         }
         rows
     }
 }
 
-fn synced(seconds: f64, mut write: impl FnMut() -> std::io::Result<()>) -> Result<SyncedWrites, BenchFailure> {
+fn synced(
+    seconds: f64,
+    mut write: impl FnMut() -> std::io::Result<()>,
+) -> Result<SyncedWrites, BenchFailure> {
     let (begun, mut took) = (usage::now(), Vec::new());
     while usage::since(begun) < seconds {
         let begun = usage::now();

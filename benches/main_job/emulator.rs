@@ -15,7 +15,8 @@ use crate::{BenchFailure, fleet};
 
 pub const ROLE: &str = "serve-emulator";
 
-/// How long each job takes where nothing else is said. Short, so that nothing waits for it; not nothing, because a job takes time.
+/// How long each job takes where nothing else is said. Short, so that nothing waits for it; not
+/// nothing, because a job takes time.
 pub const JOB_TIME: Duration = Duration::from_millis(1);
 
 #[derive(Serialize, Deserialize)]
@@ -73,7 +74,10 @@ impl BenchEmulator {
     pub fn agrees(&self, changes: u32, succeeded: u32, calls: u64) -> Result<(), BenchFailure> {
         let counted = self.counted()?;
         let all = u64::from(changes);
-        let right = succeeded == changes && counted.ssl_on == all && counted.executed_total == all && counted.repeated == 0;
+        let right = succeeded == changes
+            && counted.ssl_on == all
+            && counted.executed_total == all
+            && counted.repeated == 0;
         // A call that was withheld at the last check never arrives.
         if right && counted.arrivals_total <= calls {
             return Ok(());
@@ -94,7 +98,8 @@ impl BenchEmulator {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let client = reqwest::Client::builder().no_proxy().build()?;
-            let request = client.put(url).header("X-Auth-Token", fleet::TOKEN).body(r#"{"ssl_option":true}"#);
+            let request =
+                client.put(url).header("X-Auth-Token", fleet::TOKEN).body(r#"{"ssl_option":true}"#);
             Ok(request.send().await?.error_for_status()?.json::<Accepted>().await?.job_id)
         })
     }

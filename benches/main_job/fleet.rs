@@ -1,4 +1,5 @@
-//! The fleet and the plan that every contestant works on: the same seed gives the same ids in every process.
+//! The fleet and the plan that every contestant works on: the same seed gives the same ids in every
+//! process.
 
 use std::fs::File;
 use std::io::BufWriter;
@@ -28,7 +29,8 @@ pub fn project() -> ProjectId {
     PROJECT.parse().expect("32 digits")
 }
 
-/// One proxy an instance, SSL off. A proxy has the digits of its instance, so that a server without memory can name it.
+/// One proxy an instance, SSL off. A proxy has the digits of its instance, so that a server without
+/// memory can name it.
 pub fn generate(proxies: u32) -> Result<Fleet, BenchFailure> {
     let made = Fleet::generate(proxies as usize, proxies as usize, SEED)?;
     let named = made.proxies().iter().map(|proxy| {
@@ -51,9 +53,15 @@ pub fn write_targets(dir: &Path, proxies: u32) -> Result<PathBuf, BenchFailure> 
     Ok(path)
 }
 
-/// Writes a plan over the target file beside it, and tells its path. The budget lets all fail, so that it does not
-/// bound the pace. `waves` and `more` are YAML of `strategy` and of the plan.
-pub fn write_plan(dir: &Path, proxies: u32, in_flight: u32, waves: &str, more: &str) -> Result<PathBuf, BenchFailure> {
+/// Writes a plan over the target file beside it, and tells its path. The budget lets all fail, so
+/// that it does not bound the pace. `waves` and `more` are YAML of `strategy` and of the plan.
+pub fn write_plan(
+    dir: &Path,
+    proxies: u32,
+    in_flight: u32,
+    waves: &str,
+    more: &str,
+) -> Result<PathBuf, BenchFailure> {
     write_targets(dir, proxies)?;
     let text = format!(
         "version: 1\nname: bench\nssl_option: true\ntargets: {{files: [fleet.csv]}}\nstrategy:\n  max_in_flight: {in_flight}\n  \

@@ -1,8 +1,9 @@
-//! How the cost grows with the fleet: the shipped binary at several sizes, from `sealift apply` to the last change.
+//! How the cost grows with the fleet: the shipped binary at several sizes, from `sealift apply` to
+//! the last change.
 //!
-//! The first wave is one proxy, and a person lets the rest begin; so there is a moment at which all but one are queued and
-//! nothing moves. Then listings are asked for, the rest is begun and the daemon killed at once, and what the next one does
-//! is watched from the server's own log.
+//! The first wave is one proxy, and a person lets the rest begin; so there is a moment at which all
+//! but one are queued and nothing moves. Then listings are asked for, the rest is begun and the
+//! daemon killed at once, and what the next one does is watched from the server's own log.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -24,7 +25,8 @@ use crate::{BenchFailure, fleet, usage};
 const IN_FLIGHT: u32 = 64;
 
 /// One proxy, then a person.
-const WAVES: &str = "  waves: [{name: first, size: 1, promote: manual}, {name: rest, size: rest}]\n";
+const WAVES: &str =
+    "  waves: [{name: first, size: 1, promote: manual}, {name: rest, size: rest}]\n";
 
 /// What is asked for while all are queued: the status, and the first page of every listing.
 const QUESTIONS: [(&str, &str); 6] = [
@@ -87,7 +89,8 @@ pub struct Carried {
     pub seconds: f64,
     /// Its processor seconds, its start included.
     pub cpu_seconds: f64,
-    /// Processor microseconds of a change in each quarter of them: what rises within one run is growth, and not the host.
+    /// Processor microseconds of a change in each quarter of them: what rises within one run is
+    /// growth, and not the host.
     #[serde(default)]
     pub cpu_quarters_us: Vec<f64>,
     /// Memory when it was ready and when a quarter, half, three quarters and all were done, in MiB.
@@ -121,13 +124,15 @@ fn size(settings: &BenchSettings, changes: u32) -> Result<SizeFigures, BenchFail
     daemon.ready()?;
 
     let cpu = usage::cpu_seconds(daemon.id())?;
-    let apply = command::run(&config, &["apply", "--yes", "--detach", &plan.display().to_string()])?;
+    let apply =
+        command::run(&config, &["apply", "--yes", "--detach", &plan.display().to_string()])?;
     let apply_daemon_cpu_seconds = usage::cpu_seconds(daemon.id())? - cpu;
     let apply_daemon_memory_peak_mib = usage::memory_peak_mib_of(daemon.id())?;
     until(&daemon, "awaiting")?;
 
     let queued = bytes(&daemon)?;
-    let answers = QUESTIONS.iter().map(|(name, path)| Ok(((*name).to_owned(), answers(&daemon, path)?)));
+    let answers =
+        QUESTIONS.iter().map(|(name, path)| Ok(((*name).to_owned(), answers(&daemon, path)?)));
     let answers = answers.collect::<Result<_, BenchFailure>>()?;
     let listed = command::run(&config, &["changes", "bench", "-o", "csv"])?;
 
@@ -135,7 +140,8 @@ fn size(settings: &BenchSettings, changes: u32) -> Result<SizeFigures, BenchFail
     std::thread::sleep(UNTIL_KILL);
     let killed = SystemClock.times().wall;
     let mut daemon = daemon.kill_and_start()?;
-    // What the killed one had sent has arrived by now, and the new one's first call takes longer than this.
+    // What the killed one had sent has arrived by now, and the new one's first call takes longer
+    // than this.
     let started = SystemClock.times().wall;
     daemon.ready()?;
     let (first_call, carried) = carried(&daemon, &emulator, started)?;
@@ -167,7 +173,8 @@ fn answers(daemon: &BenchDaemon, path: &str) -> Result<[f64; 2], BenchFailure> {
     Ok([took[ASKED / 2], took[ASKED - 1]])
 }
 
-/// The rollout's row in the list. Its own page would do too, but has a forecast made, which costs more than what is measured.
+/// The rollout's row in the list. Its own page would do too, but has a forecast made, which costs
+/// more than what is measured.
 fn row(daemon: &BenchDaemon) -> Result<RolloutRow, BenchFailure> {
     let Listing::<RolloutRow> { rows, .. } = daemon.get("/v1/rollouts")?;
     rows.into_iter().next().ok_or_else(|| "there is no rollout".into())
@@ -188,9 +195,13 @@ fn until(daemon: &BenchDaemon, phase: &str) -> Result<RolloutRow, BenchFailure> 
     }
 }
 
-/// Follows the rollout to its end; seconds from the start to the first call, and what was carried. Progress is read at
-/// the server, so that the daemon has nothing to do beside its work.
-fn carried(daemon: &BenchDaemon, emulator: &BenchEmulator, started: Timestamp) -> Result<(f64, Carried), BenchFailure> {
+/// Follows the rollout to its end; seconds from the start to the first call, and what was carried.
+/// Progress is read at the server, so that the daemon has nothing to do beside its work.
+fn carried(
+    daemon: &BenchDaemon,
+    emulator: &BenchEmulator,
+    started: Timestamp,
+) -> Result<(f64, Carried), BenchFailure> {
     let begin = row(daemon)?.tally;
     let mut memory_mib = vec![usage::memory_mib_of(daemon.id())?];
     let mut reached = vec![(begin.succeeded.into(), usage::cpu_seconds(daemon.id())?)];
@@ -230,9 +241,13 @@ fn carried(daemon: &BenchDaemon, emulator: &BenchEmulator, started: Timestamp) -
     let first_call = first_call.ok_or("no call arrived after the start")?;
     let last = emulator.arrivals()?.last().copied().ok_or("no call arrived")?;
     let seconds = since(counted.began, last, started) - first_call;
-    let (changes, memory_peak_mib) = (begin.total - begin.succeeded, usage::memory_peak_mib_of(daemon.id())?);
+    let (changes, memory_peak_mib) =
+        (begin.total - begin.succeeded, usage::memory_peak_mib_of(daemon.id())?);
     let cpu_quarters_us = reached.windows(2).map(|pair| quarter_us(pair[0], pair[1])).collect();
-    Ok((first_call, Carried { changes, seconds, cpu_seconds, cpu_quarters_us, memory_mib, memory_peak_mib }))
+    Ok((
+        first_call,
+        Carried { changes, seconds, cpu_seconds, cpu_quarters_us, memory_mib, memory_peak_mib },
+    ))
 }
 
 /// Processor microseconds of a change between two counts, each with the processor seconds by then.
@@ -249,10 +264,14 @@ fn since(began: Timestamp, arrival: u64, started: Timestamp) -> f64 {
 fn first_after(emulator: &BenchEmulator, started: Timestamp) -> Result<Option<f64>, BenchFailure> {
     let began = emulator.counted()?.began;
     let arrivals = emulator.arrivals()?;
-    Ok(arrivals.into_iter().map(|arrival| since(began, arrival, started)).find(|seconds| *seconds > 0.0))
+    Ok(arrivals
+        .into_iter()
+        .map(|arrival| since(began, arrival, started))
+        .find(|seconds| *seconds > 0.0))
 }
 
-/// How far the points between the first and the last lie off the straight line through these two, at most, as a share.
+/// How far the points between the first and the last lie off the straight line through these two,
+/// at most, as a share.
 pub fn off_the_line(points: &[(f64, f64)]) -> Option<f64> {
     let [(x0, y0), between @ .., (x1, y1)] = points else { return None };
     let off = between.iter().map(|(x, y)| {
@@ -291,15 +310,30 @@ impl SizeFigures {
         let most = self.changes >= 1_000_000;
         let aimed = |row: TableRow, aim: &str| if most { row.aim(aim) } else { row };
         let apply_cpu = self.apply.cpu_seconds + self.apply_daemon_cpu_seconds;
-        let memory = format!("{} MiB and {} MiB", number(self.apply.memory_peak_mib), number(self.apply_daemon_memory_peak_mib));
-        let queued = format!("{} and {} bytes", number(self.queued.journal as f64 / changes), number(self.queued.queue as f64 / changes));
-        let ended = format!("{} and {} bytes", number(self.ended.journal as f64 / changes), number(self.ended.queue as f64 / changes));
+        let memory = format!(
+            "{} MiB and {} MiB",
+            number(self.apply.memory_peak_mib),
+            number(self.apply_daemon_memory_peak_mib)
+        );
+        let queued = format!(
+            "{} and {} bytes",
+            number(self.queued.journal as f64 / changes),
+            number(self.queued.queue as f64 / changes)
+        );
+        let ended = format!(
+            "{} and {} bytes",
+            number(self.ended.journal as f64 / changes),
+            number(self.ended.queue as f64 / changes)
+        );
         let asked = |(name, [median, worst]): (&String, &[f64; 2])| {
-            let row =
-                TableRow::new(format!("{name}, first page: median of {ASKED}; longest"), format!("{}; {}", span(*median), span(*worst)));
+            let row = TableRow::new(
+                format!("{name}, first page: median of {ASKED}; longest"),
+                format!("{}; {}", span(*median), span(*worst)),
+            );
             aimed(row, "50 ms")
         };
-        let memory_mib: Vec<String> = self.carried.memory_mib.iter().map(|mib| number(*mib)).collect();
+        let memory_mib: Vec<String> =
+            self.carried.memory_mib.iter().map(|mib| number(*mib)).collect();
         let mut rows = vec![
             TableRow::heading(format!("{} changes, the shipped binary", number(changes))),
             aimed(TableRow::new("sealift apply --detach", span(self.apply.seconds)), "30 s, 10 s")
@@ -310,18 +344,38 @@ impl SizeFigures {
             TableRow::new("journal and queue with all queued, a change", queued),
         ];
         rows.extend(self.answers.iter().map(asked));
-        let listed = format!("{}, {} MiB", span(self.listed.seconds), number(self.listed.memory_peak_mib));
+        let listed =
+            format!("{}, {} MiB", span(self.listed.seconds), number(self.listed.memory_peak_mib));
         rows.push(TableRow::new("sealift changes -o csv, all of them; its memory", listed));
-        rows.push(aimed(TableRow::new("from SIGKILL to the next call at the server", span(self.first_call_after_kill)), "2 s, 0.5 s"));
-        rows.push(TableRow::new("carried", span(self.carried.seconds)).to(format!("{} µs", number(self.carry_each())), "a change"));
+        rows.push(aimed(
+            TableRow::new(
+                "from SIGKILL to the next call at the server",
+                span(self.first_call_after_kill),
+            ),
+            "2 s, 0.5 s",
+        ));
+        rows.push(
+            TableRow::new("carried", span(self.carried.seconds))
+                .to(format!("{} µs", number(self.carry_each())), "a change"),
+        );
         let cpu = TableRow::new("… on the processors", span(self.carried.cpu_seconds));
         rows.push(cpu.to(format!("{} µs", number(self.carry_cpu_each())), "a change"));
-        let quarters: Vec<String> = self.carried.cpu_quarters_us.iter().map(|us| number(*us)).collect();
+        let quarters: Vec<String> =
+            self.carried.cpu_quarters_us.iter().map(|us| number(*us)).collect();
         if !quarters.is_empty() {
-            rows.push(TableRow::new("… on the processors, a change of each quarter", format!("{} µs", quarters.join(", "))));
+            rows.push(TableRow::new(
+                "… on the processors, a change of each quarter",
+                format!("{} µs", quarters.join(", ")),
+            ));
         }
-        rows.push(TableRow::new("… memory at 0, 1/4, 1/2, 3/4 and all of it", format!("{} MiB", memory_mib.join(", "))));
-        rows.push(TableRow::new("… memory at most", format!("{} MiB", number(self.carried.memory_peak_mib))));
+        rows.push(TableRow::new(
+            "… memory at 0, 1/4, 1/2, 3/4 and all of it",
+            format!("{} MiB", memory_mib.join(", ")),
+        ));
+        rows.push(TableRow::new(
+            "… memory at most",
+            format!("{} MiB", number(self.carried.memory_peak_mib)),
+        ));
         rows.push(TableRow::new("journal and queue at the end, a change", ended));
         rows
     }
@@ -332,16 +386,27 @@ impl GrowthTable {
         let mut rows: Vec<TableRow> = self.sizes.iter().flat_map(SizeFigures::rows).collect();
         let costs: [Cost; 6] = [
             ("time of the submission", |size| size.apply.seconds),
-            ("processor time of the submission", |size| size.apply.cpu_seconds + size.apply_daemon_cpu_seconds),
-            ("memory of the submission", |size| size.apply_daemon_memory_peak_mib.max(size.apply.memory_peak_mib)),
+            ("processor time of the submission", |size| {
+                size.apply.cpu_seconds + size.apply_daemon_cpu_seconds
+            }),
+            ("memory of the submission", |size| {
+                size.apply_daemon_memory_peak_mib.max(size.apply.memory_peak_mib)
+            }),
             ("time of the carrying", |size| size.carry_each() * f64::from(size.changes)),
-            ("processor time of the carrying", |size| size.carry_cpu_each() * f64::from(size.changes)),
+            ("processor time of the carrying", |size| {
+                size.carry_cpu_each() * f64::from(size.changes)
+            }),
             ("memory of the carrying", |size| size.carried.memory_peak_mib),
         ];
         let mut lines = costs.into_iter().filter_map(|(what, cost)| {
-            let points: Vec<(f64, f64)> = self.sizes.iter().map(|size| (f64::from(size.changes), cost(size))).collect();
+            let points: Vec<(f64, f64)> =
+                self.sizes.iter().map(|size| (f64::from(size.changes), cost(size))).collect();
             let off = off_the_line(&points)?;
-            Some(TableRow::new(format!("{what}: off the line at most"), percent(off)).to(percent(off), "straight line").aim("20 %"))
+            Some(
+                TableRow::new(format!("{what}: off the line at most"), percent(off))
+                    .to(percent(off), "straight line")
+                    .aim("20 %"),
+            )
         });
         if let Some(first) = lines.next() {
             rows.push(TableRow::heading("Growth, from the smallest to the largest"));

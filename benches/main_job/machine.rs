@@ -38,19 +38,32 @@ fn first_word_after<'a>(text: &'a str, key: &str) -> Option<&'a str> {
 
 fn command(name: &str, arguments: &[&str]) -> String {
     let output = Command::new(name).args(arguments).output();
-    output.map_or_else(|_| "unknown".to_owned(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    output.map_or_else(
+        |_| "unknown".to_owned(),
+        |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+    )
 }
 
 /// The version of a package in a lock file.
 fn locked(lock: &str, package: &str) -> String {
     let mut lines = lock.lines().skip_while(|line| *line != format!("name = \"{package}\""));
-    lines.nth(1).and_then(|line| line.strip_prefix("version = ")).unwrap_or("unknown").trim_matches('"').to_owned()
+    lines
+        .nth(1)
+        .and_then(|line| line.strip_prefix("version = "))
+        .unwrap_or("unknown")
+        .trim_matches('"')
+        .to_owned()
 }
 
 /// The state of the sources: the commit, and whether there is more than it.
 fn source() -> String {
-    let described = command("git", &["-C", env!("CARGO_MANIFEST_DIR"), "describe", "--always", "--dirty"]);
-    if described.is_empty() { env!("CARGO_PKG_VERSION").to_owned() } else { format!("{} ({described})", env!("CARGO_PKG_VERSION")) }
+    let described =
+        command("git", &["-C", env!("CARGO_MANIFEST_DIR"), "describe", "--always", "--dirty"]);
+    if described.is_empty() {
+        env!("CARGO_PKG_VERSION").to_owned()
+    } else {
+        format!("{} ({described})", env!("CARGO_PKG_VERSION"))
+    }
 }
 
 impl Machine {
@@ -58,7 +71,8 @@ impl Machine {
     pub fn look(stores: &Path) -> Self {
         let read = |path: &str| read_to_string(path).unwrap_or_default();
         let (cpuinfo, meminfo) = (read("/proc/cpuinfo"), read("/proc/meminfo"));
-        let memory = first_word_after(&meminfo, "MemTotal").and_then(|text| text.trim_end_matches(" kB").parse::<u64>().ok());
+        let memory = first_word_after(&meminfo, "MemTotal")
+            .and_then(|text| text.trim_end_matches(" kB").parse::<u64>().ok());
         let unit = |package| locked(include_str!("../../Cargo.lock"), package);
         Self {
             day: SystemClock.times().wall.strftime("%Y-%m-%d").to_string(),
@@ -66,8 +80,15 @@ impl Machine {
             processors: std::thread::available_parallelism().map_or(0, usize::from),
             memory_gib: memory.unwrap_or(0) >> 20,
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
-            load: read("/proc/loadavg").split_ascii_whitespace().next().unwrap_or("unknown").to_owned(),
-            file_system: command("findmnt", &["-no", "FSTYPE", "-T", &stores.display().to_string()]),
+            load: read("/proc/loadavg")
+                .split_ascii_whitespace()
+                .next()
+                .unwrap_or("unknown")
+                .to_owned(),
+            file_system: command(
+                "findmnt",
+                &["-no", "FSTYPE", "-T", &stores.display().to_string()],
+            ),
             rustc: command("rustc", &["--version"]),
             sealift: source(),
             sled: unit("sled"),

@@ -1,6 +1,7 @@
 //! Stock nginx as a server of the benchmark: what it answers stands in `benches/nginx.conf`.
 //!
-//! Invariant: it listens on loopback only, writes into its own folder only, and has ended when this is dropped.
+//! Invariant: it listens on loopback only, writes into its own folder only, and has ended when this
+//! is dropped.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -31,12 +32,15 @@ impl Nginx {
         std::fs::create_dir_all(&prefix)?;
         let configuration = prefix.join("nginx.conf");
         std::fs::write(&configuration, CONFIGURATION)?;
-        // Another process may take the port before nginx does; then nginx ends, and the run with it.
+        // Another process may take the port before nginx does; then nginx ends, and the run with
+        // it.
         let addr = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         std::fs::write(prefix.join("port.conf"), format!("listen {addr} backlog=4096;\n"))?;
         let mut command = Command::new(program());
         command.arg("-p").arg(&prefix).arg("-c").arg(&configuration).stdin(Stdio::null());
-        let process = command.spawn().map_err(|error| format!("cannot run nginx: {error}; `make setup` installs it"))?;
+        let process = command
+            .spawn()
+            .map_err(|error| format!("cannot run nginx: {error}; `make setup` installs it"))?;
         let mut nginx = Self { endpoint: format!("http://{addr}"), addr, process };
         let begun = usage::now();
         while TcpStream::connect(addr).is_err() {
@@ -51,7 +55,8 @@ impl Nginx {
         Ok(nginx)
     }
 
-    /// That it answered as many requests as were told: three a change at least, and none that was not counted.
+    /// That it answered as many requests as were told: three a change at least, and none that was
+    /// not counted.
     pub fn agrees(&self, changes: u32, succeeded: u32, calls: u64) -> Result<(), BenchFailure> {
         let requests = self.requests()?;
         // One more is this question.
@@ -97,6 +102,13 @@ fn program() -> &'static str {
 
 pub fn version() -> String {
     let output = Command::new(program()).arg("-v").output();
-    let text = output.map(|output| String::from_utf8_lossy(&output.stderr).into_owned()).unwrap_or_default();
-    text.trim().rsplit('/').next().filter(|version| !version.is_empty()).unwrap_or("missing").to_owned()
+    let text = output
+        .map(|output| String::from_utf8_lossy(&output.stderr).into_owned())
+        .unwrap_or_default();
+    text.trim()
+        .rsplit('/')
+        .next()
+        .filter(|version| !version.is_empty())
+        .unwrap_or("missing")
+        .to_owned()
 }

@@ -1,5 +1,5 @@
-//! What is over and costs no memory: a thousand rollouts of five thousand targets, ended one after the other, and then the
-//! shipped daemon on the store that they left.
+//! What is over and costs no memory: a thousand rollouts of five thousand targets, ended one after
+//! the other, and then the shipped daemon on the store that they left.
 
 use std::path::PathBuf;
 
@@ -40,7 +40,8 @@ pub struct SettledMemory {
     /// Rollouts, and the targets of each.
     pub rollouts: u32,
     pub targets: u32,
-    /// The process that made them, with none, a quarter, half, three quarters and all of them over, in MiB.
+    /// The process that made them, with none, a quarter, half, three quarters and all of them over,
+    /// in MiB.
     pub made_mib: Vec<f64>,
     /// A daemon on an empty store, in MiB.
     pub empty_mib: f64,
@@ -92,15 +93,18 @@ pub fn measure(settings: &BenchSettings) -> Result<SettledMemory, BenchFailure> 
     eprintln!("over: {rollouts} rollouts of {targets} targets");
     let room = BenchFolder::make(&settings.dir)?;
     fleet::write_plan(room.path(), targets, IN_FLIGHT, WAVES, "")?;
-    let made: Made = Child::start(ROLE, &SettledTask { dir: room.path().to_owned(), rollouts })?.result()?;
+    let made: Made =
+        Child::start(ROLE, &SettledTask { dir: room.path().to_owned(), rollouts })?.result()?;
     let emulator = BenchEmulator::start(targets, JOB_TIME)?;
     let beside = room.path().join("empty");
     std::fs::create_dir(&beside)?;
-    let mut empty = BenchDaemon::start(&BenchDaemon::configure(&beside, &emulator.endpoint, IN_FLIGHT)?)?;
+    let mut empty =
+        BenchDaemon::start(&BenchDaemon::configure(&beside, &emulator.endpoint, IN_FLIGHT)?)?;
     empty.ready()?;
     let empty_mib = usage::memory_mib_of(empty.id())?;
     drop(empty);
-    let mut daemon = BenchDaemon::start(&BenchDaemon::configure(room.path(), &emulator.endpoint, IN_FLIGHT)?)?;
+    let mut daemon =
+        BenchDaemon::start(&BenchDaemon::configure(room.path(), &emulator.endpoint, IN_FLIGHT)?)?;
     let ready_seconds = daemon.ready()?;
     let ready_mib = usage::memory_mib_of(daemon.id())?;
     for number in 0..rollouts {
@@ -108,7 +112,16 @@ pub fn measure(settings: &BenchSettings) -> Result<SettledMemory, BenchFailure> 
     }
     let listed_mib = usage::memory_mib_of(daemon.id())?;
     let Made { memory_mib: made_mib, journal_bytes } = made;
-    Ok(SettledMemory { rollouts, targets, made_mib, empty_mib, ready_mib, listed_mib, ready_seconds, journal_bytes })
+    Ok(SettledMemory {
+        rollouts,
+        targets,
+        made_mib,
+        empty_mib,
+        ready_mib,
+        listed_mib,
+        ready_seconds,
+        journal_bytes,
+    })
 }
 
 impl SettledMemory {
@@ -117,12 +130,22 @@ impl SettledMemory {
         let made: Vec<String> = self.made_mib.iter().map(|figure| number(*figure)).collect();
         let more = (self.ready_mib.max(self.listed_mib) - self.empty_mib).max(0.0);
         vec![
-            TableRow::heading(format!("{} rollouts of {} that are over", number(self.rollouts.into()), number(self.targets.into()))),
-            TableRow::new("memory of who ended them, at 0, 1/4, 1/2, 3/4 and all of them", format!("{} MiB", made.join(", "))),
+            TableRow::heading(format!(
+                "{} rollouts of {} that are over",
+                number(self.rollouts.into()),
+                number(self.targets.into())
+            )),
+            TableRow::new(
+                "memory of who ended them, at 0, 1/4, 1/2, 3/4 and all of them",
+                format!("{} MiB", made.join(", ")),
+            ),
             TableRow::new("memory of a daemon on an empty store", mib(self.empty_mib)),
-            TableRow::new("… on theirs, ready; after a page of each", format!("{}; {}", mib(self.ready_mib), mib(self.listed_mib)))
-                .to(mib(more), "more than empty")
-                .aim("64 MiB"),
+            TableRow::new(
+                "… on theirs, ready; after a page of each",
+                format!("{}; {}", mib(self.ready_mib), mib(self.listed_mib)),
+            )
+            .to(mib(more), "more than empty")
+            .aim("64 MiB"),
             TableRow::new("ready after", format!("{} s", number(self.ready_seconds))),
             TableRow::new("their journal", mib(self.journal_bytes as f64 / 1_048_576.0)),
         ]

@@ -93,7 +93,11 @@ fn root() -> &'static Path {
 }
 
 fn there(path: PathBuf) -> Result<PathBuf, BenchFailure> {
-    if path.exists() { Ok(path) } else { Err(format!("{} is not there: `make bench` makes it", path.display()).into()) }
+    if path.exists() {
+        Ok(path)
+    } else {
+        Err(format!("{} is not there: `make bench` makes it", path.display()).into())
+    }
 }
 
 pub fn round(peer: BenchPeer, task: &PeersTask<'_>) -> Result<PeersReport, BenchFailure> {
@@ -123,7 +127,8 @@ fn python() -> Result<PathBuf, BenchFailure> {
 pub fn sdk_version() -> String {
     let question = "import platform; from importlib.metadata import version; \
                     print(version('huaweicloudsdkgaussdb'), 'on Python', platform.python_version())";
-    let output = python().ok().and_then(|python| Command::new(python).args(["-c", question]).output().ok());
+    let output =
+        python().ok().and_then(|python| Command::new(python).args(["-c", question]).output().ok());
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
     text.filter(|text| !text.is_empty()).unwrap_or_else(|| "missing".to_owned())
 }

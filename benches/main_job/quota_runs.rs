@@ -1,5 +1,6 @@
-//! Runs at a quota, judged by what arrived at the server: how much of it is used, whether ever more, how soon after a
-//! window's opening, and how long a rollout in waves takes beside what cannot be done faster.
+//! Runs at a quota, judged by what arrived at the server: how much of it is used, whether ever
+//! more, how soon after a window's opening, and how long a rollout in waves takes beside what
+//! cannot be done faster.
 
 use std::time::Duration;
 
@@ -30,7 +31,8 @@ const OPEN_SECONDS: u32 = 20;
 const SHUT: i64 = 10_000_000_000;
 
 /// Shares of the waves.
-const WAVES: &str = "  waves: [{name: canary, size: 5%}, {name: early, size: 25%}, {name: rest, size: rest}]\n";
+const WAVES: &str =
+    "  waves: [{name: canary, size: 5%}, {name: early, size: 25%}, {name: rest, size: rest}]\n";
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Quotas {
@@ -101,7 +103,8 @@ fn named(quota: Quota) -> String {
     }
 }
 
-/// A whole rollout at a quota; when it began at the server, and its arrivals in nanoseconds after that.
+/// A whole rollout at a quota; when it began at the server, and its arrivals in nanoseconds after
+/// that.
 fn run(
     settings: &BenchSettings,
     quota: Quota,
@@ -118,14 +121,26 @@ fn run(
     fleet::write_plan(room.path(), changes, in_flight, waves, more)?;
     let _busy = if busy { Some(Busy::begin()?) } else { None };
     let (endpoint, dir) = (emulator.endpoint.clone(), room.path().to_owned());
-    let task = carry::CarryTask { endpoint, dir, changes, in_flight, quota: Some(quota), poll: JOB_TIME / 4 };
+    let task = carry::CarryTask {
+        endpoint,
+        dir,
+        changes,
+        in_flight,
+        quota: Some(quota),
+        poll: JOB_TIME / 4,
+    };
     let told: carry::CarryReport = Child::start(carry::ROLE, &task)?.result()?;
     let counted = emulator.counted()?;
     emulator.agrees(changes, told.succeeded, told.calls)?;
     Ok((counted.began, emulator.arrivals()?))
 }
 
-fn used(settings: &BenchSettings, quota: Quota, seconds: u32, busy: bool) -> Result<QuotaUsage, BenchFailure> {
+fn used(
+    settings: &BenchSettings,
+    quota: Quota,
+    seconds: u32,
+    busy: bool,
+) -> Result<QuotaUsage, BenchFailure> {
     eprintln!("{seconds} s at {}{}", named(quota), host(busy));
     // Work for a little longer than is looked at.
     let per = u32::try_from(quota.per.as_secs())?;
@@ -138,15 +153,29 @@ fn judge(arrivals: &[u64], quota: Quota, seconds: u32, busy: bool) -> QuotaUsage
     let first = arrivals.first().copied().unwrap_or(0);
     let within = arrivals.partition_point(|at| *at < first + u64::from(seconds) * 1_000_000_000);
     let per = quota.per.as_nanos() as u64;
-    let worst = arrivals.iter().enumerate().map(|(place, at)| arrivals.partition_point(|other| *other < at + per) - place);
+    let worst = arrivals
+        .iter()
+        .enumerate()
+        .map(|(place, at)| arrivals.partition_point(|other| *other < at + per) - place);
     let allowed = f64::from(quota.requests) * f64::from(seconds) / quota.per.as_secs_f64();
-    QuotaUsage { quota, busy, seconds, utilisation: within as f64 / allowed, worst: worst.max().unwrap_or(0) }
+    QuotaUsage {
+        quota,
+        busy,
+        seconds,
+        utilisation: within as f64 / allowed,
+        worst: worst.max().unwrap_or(0),
+    }
 }
 
-fn openings(settings: &BenchSettings, quota: Quota, busy: bool) -> Result<BenchOpenings, BenchFailure> {
+fn openings(
+    settings: &BenchSettings,
+    quota: Quota,
+    busy: bool,
+) -> Result<BenchOpenings, BenchFailure> {
     let wanted = settings.openings();
     eprintln!("{wanted} openings of a window, one a minute{}", host(busy));
-    let more = format!("windows: [{{cron: \"* * * * *\", duration: {OPEN_SECONDS}s, time_zone: UTC}}]\n");
+    let more =
+        format!("windows: [{{cron: \"* * * * *\", duration: {OPEN_SECONDS}s, time_zone: UTC}}]\n");
     // Work for all of them, the one that may be open at the start, and a part of the last.
     let changes = quota.requests * OPEN_SECONDS / CALLS_LEAST * wanted;
     let (began, arrivals) = run(settings, quota, busy, changes, "", &more)?;
@@ -169,11 +198,19 @@ fn rollout(settings: &BenchSettings, quota: Quota, busy: bool) -> Result<Makespa
     eprintln!("a rollout in waves of about {seconds} s at {}{}", named(quota), host(busy));
     let changes = quota.requests * seconds / u32::try_from(quota.per.as_secs())? / CALLS_LEAST;
     let (_, arrivals) = run(settings, quota, busy, changes, WAVES, "")?;
-    let (Some(first), Some(last)) = (arrivals.first(), arrivals.last()) else { return Err("no call arrived".into()) };
+    let (Some(first), Some(last)) = (arrivals.first(), arrivals.last()) else {
+        return Err("no call arrived".into());
+    };
     // As the plan rounds: shares up, the rest to the last wave.
     let (canary, early) = (changes.div_ceil(20), changes.div_ceil(4));
     let waves = [canary, early, changes - canary - early];
-    Ok(Makespan { quota, busy, changes, seconds: (last - first) as f64 / 1e9, bound: bound(quota, JOB_TIME, &waves) })
+    Ok(Makespan {
+        quota,
+        busy,
+        changes,
+        seconds: (last - first) as f64 / 1e9,
+        bound: bound(quota, JOB_TIME, &waves),
+    })
 }
 
 impl Quotas {
@@ -182,19 +219,40 @@ impl Quotas {
         for QuotaUsage { quota, busy, seconds, utilisation, worst } in &self.used {
             let what = format!("{}{}", named(*quota), host(*busy));
             let used = format!("{:.1} %", utilisation * 100.0);
-            rows.push(TableRow::new(format!("{what}: used in {seconds} s"), used.clone()).to(used, "allowed").aim("98 %, 99.5 %"));
+            rows.push(
+                TableRow::new(format!("{what}: used in {seconds} s"), used.clone())
+                    .to(used, "allowed")
+                    .aim("98 %, 99.5 %"),
+            );
             let share = percent(*worst as f64 / f64::from(quota.requests));
             let most = format!("at most {}", quota.requests);
-            rows.push(TableRow::new(format!("{what}: most in any interval"), worst.to_string()).to(share, "allowed").aim(most));
+            rows.push(
+                TableRow::new(format!("{what}: most in any interval"), worst.to_string())
+                    .to(share, "allowed")
+                    .aim(most),
+            );
         }
         for Makespan { quota, busy, changes, seconds, bound } in &self.rollouts {
-            let what = format!("{} changes in three waves, {}{}", number(f64::from(*changes)), named(*quota), host(*busy));
+            let what = format!(
+                "{} changes in three waves, {}{}",
+                number(f64::from(*changes)),
+                named(*quota),
+                host(*busy)
+            );
             let ratio = format!("{:.1} %", seconds / bound * 100.0);
-            rows.push(TableRow::new(what, span(*seconds)).to(ratio, format!("bound, {}", span(*bound))).aim("103 %"));
+            rows.push(
+                TableRow::new(what, span(*seconds))
+                    .to(ratio, format!("bound, {}", span(*bound)))
+                    .aim("103 %"),
+            );
         }
         for BenchOpenings { busy, first_calls } in &self.openings {
             let worst = first_calls.iter().copied().fold(f64::NAN, f64::max);
-            let what = format!("first call after an opening, worst of {}{}", first_calls.len(), host(*busy));
+            let what = format!(
+                "first call after an opening, worst of {}{}",
+                first_calls.len(),
+                host(*busy)
+            );
             rows.push(TableRow::new(what, format!("{:.1} ms", worst * 1e3)).aim("50 ms"));
         }
         rows

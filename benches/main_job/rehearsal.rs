@@ -12,7 +12,8 @@ use crate::table::TableRow;
 use crate::{BenchFailure, fleet, usage};
 
 /// The plan beside its targets: nights of four hours, waves, a promotion by hand.
-const NIGHTS: &str = "windows: [{cron: \"0 1 * * *\", duration: 4h, time_zone: Europe/Berlin, cutoff: 10m}]\n";
+const NIGHTS: &str =
+    "windows: [{cron: \"0 1 * * *\", duration: 4h, time_zone: Europe/Berlin, cutoff: 10m}]\n";
 const WAVES: &str = "  waves: [{name: canary, size: 5, soak: 24h}, {name: early, size: 5%, soak: 24h}, {name: rest, size: rest}]\n";
 
 /// Changes in flight at most: so few that it takes many nights.
@@ -50,12 +51,16 @@ pub fn measure(settings: &BenchSettings) -> Result<Rehearsal, BenchFailure> {
         let begun = usage::now();
         let mut command = Command::new(env!("CARGO_BIN_EXE_sealift"));
         // No daemon's configuration: what is not told is assumed.
-        command.arg("rehearse").arg(&plan).args(["-o", "json", "--from", FROM]).env_remove("SEALIFT_CONFIG");
+        command
+            .arg("rehearse")
+            .arg(&plan)
+            .args(["-o", "json", "--from", FROM])
+            .env_remove("SEALIFT_CONFIG");
         let output = command.output()?;
         rehearsal.seconds.push(usage::since(begun));
         let complaint = String::from_utf8_lossy(&output.stderr);
-        let verdict: RehearsalFigures =
-            serde_json::from_slice(&output.stdout).map_err(|error| format!("rehearse told no verdict ({error}): {complaint}"))?;
+        let verdict: RehearsalFigures = serde_json::from_slice(&output.stdout)
+            .map_err(|error| format!("rehearse told no verdict ({error}): {complaint}"))?;
         if verdict.ending != "completed" {
             return Err(format!("the rehearsal ended as {}", verdict.ending).into());
         }
@@ -68,11 +73,19 @@ pub fn measure(settings: &BenchSettings) -> Result<Rehearsal, BenchFailure> {
 impl Rehearsal {
     pub fn rows(&self) -> Vec<TableRow> {
         let seconds = median(self.seconds.iter().copied()).unwrap_or(f64::NAN);
-        let what = format!("A rehearsal of {} changes in {} hours", number(f64::from(self.changes)), number(self.hours));
+        let what = format!(
+            "A rehearsal of {} changes in {} hours",
+            number(f64::from(self.changes)),
+            number(self.hours)
+        );
         vec![
             TableRow::heading(what),
-            TableRow::new("the whole command", span(seconds)).to(times(self.hours * 3600.0 / seconds), "real time"),
-            TableRow::new("simulated changes", format!("{}/s", number(f64::from(self.changes) / seconds))),
+            TableRow::new("the whole command", span(seconds))
+                .to(times(self.hours * 3600.0 / seconds), "real time"),
+            TableRow::new(
+                "simulated changes",
+                format!("{}/s", number(f64::from(self.changes) / seconds)),
+            ),
             TableRow::new("simulated calls", format!("{}/s", number(self.calls as f64 / seconds))),
             TableRow::new("simulated hours", format!("{}/s", number(self.hours / seconds))),
         ]

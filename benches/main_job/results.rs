@@ -49,7 +49,9 @@ impl Results {
             return Ok(Self::default());
         }
         let read = serde_json::from_slice(&std::fs::read(&file)?);
-        Ok(read.map_err(|error| format!("{} is of another version ({error}); remove it", file.display()))?)
+        Ok(read.map_err(|error| {
+            format!("{} is of another version ({error}); remove it", file.display())
+        })?)
     }
 
     /// Measures what is wanted.
@@ -99,7 +101,9 @@ impl Results {
                 None => machines.push((machine, vec![part])),
             }
         }
-        let told = machines.into_iter().map(|(machine, parts)| format!("{} on {machine}.\n", parts.join(", ")));
+        let told = machines
+            .into_iter()
+            .map(|(machine, parts)| format!("{} on {machine}.\n", parts.join(", ")));
         told.collect::<Vec<_>>().join("\n")
     }
 

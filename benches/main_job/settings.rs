@@ -33,7 +33,8 @@ pub struct BenchSettings {
     /// Small sizes and one round, to try it out; says little
     #[arg(long, conflicts_with = "publish")]
     pub short: bool,
-    /// Changes that Sealift carries in one round, one proxy an instance [default: 60000, short 3000]
+    /// Changes that Sealift carries in one round, one proxy an instance [default: 60000, short
+    /// 3000]
     #[arg(long)]
     changes: Option<u32>,
     /// Servers of the durable path
@@ -48,7 +49,8 @@ pub struct BenchSettings {
     /// Seconds that one of the others runs in one round, at most [default: 4, short 1]
     #[arg(long)]
     seconds: Option<u32>,
-    /// Changes of the sizes at which growth is looked at [default: 1000,10000,100000,1000000, short 1000,3000]
+    /// Changes of the sizes at which growth is looked at [default: 1000,10000,100000,1000000, short
+    /// 1000,3000]
     #[arg(long, value_delimiter = ',')]
     growth: Vec<u32>,
     /// Rollouts that are over, and the targets of each [default: 1000,5000, short 40,1000]
@@ -72,14 +74,20 @@ pub struct BenchSettings {
 }
 
 fn two(text: &str) -> Result<(u32, u32), String> {
-    let two = text.split_once(',').and_then(|(one, other)| Some((one.parse().ok()?, other.parse().ok()?)));
+    let two = text
+        .split_once(',')
+        .and_then(|(one, other)| Some((one.parse().ok()?, other.parse().ok()?)));
     two.ok_or_else(|| "write two numbers, as 200,1000".into())
 }
 
 impl BenchSettings {
     /// Whether this part is measured.
     pub fn wants(&self, part: BenchPart) -> bool {
-        if self.only_carry { part == BenchPart::Path } else { self.parts.is_empty() || self.parts.contains(&part) }
+        if self.only_carry {
+            part == BenchPart::Path
+        } else {
+            self.parts.is_empty() || self.parts.contains(&part)
+        }
     }
 
     fn or<T>(&self, asked: Option<T>, full: T, short: T) -> T {
@@ -106,8 +114,8 @@ impl BenchSettings {
         self.or(self.seconds, 4, 1)
     }
 
-    /// Quotas, and for how many seconds each is looked at. The one of five minutes takes longer than its interval; at no
-    /// other length would it be the same quota.
+    /// Quotas, and for how many seconds each is looked at. The one of five minutes takes longer
+    /// than its interval; at no other length would it be the same quota.
     pub fn quotas(&self) -> Vec<(Quota, u32)> {
         let quota = |requests, seconds| Quota { requests, per: Duration::from_secs(seconds) };
         if self.short {
@@ -147,6 +155,10 @@ impl BenchSettings {
 
     /// Where results are kept.
     pub fn folder(&self) -> PathBuf {
-        if self.publish { PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/performance")) } else { self.dir.clone() }
+        if self.publish {
+            PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/performance"))
+        } else {
+            self.dir.clone()
+        }
     }
 }

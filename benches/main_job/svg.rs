@@ -1,4 +1,5 @@
-//! Just enough SVG for the charts: it reads well on a light and on a dark page, and needs no font of its own.
+//! Just enough SVG for the charts: it reads well on a light and on a dark page, and needs no font
+//! of its own.
 
 use std::fmt::Write as _;
 
@@ -59,7 +60,10 @@ impl Svg {
             Anchor::Middle => "middle",
             Anchor::End => "end",
         };
-        self.line(&format!(r#"<text x="{x:.1}" y="{y:.1}" text-anchor="{anchor}" class="{class}">{}</text>"#, escaped(text)));
+        self.line(&format!(
+            r#"<text x="{x:.1}" y="{y:.1}" text-anchor="{anchor}" class="{class}">{}</text>"#,
+            escaped(text)
+        ));
     }
 
     /// A figure, and what it means beside it.
@@ -75,7 +79,9 @@ impl Svg {
 
     pub fn rule(&mut self, from: (f64, f64), to: (f64, f64)) {
         let ((x1, y1), (x2, y2)) = (from, to);
-        self.line(&format!(r#"<line x1="{x1:.1}" y1="{y1:.1}" x2="{x2:.1}" y2="{y2:.1}" class="grid"/>"#));
+        self.line(&format!(
+            r#"<line x1="{x1:.1}" y1="{y1:.1}" x2="{x2:.1}" y2="{y2:.1}" class="grid"/>"#
+        ));
     }
 
     /// A line through points, each with a dot.

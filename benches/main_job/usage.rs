@@ -38,7 +38,10 @@ pub fn own_cpu_seconds() -> Result<f64, BenchFailure> {
 
 fn memory(process: &str, field: &str) -> Result<f64, BenchFailure> {
     let status = read_to_string(format!("/proc/{process}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix(field)).ok_or("a process that has ended has no memory")?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(field))
+        .ok_or("a process that has ended has no memory")?;
     let kib: f64 = line.trim_start_matches(':').trim().trim_end_matches(" kB").parse()?;
     Ok(kib / 1024.0)
 }

@@ -23,12 +23,32 @@ struct WrkReport {
 pub const CALLS: f64 = 4.0;
 
 /// Changes a second of one round.
-pub fn round(server: &Server, targets: &Path, connections: u32, seconds: u32) -> Result<f64, BenchFailure> {
+pub fn round(
+    server: &Server,
+    targets: &Path,
+    connections: u32,
+    seconds: u32,
+) -> Result<f64, BenchFailure> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/main_job/calls.lua");
     let mut command = Command::new("wrk");
-    command.args(["-t", &THREADS.to_string(), "-c", &connections.to_string(), "-d", &format!("{seconds}s"), "-s", script]);
-    command.arg(server.endpoint()).arg("--").arg(targets).args([fleet::PROJECT, fleet::TOKEN, &server.first_job()?]);
-    let output = command.output().map_err(|error| format!("cannot run wrk: {error}; install it with `apt-get install wrk`"))?;
+    command.args([
+        "-t",
+        &THREADS.to_string(),
+        "-c",
+        &connections.to_string(),
+        "-d",
+        &format!("{seconds}s"),
+        "-s",
+        script,
+    ]);
+    command.arg(server.endpoint()).arg("--").arg(targets).args([
+        fleet::PROJECT,
+        fleet::TOKEN,
+        &server.first_job()?,
+    ]);
+    let output = command.output().map_err(|error| {
+        format!("cannot run wrk: {error}; install it with `apt-get install wrk`")
+    })?;
     let text = String::from_utf8_lossy(&output.stdout);
     let line = text.lines().rev().find(|line| line.starts_with('{')).ok_or_else(|| {
         let complaint = String::from_utf8_lossy(&output.stderr);
@@ -43,6 +63,12 @@ pub fn round(server: &Server, targets: &Path, connections: u32, seconds: u32) ->
 
 pub fn version() -> String {
     let output = Command::new("wrk").arg("-v").output();
-    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-    text.lines().next().and_then(|line| line.split_whitespace().nth(1)).unwrap_or("missing").to_owned()
+    let text = output
+        .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+        .unwrap_or_default();
+    text.lines()
+        .next()
+        .and_then(|line| line.split_whitespace().nth(1))
+        .unwrap_or("missing")
+        .to_owned()
 }

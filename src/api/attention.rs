@@ -1,6 +1,8 @@
-//! What wants a person, gathered from what stops everything, the store, the rollouts, the enforcements and the lanes.
+//! What wants a person, gathered from what stops everything, the store, the rollouts, the
+//! enforcements and the lanes.
 //!
-//! Invariant: nothing here decides; a row is a hold that a person lifts, or a state that no time ends.
+//! Invariant: nothing here decides; a row is a hold that a person lifts, or a state that no time
+//! ends.
 
 use jiff::Timestamp;
 
@@ -14,9 +16,11 @@ use crate::store::Rollout;
 use crate::words::attention::{EXPIRES_SOON, Overall, headline};
 
 /// Holds of a rollout that a person lifts, the gravest first.
-const FOR_PEOPLE: [&str; 6] = ["halted", "in_doubt", "overdue", "paused", "awaiting_promotion", "awaiting_approval"];
+const FOR_PEOPLE: [&str; 6] =
+    ["halted", "in_doubt", "overdue", "paused", "awaiting_promotion", "awaiting_approval"];
 
-/// Rollouts whose certificates are looked at, the newest: what is older was renewed or is told by its enforcement.
+/// Rollouts whose certificates are looked at, the newest: what is older was renewed or is told by
+/// its enforcement.
 const CERTIFICATES_OF: usize = 20;
 
 impl Api {
@@ -24,7 +28,8 @@ impl Api {
     pub async fn attention(&self) -> Result<AttentionDoc, ApiError> {
         let (now, engine, health) = (self.now(), self.engine(), self.store.health());
         let open = find::open_rollouts(&*self.store).await?;
-        let open: Vec<&Rollout> = open.iter().filter(|rollout| !rollout.record.phase.is_final()).collect();
+        let open: Vec<&Rollout> =
+            open.iter().filter(|rollout| !rollout.record.phase.is_final()).collect();
         let mut rows = stops(&engine.stop);
         rows.extend(health.refusing.clone().map(|why| AttentionRow {
             word: "store_refusing".into(),
@@ -68,7 +73,9 @@ impl Api {
             let text = match (doc.held, doc.held_targets) {
                 (Some(why), _) => why,
                 (None, 0) => continue,
-                (None, targets) => format!("{} flipped back again and again", count(targets, "target", "targets")),
+                (None, targets) => {
+                    format!("{} flipped back again and again", count(targets, "target", "targets"))
+                }
             };
             rows.push(AttentionRow {
                 word: "enforcement_held".into(),
@@ -90,10 +97,12 @@ impl Api {
                 continue;
             }
             let first = self.meter.measure(&rollout, now).await?.first_expiry;
-            rows.extend(first.filter(|end| end.duration_since(now) < EXPIRES_SOON).map(|end| AttentionRow {
-                text: "the first certificate that the wire showed ends".into(),
-                until: Some(end),
-                ..about(&rollout, "certificate_ends")
+            rows.extend(first.filter(|end| end.duration_since(now) < EXPIRES_SOON).map(|end| {
+                AttentionRow {
+                    text: "the first certificate that the wire showed ends".into(),
+                    until: Some(end),
+                    ..about(&rollout, "certificate_ends")
+                }
             }));
         }
         Ok(rows)
@@ -108,13 +117,25 @@ fn about(rollout: &Rollout, word: &str) -> AttentionRow {
 fn held(rollout: &Rollout, hold: HoldView) -> Option<AttentionRow> {
     let HoldView { word, text, by, why, verb, command, since, until, help: _ } = hold;
     // What holds everything, or a lane, is told once.
-    FOR_PEOPLE.contains(&word.as_str()).then(|| AttentionRow { text, by, why, verb, command, since, until, ..about(rollout, &word) })
+    FOR_PEOPLE.contains(&word.as_str()).then(|| AttentionRow {
+        text,
+        by,
+        why,
+        verb,
+        command,
+        since,
+        until,
+        ..about(rollout, &word)
+    })
 }
 
 fn in_doubt(rollout: &Rollout) -> Option<AttentionRow> {
     let (doubts, name) = (rollout.total().in_doubt, &rollout.plan.name);
     (doubts > 0).then(|| AttentionRow {
-        text: format!("{} in doubt: nobody knows whether the cloud did it", count(doubts, "change is", "changes are")),
+        text: format!(
+            "{} in doubt: nobody knows whether the cloud did it",
+            count(doubts, "change is", "changes are")
+        ),
         since: Some(rollout.moved_at),
         verb: Some("resolve".into()),
         command: Some(format!("sealift changes {name} --state in_doubt")),

@@ -1,11 +1,12 @@
 //! Who calls, and what they may: one name a person, whatever the door.
 //!
-//! Invariants: every request carries the [`Caller`] of its connection, and nothing that a client sends can change it; a
-//! request without one is answered 401 by every route that says whom it is for. Which role a route asks for is written in
-//! its signature, by one of the extractors here.
+//! Invariants: every request carries the [`Caller`] of its connection, and nothing that a client
+//! sends can change it; a request without one is answered 401 by every route that says whom it is
+//! for. Which role a route asks for is written in its signature, by one of the extractors here.
 //!
-//! Deliberately not here: how a door finds out (`door`). On the unix socket the kernel tells who is at the other end, and the socket's file mode decides who may connect at all.
-//! Without `api.people` that is enough for everything.
+//! Deliberately not here: how a door finds out (`door`). On the unix socket the kernel tells who is
+//! at the other end, and the socket's file mode decides who may connect at all. Without
+//! `api.people` that is enough for everything.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -84,7 +85,11 @@ impl Caller {
     /// Why they may not, if they lack the role.
     pub(super) fn lacks(&self, role: Role, what: &str) -> Option<String> {
         let (name, may, role_word) = (&self.name, &self.may, role.as_str());
-        let why = || format!("{name} may {may}; {what} takes the role `{role_word}`, which `api.people` gives");
+        let why = || {
+            format!(
+                "{name} may {may}; {what} takes the role `{role_word}`, which `api.people` gives"
+            )
+        };
         (!self.may.has(role)).then(why)
     }
 }
@@ -106,10 +111,12 @@ impl Callers {
         self.people.as_ref()?.of_name(name)
     }
 
-    /// Whoever showed a verified certificate with this subject; one that nobody is listed with may nothing.
+    /// Whoever showed a verified certificate with this subject; one that nobody is listed with may
+    /// nothing.
     pub(super) fn certificate(&self, subject: &str) -> Caller {
         let person = self.people.as_ref().and_then(|people| people.of_certificate(subject));
-        let (name, may) = person.map_or((subject, Roles::default()), |person| (&person.name, person.may.clone()));
+        let (name, may) =
+            person.map_or((subject, Roles::default()), |person| (&person.name, person.may.clone()));
         Caller { name: name.into(), uid: None, may, via: Via::Certificate }
     }
 
@@ -128,7 +135,8 @@ impl Callers {
             }
         }
         let may = people.roles(person, &member_of);
-        let name = person.map_or_else(|| Person::user(uid, user.as_deref()).name, |person| person.name.clone());
+        let name = person
+            .map_or_else(|| Person::user(uid, user.as_deref()).name, |person| person.name.clone());
         Caller { name: name.into(), uid: Some(uid), may, via: Via::Socket }
     }
 }
@@ -153,7 +161,8 @@ pub(super) struct Operates(pub Caller);
 #[derive(Debug, Clone)]
 pub(super) struct Approves(pub Caller);
 
-/// A route for whoever may operate, and that may lead to SSL being switched off: [`Self::to`] must be asked first.
+/// A route for whoever may operate, and that may lead to SSL being switched off: [`Self::to`] must
+/// be asked first.
 #[derive(Debug, Clone)]
 pub(super) struct SwitchesOff(Caller);
 
@@ -175,7 +184,10 @@ impl SwitchesOff {
 impl<S: Send + Sync> FromRequestParts<S> for Reads {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut http::request::Parts, state: &S) -> Result<Self, ApiError> {
+    async fn from_request_parts(
+        parts: &mut http::request::Parts,
+        state: &S,
+    ) -> Result<Self, ApiError> {
         let caller = Caller::from_request_parts(parts, state).await?;
         caller.must(Role::Read, "reading")?;
         Ok(Self(caller))
@@ -185,7 +197,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Reads {
 impl<S: Send + Sync> FromRequestParts<S> for Operates {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut http::request::Parts, state: &S) -> Result<Self, ApiError> {
+    async fn from_request_parts(
+        parts: &mut http::request::Parts,
+        state: &S,
+    ) -> Result<Self, ApiError> {
         let caller = Caller::from_request_parts(parts, state).await?;
         caller.must(Role::Operate, "this")?;
         Ok(Self(caller))
@@ -195,7 +210,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Operates {
 impl<S: Send + Sync> FromRequestParts<S> for Approves {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut http::request::Parts, state: &S) -> Result<Self, ApiError> {
+    async fn from_request_parts(
+        parts: &mut http::request::Parts,
+        state: &S,
+    ) -> Result<Self, ApiError> {
         let caller = Caller::from_request_parts(parts, state).await?;
         caller.must(Role::Approve, "an approval")?;
         Ok(Self(caller))
@@ -205,7 +223,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Approves {
 impl<S: Send + Sync> FromRequestParts<S> for SwitchesOff {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut http::request::Parts, state: &S) -> Result<Self, ApiError> {
+    async fn from_request_parts(
+        parts: &mut http::request::Parts,
+        state: &S,
+    ) -> Result<Self, ApiError> {
         let Operates(caller) = Operates::from_request_parts(parts, state).await?;
         Ok(Self(caller))
     }
@@ -238,7 +259,12 @@ mod tests {
         let mut request = http::Request::new(());
         if let Some(may) = may {
             let may = may.iter().copied().collect();
-            request.extensions_mut().insert(Caller { name: "ada".into(), uid: None, may, via: Via::Socket });
+            request.extensions_mut().insert(Caller {
+                name: "ada".into(),
+                uid: None,
+                may,
+                via: Via::Socket,
+            });
         }
         match E::from_request_parts(&mut request.into_parts().0, &()).await {
             Ok(_) => 200,
@@ -270,8 +296,14 @@ mod tests {
 
     #[test]
     fn off_is_asked_for_what_switches_off_alone() {
-        let with =
-            |roles: &[Role]| SwitchesOff(Caller { name: "ada".into(), uid: None, may: roles.iter().copied().collect(), via: Via::Socket });
+        let with = |roles: &[Role]| {
+            SwitchesOff(Caller {
+                name: "ada".into(),
+                uid: None,
+                may: roles.iter().copied().collect(),
+                via: Via::Socket,
+            })
+        };
         assert!(with(&[Role::Operate]).to(true).is_ok());
         assert!(with(&[Role::Operate]).to(false).is_err());
         assert!(with(&[Role::Operate, Role::Off]).to(false).is_ok());

@@ -1,7 +1,8 @@
-//! What the contract in OpenAPI 3.1 says beside the handlers: what it is, and what every route may answer.
+//! What the contract in OpenAPI 3.1 says beside the handlers: what it is, and what every route may
+//! answer.
 //!
-//! Invariant: what a route takes and answers is written at its handler, and every route comes into the router together with
-//! that (`routes`), so that the document has them all.
+//! Invariant: what a route takes and answers is written at its handler, and every route comes into
+//! the router together with that (`routes`), so that the document has them all.
 
 use std::collections::BTreeMap;
 
@@ -35,8 +36,13 @@ pub(super) struct RefusedAnswers;
 impl IntoResponses for RefusedAnswers {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         let refusal = |what: &str| {
-            let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-            ResponseBuilder::new().description(what).content("application/problem+json", problem).build().into()
+            let problem =
+                ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+            ResponseBuilder::new()
+                .description(what)
+                .content("application/problem+json", problem)
+                .build()
+                .into()
         };
         BTreeMap::from([
             ("4XX".to_owned(), refusal("Refused: what, where and the next step")),

@@ -1,10 +1,12 @@
 //! A copy of the store, told as one stream while the store goes on.
 //!
-//! Invariants: what is told is what survives a power cut, up to one entry; one copy is made at a time, on a thread of its
-//! own, so that work goes on; memory stays bounded. A copy that is not read ends, and keeps nobody out; one that cannot be finished ends with the reason, and whoever reads
-//! it refuses it.
+//! Invariants: what is told is what survives a power cut, up to one entry; one copy is made at a
+//! time, on a thread of its own, so that work goes on; memory stays bounded. A copy that is not
+//! read ends, and keeps nobody out; one that cannot be finished ends with the reason, and whoever
+//! reads it refuses it.
 //!
-//! Deliberately not here: the form of a copy (`store::maintenance`), and the place where it is kept: the client writes it.
+//! Deliberately not here: the form of a copy (`store::maintenance`), and the place where it is
+//! kept: the client writes it.
 
 use std::sync::Arc;
 
@@ -37,11 +39,16 @@ static COPIES: Semaphore = Semaphore::const_new(1);
     tag = "everything",
     responses((status = 200, description = "The copy", body = Vec<u8>, content_type = "application/x-tar"), RefusedAnswers)
 )]
-pub(super) async fn export(State(api): State<Arc<Api>>, Reads(caller): Reads) -> Result<Response, ApiError> {
+pub(super) async fn export(
+    State(api): State<Arc<Api>>,
+    Reads(caller): Reads,
+) -> Result<Response, ApiError> {
     let place = place(&COPIES, "another copy of the store is being made").await?;
     let none = || Unavailable("this store is in memory: there is nothing to copy".into());
     let (exporter, now) = (api.exporter.clone().ok_or_else(none)?, api.now());
-    let broke = |error: tokio::task::JoinError| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the copy broke off: {error}"));
+    let broke = |error: tokio::task::JoinError| {
+        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the copy broke off: {error}"))
+    };
     let export = tokio::task::spawn_blocking(move || exporter.export()).await.map_err(broke)??;
     let (reader, writer) = tokio::io::duplex(BETWEEN);
     tracing::info!(seq = export.seq(), by = %caller, via = %caller.via, "a copy of the store is being made");
@@ -56,5 +63,9 @@ pub(super) async fn export(State(api): State<Arc<Api>>, Reads(caller): Reads) ->
             }
         }
     });
-    Ok(([(CONTENT_TYPE, "application/x-tar")], Body::from_stream(ReaderStream::with_capacity(reader, BETWEEN))).into_response())
+    Ok((
+        [(CONTENT_TYPE, "application/x-tar")],
+        Body::from_stream(ReaderStream::with_capacity(reader, BETWEEN)),
+    )
+        .into_response())
 }

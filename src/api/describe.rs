@@ -1,7 +1,7 @@
 //! Makes the documents of `wire` from what the store and the engine hold.
 //!
-//! Invariant: pure functions of their arguments; the same state gives the same document on the socket, in the page
-//! and in a test. Deliberately not here: any reading from store or clock.
+//! Invariant: pure functions of their arguments; the same state gives the same document on the
+//! socket, in the page and in a test. Deliberately not here: any reading from store or clock.
 
 use std::collections::BTreeMap;
 
@@ -10,9 +10,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::hold;
 use super::meter::MeterReading;
 use super::wire::{
-    AnswerDoc, ApprovalDoc, Budget, ChangeRow, Counters, DaemonDoc, GrowthDoc, HaltDoc, HoldView, JournalRow, LaneClockDoc, LaneDoc,
-    LaneQuotaDoc, MarkDoc, MissedDoc, PlanDoc, PlanFault, ProofDoc, RevertDoc, RolloutDoc, RolloutRow, SavedJob, StoreDoc, WaveDoc,
-    WireDoc,
+    AnswerDoc, ApprovalDoc, Budget, ChangeRow, Counters, DaemonDoc, GrowthDoc, HaltDoc, HoldView,
+    JournalRow, LaneClockDoc, LaneDoc, LaneQuotaDoc, MarkDoc, MissedDoc, PlanDoc, PlanFault,
+    ProofDoc, RevertDoc, RolloutDoc, RolloutRow, SavedJob, StoreDoc, WaveDoc, WireDoc,
 };
 use crate::domain::change::{How, ReasonWord, Setback, State};
 use crate::domain::hold::{clock_text, halt_text};
@@ -52,7 +52,13 @@ fn wave_name(plan: &Plan, wave: u16) -> Option<String> {
 
 /// How a rollout stands.
 /// `groups_full`: see [`hold::groups_full`].
-pub fn rollout(rollout: &Rollout, snapshot: &Snapshot, measured: &MeterReading, groups_full: bool, now: Timestamp) -> RolloutDoc {
+pub fn rollout(
+    rollout: &Rollout,
+    snapshot: &Snapshot,
+    measured: &MeterReading,
+    groups_full: bool,
+    now: Timestamp,
+) -> RolloutDoc {
     let plan = &rollout.plan;
     let phase = &rollout.record.phase;
     let total = rollout.total();
@@ -114,10 +120,20 @@ pub fn rollout(rollout: &Rollout, snapshot: &Snapshot, measured: &MeterReading, 
 
 fn wire_doc(wire: &WireRules, measured: &MeterReading) -> WireDoc {
     let versions = measured.proven.map(|[none, v12, v13]| {
-        let counts = [("none", none), (TlsVersion::V12.as_str(), v12), (TlsVersion::V13.as_str(), v13)];
-        counts.into_iter().filter(|(_, count)| *count > 0).map(|(word, count)| (word.to_owned(), count)).collect()
+        let counts =
+            [("none", none), (TlsVersion::V12.as_str(), v12), (TlsVersion::V13.as_str(), v13)];
+        counts
+            .into_iter()
+            .filter(|(_, count)| *count > 0)
+            .map(|(word, count)| (word.to_owned(), count))
+            .collect()
     });
-    WireDoc { min_tls: wire.min_tls.as_str().into(), trusted: wire.ca.is_some(), versions, first_expiry: measured.first_expiry }
+    WireDoc {
+        min_tls: wire.min_tls.as_str().into(),
+        trusted: wire.ca.is_some(),
+        versions,
+        first_expiry: measured.first_expiry,
+    }
 }
 
 /// What a change's proof left beside it.
@@ -134,7 +150,9 @@ fn proof(proof: &ProofSummary) -> ProofDoc {
 
 /// What the rollout's plan file said.
 pub fn plan(plan: &Plan) -> PlanDoc {
-    PlanDoc { written: plan.written.keys().map(|(key, text)| (key.to_owned(), text.to_owned())).collect() }
+    PlanDoc {
+        written: plan.written.keys().map(|(key, text)| (key.to_owned(), text.to_owned())).collect(),
+    }
 }
 
 /// The plan's group limits, by their keys as plans write them.
@@ -161,8 +179,14 @@ fn halt(phase: &Phase) -> Option<HaltDoc> {
 fn approval(rollout: &Rollout) -> Option<ApprovalDoc> {
     let approval = &rollout.plan.approval;
     let given = rollout.record.approvals.iter();
-    let given = given.map(|approved| MarkDoc { by: approved.by.clone(), reason: String::new(), at: approved.at }).collect();
-    (approval.required > 0).then(|| ApprovalDoc { required: approval.required, given, digest: approval.digest.to_string() })
+    let given = given
+        .map(|approved| MarkDoc { by: approved.by.clone(), reason: String::new(), at: approved.at })
+        .collect();
+    (approval.required > 0).then(|| ApprovalDoc {
+        required: approval.required,
+        given,
+        digest: approval.digest.to_string(),
+    })
 }
 
 fn revert(revert: &Revert) -> RevertDoc {
@@ -185,7 +209,8 @@ fn waves(rollout: &Rollout) -> Vec<WaveDoc> {
         .map(|((wave, tally), index)| WaveDoc {
             name: wave.name.to_string(),
             size: wave.size,
-            state: wave_state(rollout, current, index, tally.queued == 0 && tally.active == 0).into(),
+            state: wave_state(rollout, current, index, tally.queued == 0 && tally.active == 0)
+                .into(),
             tally: (*tally).into(),
             budget: Budget::of(wave.max_failures, tally),
             soak_seconds: wave.soak_ms / 1000,
@@ -199,11 +224,7 @@ fn wave_state(rollout: &Rollout, current: Option<u16>, index: u16, settled: bool
         _ if rollout.record.phase.is_final() => "done",
         // A revert goes from the newest wave to the first.
         Some(current) if rollout.record.revert().is_some() && index != current => {
-            if index < current {
-                "waiting"
-            } else {
-                "done"
-            }
+            if index < current { "waiting" } else { "done" }
         }
         Some(current) if index == current && !settled => "current",
         // A wave that soaks or awaits promotion is still the one people look at.
@@ -222,13 +243,21 @@ pub fn promote(promote: Promote) -> &'static str {
 }
 
 /// The end at the present rate; only where nothing but work stands between here and there.
-fn eta(rollout: &Rollout, holds: &[HoldView], rate: Option<f64>, open_until: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+fn eta(
+    rollout: &Rollout,
+    holds: &[HoldView],
+    rate: Option<f64>,
+    open_until: Option<Timestamp>,
+    now: Timestamp,
+) -> Option<Timestamp> {
     let rate = rate.filter(|rate| *rate > 0.0)?;
     let Phase::Advancing { wave } = rollout.record.phase else { return None };
     let waits_ahead = rollout.plan.strategy.waves.iter().skip(usize::from(wave)).rev().skip(1);
     // Full groups are how a limited rollout moves.
     let held = holds.iter().any(|hold| hold.word != "group_limit");
-    if held || waits_ahead.into_iter().any(|wave| wave.soak_ms > 0 || wave.promote == Promote::Manual) {
+    if held
+        || waits_ahead.into_iter().any(|wave| wave.soak_ms > 0 || wave.promote == Promote::Manual)
+    {
         return None;
     }
     let total = rollout.total();
@@ -260,7 +289,13 @@ pub fn change(active: &Active, rollout: &Rollout, hold: Option<HoldView>) -> Cha
         instance_name: change.target.instance_name.as_ref().map(|name| name.as_str().to_owned()),
         proxy_id: change.target.proxy_id.to_string(),
         wave: wave_name(&rollout.plan, change.wave).unwrap_or_default(),
-        tags: change.target.tags.iter().flat_map(Tags::iter).map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        tags: change
+            .target
+            .tags
+            .iter()
+            .flat_map(Tags::iter)
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
         state: change.record.state.as_str().into(),
         how,
         attempts: change.record.attempts,
@@ -268,7 +303,13 @@ pub fn change(active: &Active, rollout: &Rollout, hold: Option<HoldView>) -> Cha
         undo: change.record.undo.is_some(),
         job_id: change.record.jobs.last().map(ToString::to_string),
         jobs: change.record.jobs.iter().map(ToString::to_string).collect(),
-        presumed: change.record.presumed.iter().flat_map(|presumed| &presumed.jobs).map(ToString::to_string).collect(),
+        presumed: change
+            .record
+            .presumed
+            .iter()
+            .flat_map(|presumed| &presumed.jobs)
+            .map(ToString::to_string)
+            .collect(),
         reason_word,
         reason,
         first_answer: change.record.setbacks.as_deref().map(|setbacks| answer(&setbacks.first)),
@@ -385,7 +426,18 @@ pub fn entry(entry: &Entry) -> JournalRow {
             by: by.clone(),
             ..blank
         },
-        JournalEvent::Change { ordinal, instance_id, proxy_id, from, to, why, call, answer, by, record } => {
+        JournalEvent::Change {
+            ordinal,
+            instance_id,
+            proxy_id,
+            from,
+            to,
+            why,
+            call,
+            answer,
+            by,
+            record,
+        } => {
             let Trace { request_id, status, code, proof, .. } = answer.clone().unwrap_or_default();
             JournalRow {
                 kind: "change".into(),
@@ -408,7 +460,13 @@ pub fn entry(entry: &Entry) -> JournalRow {
     }
 }
 
-pub fn daemon(snapshot: &Snapshot, health: Health, growth: Option<Growth>, plans: Vec<PlanFault>, started_at: Timestamp) -> DaemonDoc {
+pub fn daemon(
+    snapshot: &Snapshot,
+    health: Health,
+    growth: Option<Growth>,
+    plans: Vec<PlanFault>,
+    started_at: Timestamp,
+) -> DaemonDoc {
     DaemonDoc {
         version: env!("CARGO_PKG_VERSION").into(),
         pid: std::process::id(),

@@ -1,7 +1,7 @@
 //! What is read, as documents: the same for JSON and for the page.
 //!
-//! Invariant: every document comes from the store and the engine's snapshot at that moment, and shows nothing that a
-//! power cut could take back.
+//! Invariant: every document comes from the store and the engine's snapshot at that moment, and
+//! shows nothing that a power cut could take back.
 //!
 //! Deliberately not here: routes, and how a document is shown.
 
@@ -44,7 +44,10 @@ impl Api {
     pub async fn open_rollouts(&self, most: usize) -> Result<Vec<OpenRollout>, ApiError> {
         let mut documents = Vec::new();
         for rollout in find::open_rollouts(&*self.store).await?.iter().rev().take(most) {
-            documents.push(OpenRollout { document: self.describe(rollout).await?, plan: rollout.plan.clone() });
+            documents.push(OpenRollout {
+                document: self.describe(rollout).await?,
+                plan: rollout.plan.clone(),
+            });
         }
         Ok(documents)
     }
@@ -57,9 +60,14 @@ impl Api {
     }
 
     /// One page of all rollouts, newest first.
-    pub async fn rollout_rows(&self, after: Option<RolloutId>, limit: usize) -> Result<Listing<RolloutRow>, ApiError> {
+    pub async fn rollout_rows(
+        &self,
+        after: Option<RolloutId>,
+        limit: usize,
+    ) -> Result<Listing<RolloutRow>, ApiError> {
         let found = self.store.rollouts(after, limit).await?;
-        let next = if found.len() == limit { found.last().map(|last| last.id.to_string()) } else { None };
+        let next =
+            if found.len() == limit { found.last().map(|last| last.id.to_string()) } else { None };
         Ok(Listing { rows: found.iter().map(describe::row).collect(), next })
     }
 
@@ -72,17 +80,35 @@ impl Api {
         limit: usize,
     ) -> Result<Listing<ChangeRow>, ApiError> {
         let page = self.store.page(rollout.id, words, after, limit).await?;
-        let holds = hold::of_changes(&page.changes, rollout, &self.engine(), &*self.store, self.now()).await?;
-        let rows = page.changes.iter().zip(holds).map(|(active, hold)| describe::change(active, rollout, hold)).collect();
+        let holds =
+            hold::of_changes(&page.changes, rollout, &self.engine(), &*self.store, self.now())
+                .await?;
+        let rows = page
+            .changes
+            .iter()
+            .zip(holds)
+            .map(|(active, hold)| describe::change(active, rollout, hold))
+            .collect();
         Ok(Listing { rows, next: page.next.map(|next| next.to_string()) })
     }
 
     /// One change; `None`: the rollout has no such place.
-    pub async fn change_row(&self, rollout: &Rollout, ordinal: u32) -> Result<Option<ChangeRow>, ApiError> {
+    pub async fn change_row(
+        &self,
+        rollout: &Rollout,
+        ordinal: u32,
+    ) -> Result<Option<ChangeRow>, ApiError> {
         let found = self.store.change(ChangeId { rollout: rollout.id, ordinal }).await?;
         self.store.durable().await?;
         let Some(active) = found else { return Ok(None) };
-        let hold = hold::of_changes(std::slice::from_ref(&active), rollout, &self.engine(), &*self.store, self.now()).await?;
+        let hold = hold::of_changes(
+            std::slice::from_ref(&active),
+            rollout,
+            &self.engine(),
+            &*self.store,
+            self.now(),
+        )
+        .await?;
         Ok(Some(describe::change(&active, rollout, hold.into_iter().next().flatten())))
     }
 
@@ -93,7 +119,9 @@ impl Api {
             let batch = self.store.journal(Some(rollout.id), after, BATCH).await?;
             let whole = batch.len() < BATCH;
             after = batch.last().map_or(after, |last| last.seq);
-            entries.extend(batch.iter().map(describe::entry).filter(|row| row.ordinal == Some(ordinal)));
+            entries.extend(
+                batch.iter().map(describe::entry).filter(|row| row.ordinal == Some(ordinal)),
+            );
             if whole || entries.len() >= STORY_MAX {
                 entries.truncate(STORY_MAX);
                 return Ok(Story { entries, whole });
@@ -103,7 +131,11 @@ impl Api {
     }
 
     /// The latest entries of the journal, newest first: those before `before`, where it is given.
-    pub async fn latest_entries(&self, before: Option<u64>, limit: usize) -> Result<Vec<JournalRow>, ApiError> {
+    pub async fn latest_entries(
+        &self,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<JournalRow>, ApiError> {
         let end = before.map_or_else(|| self.store.health().seq, |before| before.saturating_sub(1));
         let from = end.saturating_sub(limit as u64);
         let mut entries = self.store.journal(None, from, limit).await?;
@@ -112,8 +144,19 @@ impl Api {
     }
 
     /// Entries of one rollout, oldest first, after `after`.
-    pub async fn entries_of(&self, rollout: &Rollout, after: u64, limit: usize) -> Result<Vec<JournalRow>, ApiError> {
-        Ok(self.store.journal(Some(rollout.id), after, limit).await?.iter().map(describe::entry).collect())
+    pub async fn entries_of(
+        &self,
+        rollout: &Rollout,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<JournalRow>, ApiError> {
+        Ok(self
+            .store
+            .journal(Some(rollout.id), after, limit)
+            .await?
+            .iter()
+            .map(describe::entry)
+            .collect())
     }
 
     /// What could be done to a rollout now, for this caller.

@@ -1,7 +1,7 @@
 //! Enforcements: their documents, their routes and the verbs on them.
 //!
-//! Invariant: what is shown is durable, and a verb is answered with success only when it is. Deliberately not here: what
-//! a verb does (`domain::enforce`), and submitting anything.
+//! Invariant: what is shown is durable, and a verb is answered with success only when it is.
+//! Deliberately not here: what a verb does (`domain::enforce`), and submitting anything.
 
 use std::sync::Arc;
 
@@ -15,8 +15,13 @@ use super::caller::{Caller, Operates, Reads, SwitchesOff};
 use super::contract::RefusedAnswers;
 use super::fault::ApiError;
 use super::request::{JsonBody, reason};
-use super::wire::{EnforcementDoc, EnforcementRunDoc, HeldTarget, Listing, MarkDoc, OpposingRow, ReleaseRequest, StopRequest};
-use crate::domain::enforce::{EnforcementEnd, EnforcementRun, EnforcementStage, applying_name, surveying_name};
+use super::wire::{
+    EnforcementDoc, EnforcementRunDoc, HeldTarget, Listing, MarkDoc, OpposingRow, ReleaseRequest,
+    StopRequest,
+};
+use crate::domain::enforce::{
+    EnforcementEnd, EnforcementRun, EnforcementStage, applying_name, surveying_name,
+};
 use crate::domain::id::Name;
 use crate::domain::target::Target;
 use crate::engine::enforce::{EnforceError, EnforcementVerb, Opposing, command};
@@ -26,7 +31,12 @@ use crate::store::{Enforcement, Rollout};
 const HELD_MAX: usize = 1_000;
 
 /// How an enforcement stands; `targets` are those of its origin where held ones are to be named.
-pub(super) fn document(enforcement: &Enforcement, origin: &Rollout, targets: &[Target], now: Timestamp) -> EnforcementDoc {
+pub(super) fn document(
+    enforcement: &Enforcement,
+    origin: &Rollout,
+    targets: &[Target],
+    now: Timestamp,
+) -> EnforcementDoc {
     let (record, plan) = (&enforcement.record, &origin.plan);
     let enforce = plan.enforce.as_ref();
     let (mut held, mut stopped, mut superseded_by) = (None, None, None);
@@ -34,9 +44,15 @@ pub(super) fn document(enforcement: &Enforcement, origin: &Rollout, targets: &[T
         EnforcementStage::Held { drifted, allowed } => {
             held = Some(format!("{drifted} drifted, more than the {allowed} that max_drift allows"))
         }
-        EnforcementStage::Ended { end: EnforcementEnd::Stopped { mark } } => stopped = Some(MarkDoc::from(mark)),
-        EnforcementStage::Ended { end: EnforcementEnd::Superseded { revision } } => superseded_by = Some(*revision),
-        EnforcementStage::Idle | EnforcementStage::Surveying { .. } | EnforcementStage::Applying { .. } => held.clone_from(&record.halted),
+        EnforcementStage::Ended { end: EnforcementEnd::Stopped { mark } } => {
+            stopped = Some(MarkDoc::from(mark))
+        }
+        EnforcementStage::Ended { end: EnforcementEnd::Superseded { revision } } => {
+            superseded_by = Some(*revision)
+        }
+        EnforcementStage::Idle
+        | EnforcementStage::Surveying { .. }
+        | EnforcementStage::Applying { .. } => held.clone_from(&record.halted),
     }
     let held_drift = match &record.stage {
         EnforcementStage::Held { drifted, .. } => *drifted,
@@ -50,7 +66,8 @@ pub(super) fn document(enforcement: &Enforcement, origin: &Rollout, targets: &[T
         | EnforcementStage::Applying { .. }
         | EnforcementStage::Ended { .. } => 0,
     };
-    let named = record.held().filter_map(|flips| Some((flips, targets.get(flips.ordinal as usize)?)));
+    let named =
+        record.held().filter_map(|flips| Some((flips, targets.get(flips.ordinal as usize)?)));
     EnforcementDoc {
         name: enforcement.name.to_string(),
         revision: record.revision,
@@ -112,28 +129,48 @@ impl Api {
         caller: &Caller,
         why: &str,
     ) -> Result<Json<EnforcementDoc>, ApiError> {
-        let moved = command(&*self.store, name, asked, &caller.name, &reason(why), self.now()).await?;
+        let moved =
+            command(&*self.store, name, asked, &caller.name, &reason(why), self.now()).await?;
         let stage = moved.record.stage.as_str();
         tracing::info!(plan = %name, verb = ?asked, by = %caller, stage, "verb on an enforcement carried out");
         Ok(Json(self.enforcement(&moved, true).await?))
     }
 
     /// The document of one enforcement, its held targets named where that is `whole`.
-    async fn enforcement(&self, enforcement: &Enforcement, whole: bool) -> Result<EnforcementDoc, ApiError> {
+    async fn enforcement(
+        &self,
+        enforcement: &Enforcement,
+        whole: bool,
+    ) -> Result<EnforcementDoc, ApiError> {
         let origin = self.store.rollout(enforcement.record.origin).await?;
-        let origin = origin.ok_or_else(|| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "the rollout of the enforcement is not there"))?;
+        let origin = origin.ok_or_else(|| {
+            ApiError::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the rollout of the enforcement is not there",
+            )
+        })?;
         let named = whole && enforcement.record.held().next().is_some();
-        let targets = if named { self.store.targets(origin.id).await?.unwrap_or_default() } else { Vec::new() };
+        let targets = if named {
+            self.store.targets(origin.id).await?.unwrap_or_default()
+        } else {
+            Vec::new()
+        };
         Ok(document(enforcement, &origin, &targets, self.now()))
     }
 
-    /// The enforcement that a rollout belongs to: of its own plan, if it is the revision that is enforced.
-    pub(super) async fn enforcement_of(&self, rollout: &Rollout) -> Result<Option<EnforcementDoc>, ApiError> {
+    /// The enforcement that a rollout belongs to: of its own plan, if it is the revision that is
+    /// enforced.
+    pub(super) async fn enforcement_of(
+        &self,
+        rollout: &Rollout,
+    ) -> Result<Option<EnforcementDoc>, ApiError> {
         if rollout.plan.enforce.is_none() {
             return Ok(None);
         }
         match self.store.enforcement(&rollout.plan.name).await? {
-            Some(enforcement) if enforcement.record.origin == rollout.id => Ok(Some(document(&enforcement, rollout, &[], self.now()))),
+            Some(enforcement) if enforcement.record.origin == rollout.id => {
+                Ok(Some(document(&enforcement, rollout, &[], self.now())))
+            }
             Some(_) | None => Ok(None),
         }
     }
@@ -187,7 +224,10 @@ fn name(text: &str) -> Result<Name, ApiError> {
     tag = "enforcements",
     responses((status = 200, description = "All of them", body = Listing<EnforcementDoc>), RefusedAnswers)
 )]
-pub(super) async fn list(State(api): State<Arc<Api>>, _: Reads) -> Result<Json<Listing<EnforcementDoc>>, ApiError> {
+pub(super) async fn list(
+    State(api): State<Arc<Api>>,
+    _: Reads,
+) -> Result<Json<Listing<EnforcementDoc>>, ApiError> {
     Ok(Json(Listing { rows: api.enforcements().await?, next: None }))
 }
 
@@ -200,7 +240,11 @@ pub(super) async fn list(State(api): State<Arc<Api>>, _: Reads) -> Result<Json<L
     params(("name" = String, Path, description = "The name of the plan that is enforced")),
     responses((status = 200, description = "How it stands", body = EnforcementDoc), RefusedAnswers)
 )]
-pub(super) async fn one(State(api): State<Arc<Api>>, _: Reads, Path(reference): Path<String>) -> Result<Json<EnforcementDoc>, ApiError> {
+pub(super) async fn one(
+    State(api): State<Arc<Api>>,
+    _: Reads,
+    Path(reference): Path<String>,
+) -> Result<Json<EnforcementDoc>, ApiError> {
     Ok(Json(api.enforcement_named(&reference).await?))
 }
 
@@ -220,7 +264,8 @@ pub(super) async fn stop(
     Path(reference): Path<String>,
     JsonBody(asked): JsonBody<StopRequest>,
 ) -> Result<Json<EnforcementDoc>, ApiError> {
-    api.command_enforcement(&name(&reference)?, &EnforcementVerb::Stop, &caller, &asked.reason).await
+    api.command_enforcement(&name(&reference)?, &EnforcementVerb::Stop, &caller, &asked.reason)
+        .await
 }
 
 /// Let an enforcement go on with what is held.
@@ -240,12 +285,14 @@ pub(super) async fn release(
     JsonBody(asked): JsonBody<ReleaseRequest>,
 ) -> Result<Json<EnforcementDoc>, ApiError> {
     let name = name(&reference)?;
-    let found = api.store.enforcement(&name).await?.ok_or_else(|| EnforceError::NotFound(name.clone()))?;
+    let found =
+        api.store.enforcement(&name).await?.ok_or_else(|| EnforceError::NotFound(name.clone()))?;
     let origin = api.store.rollout(found.record.origin).await?;
     let caller = caller.to(origin.is_some_and(|origin| origin.plan.ssl_option))?;
     let target = asked.target.as_deref().map(str::parse).transpose();
     let target = target.map_err(|error| ApiError::bad(format!("`target`: {error}")))?;
-    api.command_enforcement(&name, &EnforcementVerb::Release { target }, &caller, &asked.reason).await
+    api.command_enforcement(&name, &EnforcementVerb::Release { target }, &caller, &asked.reason)
+        .await
 }
 
 impl From<EnforceError> for ApiError {

@@ -1,7 +1,8 @@
 //! Every answer that is not a success, with its code and its words.
 //!
-//! Invariant: the body is always a [`Problem`] as `application/problem+json`: also for a path that does not exist, and for
-//! what an extractor or the framework refuses before a route is reached ([`spelled`]).
+//! Invariant: the body is always a [`Problem`] as `application/problem+json`: also for a path that
+//! does not exist, and for what an extractor or the framework refuses before a route is reached
+//! ([`spelled`]).
 
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
@@ -41,7 +42,8 @@ impl ApiError {
         Self { status, body: Box::new(Problem::new(status.as_u16(), code, detail)), busy: false }
     }
 
-    /// The daemon is well and cannot take this now: the one answer of status 503 that has a `Retry-After`.
+    /// The daemon is well and cannot take this now: the one answer of status 503 that has a
+    /// `Retry-After`.
     pub fn busy(detail: impl Into<String>) -> Self {
         Self { busy: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
     }
@@ -76,7 +78,11 @@ impl ApiError {
     }
 
     /// A plan with mistakes.
-    pub fn plan(detail: impl Into<String>, diagnostics: serde_json::Value, rendered: String) -> Self {
+    pub fn plan(
+        detail: impl Into<String>,
+        diagnostics: serde_json::Value,
+        rendered: String,
+    ) -> Self {
         let mut error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
         error.body.diagnostics = Some(diagnostics);
         error.body.rendered = Some(rendered);
@@ -118,18 +124,25 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// Gives a refusal that was worded elsewhere the form of all others, with its words and its headers.
+/// Gives a refusal that was worded elsewhere the form of all others, with its words and its
+/// headers.
 pub async fn spelled(request: Request, next: Next) -> Response {
     let answer = next.run(request).await;
     let status = answer.status();
-    if !(status.is_client_error() || status.is_server_error()) || answer.headers().get(CONTENT_TYPE) == Some(&PROBLEM_JSON) {
+    if !(status.is_client_error() || status.is_server_error())
+        || answer.headers().get(CONTENT_TYPE) == Some(&PROBLEM_JSON)
+    {
         return answer;
     }
     let (head, body) = answer.into_parts();
     let words = to_bytes(body, FOREIGN_MAX).await.unwrap_or_default();
     let words = String::from_utf8_lossy(&words);
     let words = words.trim();
-    let detail = if words.is_empty() { status.canonical_reason().unwrap_or("refused").to_lowercase() } else { words.to_owned() };
+    let detail = if words.is_empty() {
+        status.canonical_reason().unwrap_or("refused").to_lowercase()
+    } else {
+        words.to_owned()
+    };
     let mut problem = ApiError::new(status, detail).into_response();
     for (name, value) in &head.headers {
         if *name != CONTENT_TYPE && *name != CONTENT_LENGTH {
@@ -161,7 +174,9 @@ impl From<SubmitError> for ApiError {
     fn from(error: SubmitError) -> Self {
         let status = match &error {
             SubmitError::Overlap { .. } | SubmitError::Changed { .. } => StatusCode::CONFLICT,
-            SubmitError::Refusing(_) | SubmitError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            SubmitError::Refusing(_) | SubmitError::Unavailable(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         };
         Self::new(status, error.to_string())
     }

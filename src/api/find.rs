@@ -1,6 +1,8 @@
-//! Finds the rollout that a person means: by its plan's name (then its newest revision) or by a unique prefix of its id.
+//! Finds the rollout that a person means: by its plan's name (then its newest revision) or by a
+//! unique prefix of its id.
 //!
-//! Invariant: a name wins over a prefix, and an ambiguous prefix is an error that lists what it may mean, never a guess.
+//! Invariant: a name wins over a prefix, and an ambiguous prefix is an error that lists what it may
+//! mean, never a guess.
 
 use std::collections::BTreeSet;
 
@@ -36,7 +38,8 @@ pub async fn open_rollouts(store: &dyn Store) -> Result<Vec<Rollout>, ApiError> 
 }
 
 async fn named(store: &dyn Store, reference: &str) -> Result<Rollout, ApiError> {
-    let name = Name::parse(reference, "a rollout's name or id").map_err(|error| ApiError::bad(error.to_string()))?;
+    let name = Name::parse(reference, "a rollout's name or id")
+        .map_err(|error| ApiError::bad(error.to_string()))?;
     if let Ok(id) = reference.parse::<RolloutId>()
         && let Some(rollout) = store.rollout(id).await?
     {
@@ -55,9 +58,12 @@ async fn named(store: &dyn Store, reference: &str) -> Result<Rollout, ApiError> 
                 names.insert(rollout.plan.name.clone());
             }
             if rollout.plan.name == name {
-                let newer = named.as_ref().is_none_or(|best| rollout.plan.revision > best.plan.revision);
+                let newer =
+                    named.as_ref().is_none_or(|best| rollout.plan.revision > best.plan.revision);
                 named = if newer { Some(rollout) } else { named };
-            } else if prefixed.len() <= CANDIDATES_MAX && rollout.id.to_string().starts_with(reference) {
+            } else if prefixed.len() <= CANDIDATES_MAX
+                && rollout.id.to_string().starts_with(reference)
+            {
                 prefixed.push(rollout);
             }
         }
@@ -69,14 +75,23 @@ async fn named(store: &dyn Store, reference: &str) -> Result<Rollout, ApiError> 
         0 => Err(ApiError::new(
             StatusCode::NOT_FOUND,
             match nearest(reference, names.iter().map(Name::as_str)) {
-                Some(near) => format!("no rollout is named `{reference}` and none has an id that begins so; did you mean `{near}`?"),
-                None => format!("no rollout is named `{reference}` and none has an id that begins so; see `sealift list`"),
+                Some(near) => format!(
+                    "no rollout is named `{reference}` and none has an id that begins so; did you mean `{near}`?"
+                ),
+                None => format!(
+                    "no rollout is named `{reference}` and none has an id that begins so; see `sealift list`"
+                ),
             },
         )),
         1 => Ok(prefixed.remove(0)),
         _ => {
             let rows = prefixed.iter().take(CANDIDATES_MAX).map(describe::row).collect();
-            Err(ApiError::ambiguous(format!("several rollouts have an id that begins with `{reference}`; give more of it"), rows))
+            Err(ApiError::ambiguous(
+                format!(
+                    "several rollouts have an id that begins with `{reference}`; give more of it"
+                ),
+                rows,
+            ))
         }
     }
 }

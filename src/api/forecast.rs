@@ -1,9 +1,11 @@
-//! The forecast of a rollout that runs: made beside the requests, kept for a while, never waited for long.
+//! The forecast of a rollout that runs: made beside the requests, kept for a while, never waited
+//! for long.
 //!
-//! Job: gather what is left of the rollout and what its journal tells of job times and calls, run the engine in virtual
-//! time, keep the result. Invariants: an answer waits at most [`PATIENCE`] for it; at most one forecast is made at a
-//! time, on one thread, and at most one part in [`SHARE`] of that thread's time goes into them; a forecast is shown only
-//! while the rollout stands in the phase in which it was made; an instant that has passed is not forecast.
+//! Job: gather what is left of the rollout and what its journal tells of job times and calls, run
+//! the engine in virtual time, keep the result. Invariants: an answer waits at most [`PATIENCE`]
+//! for it; at most one forecast is made at a time, on one thread, and at most one part in [`SHARE`]
+//! of that thread's time goes into them; a forecast is shown only while the rollout stands in the
+//! phase in which it was made; an instant that has passed is not forecast.
 //!
 //! Deliberately not here: how a forecast is made (`rehearse`).
 
@@ -26,11 +28,12 @@ use crate::rehearse::{Forecast, remainder};
 use crate::store::{Rollout, Store, Unavailable};
 use crate::yaml::length::Length;
 
-/// How long an answer waits for the first forecast of a rollout, so that whoever asks once has it; an old one is shown
-/// without waiting while the new one is made. A verb answers within a second.
+/// How long an answer waits for the first forecast of a rollout, so that whoever asks once has it;
+/// an old one is shown without waiting while the new one is made. A verb answers within a second.
 const PATIENCE: Duration = Duration::from_millis(600);
 
-/// Changes simulated for one forecast while few are left: made within [`PATIENCE`] on a common machine.
+/// Changes simulated for one forecast while few are left: made within [`PATIENCE`] on a common
+/// machine.
 const CHANGES_QUICK: usize = 5_000;
 
 /// How long a forecast is shown at least before a new one is made.
@@ -68,8 +71,20 @@ struct CachedForecast {
 
 impl Forecaster {
     /// Nothing is made before somebody asks.
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, lanes: Arc<[Lane]>, handle: Handle) -> Self {
-        Self { store, clock, lanes, handle, kept: Arc::default(), one: Arc::new(tokio::sync::Semaphore::new(1)) }
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        lanes: Arc<[Lane]>,
+        handle: Handle,
+    ) -> Self {
+        Self {
+            store,
+            clock,
+            lanes,
+            handle,
+            kept: Arc::default(),
+            one: Arc::new(tokio::sync::Semaphore::new(1)),
+        }
     }
 
     /// The forecast of this rollout, as far as it can be had at once and still lies ahead.
@@ -83,9 +98,11 @@ impl Forecaster {
             return None;
         }
         let boot = self.clock.times().boot;
-        let (shown, fresh) = self.with(|kept| match kept.get(&rollout.id).filter(|kept| kept.phase == rollout.record.phase) {
-            Some(kept) => (kept.forecast.clone(), boot < kept.until),
-            None => (None, false),
+        let (shown, fresh) = self.with(|kept| {
+            match kept.get(&rollout.id).filter(|kept| kept.phase == rollout.record.phase) {
+                Some(kept) => (kept.forecast.clone(), boot < kept.until),
+                None => (None, false),
+            }
         });
         if fresh {
             return shown;
@@ -128,7 +145,11 @@ impl Forecaster {
             }
             kept.insert(
                 rollout.id,
-                CachedForecast { phase: rollout.record.phase.clone(), forecast: forecast.clone(), until: done + fresh },
+                CachedForecast {
+                    phase: rollout.record.phase.clone(),
+                    forecast: forecast.clone(),
+                    until: done + fresh,
+                },
             );
         });
         forecast
@@ -140,13 +161,19 @@ impl Forecaster {
         let mut lanes = self.lanes.to_vec();
         for lane in &mut lanes {
             if let Some(known) = snapshot.lanes.iter().find(|known| known.lane == lane.name) {
-                lane.quota = known.quota.map(|standing| Quota { requests: standing.ceiling, ..standing.quota });
+                lane.quota = known
+                    .quota
+                    .map(|standing| Quota { requests: standing.ceiling, ..standing.quota });
             }
         }
         lanes
     }
 
-    async fn foresee(&self, rollout: &Rollout, now: Timestamp) -> Result<Option<Forecast>, Unavailable> {
+    async fn foresee(
+        &self,
+        rollout: &Rollout,
+        now: Timestamp,
+    ) -> Result<Option<Forecast>, Unavailable> {
         let total = rollout.total();
         if (total.queued + total.active) as usize > CHANGES_MAX {
             return Ok(None);
@@ -156,17 +183,24 @@ impl Forecaster {
         loop {
             let words = ["queued"].into_iter().chain(State::ACTIVE).map(str::to_owned).collect();
             let page = self.store.page(rollout.id, words, after, BATCH).await?;
-            left.extend(page.changes.into_iter().map(|active| (active.change.id.ordinal, active.change.target)));
+            left.extend(
+                page.changes
+                    .into_iter()
+                    .map(|active| (active.change.id.ordinal, active.change.target)),
+            );
             after = page.next;
             if after.is_none() || left.len() > CHANGES_MAX {
                 break;
             }
         }
-        let Some(mut scenario) = remainder(rollout, &left, &self.lanes_now(), now) else { return Ok(None) };
+        let Some(mut scenario) = remainder(rollout, &left, &self.lanes_now(), now) else {
+            return Ok(None);
+        };
         let Some(lane) = scenario.lanes.first() else { return Ok(None) };
         let seq = self.store.health().seq;
         let tail = usize::try_from(JOURNAL_TAIL).unwrap_or(usize::MAX);
-        let entries = self.store.journal(Some(rollout.id), seq.saturating_sub(JOURNAL_TAIL), tail).await?;
+        let entries =
+            self.store.journal(Some(rollout.id), seq.saturating_sub(JOURNAL_TAIL), tail).await?;
         let measured = MeasuredCloud::of(&entries, &lane.timing);
         if let Some(latency) = measured.latency() {
             scenario.faults.latency = latency;
@@ -175,7 +209,12 @@ impl Forecaster {
         let basis = if measured.job_times.len() >= ENOUGH {
             let (min, max) = measured.range();
             scenario.job_times = measured.job_times.as_slice().into();
-            format!("jobs take {} to {}, measured on {} of this rollout", span(min), span(max), measured.job_times.len())
+            format!(
+                "jobs take {} to {}, measured on {} of this rollout",
+                span(min),
+                span(max),
+                measured.job_times.len()
+            )
         } else {
             format!(
                 "jobs take {} to {}, assumed until {ENOUGH} were seen",
@@ -184,7 +223,10 @@ impl Forecaster {
             )
         };
         let changes = left.len().max(CHANGES_QUICK);
-        let made = tokio::task::spawn_blocking(move || Forecast::bounded(&scenario, vec![basis], changes, 1)).await;
+        let made = tokio::task::spawn_blocking(move || {
+            Forecast::bounded(&scenario, vec![basis], changes, 1)
+        })
+        .await;
         match made {
             Ok(Ok(forecast)) => Ok(forecast),
             Ok(Err(error)) => {
@@ -198,6 +240,7 @@ impl Forecaster {
 
 /// Whether it moves without a person's doing, or would if one said so now.
 fn is_moving(rollout: &Rollout) -> bool {
-    let moving = matches!(rollout.record.phase.as_str(), "scheduled" | "advancing" | "soaking" | "awaiting");
+    let moving =
+        matches!(rollout.record.phase.as_str(), "scheduled" | "advancing" | "soaking" | "awaiting");
     moving && rollout.record.paused.is_none()
 }

@@ -19,21 +19,36 @@ pub fn opening(rollout: &Rollout, now: Timestamp) -> Opening {
 
 /// Why this rollout begins nothing new now, what to read first before the rest.
 /// `groups_full`: see [`groups_full`].
-pub fn of_rollout(rollout: &Rollout, snapshot: &Snapshot, groups_full: bool, now: Timestamp) -> Vec<HoldView> {
+pub fn of_rollout(
+    rollout: &Rollout,
+    snapshot: &Snapshot,
+    groups_full: bool,
+    now: Timestamp,
+) -> Vec<HoldView> {
     let window = opening(rollout, now);
     // A lane that a person paused holds those alone that have work for it.
-    let needs = |lane: &LaneSnapshot| lane.held.as_ref().is_some_and(|(_, needing)| needing.contains(&rollout.id));
-    let for_this = |lane| LaneStanding { held: standing(lane).held.filter(|_| needs(lane)), ..standing(lane) };
+    let needs = |lane: &LaneSnapshot| {
+        lane.held.as_ref().is_some_and(|(_, needing)| needing.contains(&rollout.id))
+    };
+    let for_this =
+        |lane| LaneStanding { held: standing(lane).held.filter(|_| needs(lane)), ..standing(lane) };
     let lanes: Vec<LaneStanding<'_>> = snapshot.lanes.iter().map(for_this).collect();
     let mine = snapshot.unserved.iter().filter(|one| one.rollout == rollout.id);
-    let unserved: Vec<Unserved<'_>> = mine.map(|one| Unserved { lane: &one.lane, shares: one.shares.as_ref() }).collect();
-    let situation = Situation { groups_full, unserved: &unserved, ..situation(rollout, snapshot, &window, now) };
+    let unserved: Vec<Unserved<'_>> =
+        mine.map(|one| Unserved { lane: &one.lane, shares: one.shares.as_ref() }).collect();
+    let situation = Situation {
+        groups_full,
+        unserved: &unserved,
+        ..situation(rollout, snapshot, &window, now)
+    };
     hold::of_rollout(&situation, &lanes).into_iter().map(|hold| view(hold, rollout, now)).collect()
 }
 
 /// Whether the plan's group limits leave no place to any queued change.
 pub async fn groups_full(rollout: &Rollout, store: &dyn Store) -> Result<bool, Unavailable> {
-    let Some(wave) = rollout.record.phase.wave().filter(|_| !rollout.plan.strategy.max_in_flight_per.is_empty()) else {
+    let Some(wave) =
+        rollout.record.phase.wave().filter(|_| !rollout.plan.strategy.max_in_flight_per.is_empty())
+    else {
         return Ok(false);
     };
     let found = store.candidates(rollout.id, wave, 1).await?;
@@ -54,18 +69,26 @@ pub async fn of_changes(
     for active in changes {
         let change = &active.change;
         let queued = change.record.state == State::Queued;
-        let instance_taken = if queued { store.holder(&change.target.instance_id).await? } else { None };
-        let group_full = if queued { store.full_group(rollout.id, &change.target).await? } else { None };
+        let instance_taken =
+            if queued { store.holder(&change.target.instance_id).await? } else { None };
+        let group_full =
+            if queued { store.full_group(rollout.id, &change.target).await? } else { None };
         let lane = snapshot.lanes.iter().find(|lane| lane.lane == change.target.lane);
         let occupied = lane.and_then(|lane| lane.occupied.get(&change.target.instance_id));
         let (group_full, lane) = (group_full.as_ref(), lane.map(standing));
-        let waiting = Waiting { change, now, wake: active.due, instance_taken, occupied, group_full, lane };
+        let waiting =
+            Waiting { change, now, wake: active.due, instance_taken, occupied, group_full, lane };
         holds.push(hold::of_change(&situation, &waiting).map(|hold| view(hold, rollout, now)));
     }
     Ok(holds)
 }
 
-fn situation<'a>(rollout: &'a Rollout, snapshot: &'a Snapshot, window: &'a Opening, now: Timestamp) -> Situation<'a> {
+fn situation<'a>(
+    rollout: &'a Rollout,
+    snapshot: &'a Snapshot,
+    window: &'a Opening,
+    now: Timestamp,
+) -> Situation<'a> {
     Situation {
         plan: &rollout.plan,
         by: &rollout.by,
@@ -91,13 +114,17 @@ fn standing(lane: &LaneSnapshot) -> LaneStanding<'_> {
         held: lane.held.as_ref().map(|(mark, _)| mark),
         paused: lane.paused.as_ref(),
         waits_for_quota: lane.waiting > 0,
-        clock: lane.clock.filter(ClockStanding::holds).map(|standing| (standing.ahead, standing.since)),
+        clock: lane
+            .clock
+            .filter(ClockStanding::holds)
+            .map(|standing| (standing.ahead, standing.since)),
         free_at: lane.free_at,
         assumed_until: lane.assumed_until.filter(|_| lane.waiting > 0),
     }
 }
 
-/// The hold as the API tells it: an end that has passed is none, for what it ends has only not been looked at again yet.
+/// The hold as the API tells it: an end that has passed is none, for what it ends has only not been
+/// looked at again yet.
 fn view(hold: hold::Hold, rollout: &Rollout, now: Timestamp) -> HoldView {
     let hold::Hold { word, text, mark, lift, since, until } = hold;
     let until = ahead(until, now);
@@ -107,7 +134,17 @@ fn view(hold: hold::Hold, rollout: &Rollout, now: Timestamp) -> HoldView {
         Some(Remedy { verb, command, help }) => (Some(verb.to_owned()), Some(command), Some(help)),
         None => (None, None, None),
     };
-    HoldView { word: word.into(), text, by, why: why.unwrap_or_default(), verb, command, help, since, until }
+    HoldView {
+        word: word.into(),
+        text,
+        by,
+        why: why.unwrap_or_default(),
+        verb,
+        command,
+        help,
+        since,
+        until,
+    }
 }
 
 fn ahead(until: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {

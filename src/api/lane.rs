@@ -1,6 +1,7 @@
 //! The switch of a lane: paused and resumed by a person, for every rollout that uses it.
 //!
-//! Deliberately not here: keeping it over a restart (`api::switches`), and what a paused lane does (`engine`).
+//! Deliberately not here: keeping it over a restart (`api::switches`), and what a paused lane does
+//! (`engine`).
 
 use std::sync::Arc;
 
@@ -24,9 +25,17 @@ impl Api {
         let mut off = self.switches.lock().await;
         match (&mark, off.paused.get(&lane)) {
             (Some(_), Some(known)) => {
-                return Err(ApiError::new(StatusCode::CONFLICT, format!("lane {lane} is paused already, by {}", known.by)));
+                return Err(ApiError::new(
+                    StatusCode::CONFLICT,
+                    format!("lane {lane} is paused already, by {}", known.by),
+                ));
             }
-            (None, None) => return Err(ApiError::new(StatusCode::CONFLICT, format!("lane {lane} is not paused"))),
+            (None, None) => {
+                return Err(ApiError::new(
+                    StatusCode::CONFLICT,
+                    format!("lane {lane} is not paused"),
+                ));
+            }
             (Some(_), None) | (None, Some(_)) => {}
         }
         let mut next = off.clone();
@@ -35,11 +44,15 @@ impl Api {
             None => drop(next.paused.remove(&lane)),
         }
         self.switches.keep(&mut off, next).await.map_err(|why| {
-            let message = format!("{why}; the lane is as it was, and `sealift stop` stops everything");
+            let message =
+                format!("{why}; the lane is as it was, and `sealift stop` stops everything");
             ApiError::new(StatusCode::SERVICE_UNAVAILABLE, message)
         })?;
         // Kept for the next start in any case.
-        self.handle.switch_lane(lane, mark).await.map_err(|error| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))
+        self.handle
+            .switch_lane(lane, mark)
+            .await
+            .map_err(|error| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))
     }
 }
 
@@ -84,7 +97,8 @@ pub(super) async fn resume(
     Path(lane): Path<String>,
     JsonBody(asked): JsonBody<LaneRequest>,
 ) -> Result<Json<LaneAnswer>, ApiError> {
-    let name = Name::parse(&lane, "lane").map_err(|_| ApiError::new(StatusCode::NOT_FOUND, no_lane(&api, &lane)))?;
+    let name = Name::parse(&lane, "lane")
+        .map_err(|_| ApiError::new(StatusCode::NOT_FOUND, no_lane(&api, &lane)))?;
     switch(api, name, "resume", None, &caller, &asked.reason).await
 }
 
@@ -100,7 +114,12 @@ async fn switch(
     let switched = name.clone();
     // To its end, whether or not the client waits for it: the file and the engine say the same.
     let done = tokio::spawn(async move { api.switch_lane(switched, mark).await }).await;
-    done.map_err(|error| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, format!("switching the lane broke: {error}")))??;
+    done.map_err(|error| {
+        ApiError::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            format!("switching the lane broke: {error}"),
+        )
+    })??;
     Ok(Json(LaneAnswer { lane: name.to_string(), verb: word.to_owned(), by: caller.to_string() }))
 }
 

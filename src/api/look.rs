@@ -1,8 +1,10 @@
-//! Looks: what proxies show now, asked of the cloud for a person and told line by line as the answers come.
+//! Looks: what proxies show now, asked of the cloud for a person and told line by line as the
+//! answers come.
 //!
-//! Invariants: nothing is changed or stored; the reads wait behind all work of their lane and count on its quota; a
-//! client that goes away takes what still waits with it. An instance whose list cannot be read whole, after all tries of the
-//! engine (`engine::Handle::ask`), is told as not known, never as empty.
+//! Invariants: nothing is changed or stored; the reads wait behind all work of their lane and count
+//! on its quota; a client that goes away takes what still waits with it. An instance whose list
+//! cannot be read whole, after all tries of the engine (`engine::Handle::ask`), is told as not
+//! known, never as empty.
 //!
 //! Deliberately not here: what a plan makes of it (`sealift plan --look`).
 
@@ -25,12 +27,15 @@ use super::contract::RefusedAnswers;
 use super::fault::ApiError;
 use super::lane::no_lane;
 use super::request::query;
-use super::wire::{InstancePage, InstanceRow, LOOK_INSTANCES_MAX, LookInstance, LookProxy, LookRequest, LookRow};
+use super::wire::{
+    InstancePage, InstanceRow, LOOK_INSTANCES_MAX, LookInstance, LookProxy, LookRequest, LookRow,
+};
 use crate::domain::call::{Answer, Call};
 use crate::domain::id::Name;
 use crate::engine::Handle;
 
-/// Questions of one request that wait at once: enough to keep a lane busy, few enough that several clients fit in.
+/// Questions of one request that wait at once: enough to keep a lane busy, few enough that several
+/// clients fit in.
 pub(super) const AT_ONCE: usize = 32;
 
 /// What the proxies of some instances show now, a line of JSON for each as the answers come.
@@ -42,14 +47,28 @@ pub(super) const AT_ONCE: usize = 32;
     request_body = LookRequest,
     responses((status = 200, description = "Lines of JSON", body = LookRow, content_type = "application/jsonl"), RefusedAnswers)
 )]
-pub(super) async fn look(State(api): State<Arc<Api>>, _: Operates, body: Bytes) -> Result<Response, ApiError> {
-    let asked: LookRequest = serde_json::from_slice(&body).map_err(|error| ApiError::bad(format!("the body is no look: {error}")))?;
+pub(super) async fn look(
+    State(api): State<Arc<Api>>,
+    _: Operates,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    let asked: LookRequest = serde_json::from_slice(&body)
+        .map_err(|error| ApiError::bad(format!("the body is no look: {error}")))?;
     if asked.instances.is_empty() || asked.instances.len() > LOOK_INSTANCES_MAX {
-        return Err(ApiError::bad(format!("a look names 1 to {LOOK_INSTANCES_MAX} instances, not {}", asked.instances.len())));
+        return Err(ApiError::bad(format!(
+            "a look names 1 to {LOOK_INSTANCES_MAX} instances, not {}",
+            asked.instances.len()
+        )));
     }
-    let calls = asked.instances.into_iter().map(|instance| Ok((call(&api, &instance)?, instance))).collect::<Result<Vec<_>, ApiError>>()?;
+    let calls = asked
+        .instances
+        .into_iter()
+        .map(|instance| Ok((call(&api, &instance)?, instance)))
+        .collect::<Result<Vec<_>, ApiError>>()?;
     let handle = api.handle.clone();
-    let rows = stream::iter(calls).map(move |(call, instance)| row(handle.clone(), call, instance)).buffer_unordered(AT_ONCE);
+    let rows = stream::iter(calls)
+        .map(move |(call, instance)| row(handle.clone(), call, instance))
+        .buffer_unordered(AT_ONCE);
     Ok(json_lines(rows.map(|row| [row])))
 }
 
@@ -89,11 +108,19 @@ struct InstancesQuery {
     params(InstancesQuery),
     responses((status = 200, description = "A page of instances", body = InstancePage), RefusedAnswers)
 )]
-pub(super) async fn instances(State(api): State<Arc<Api>>, _: Operates, uri: Uri) -> Result<Json<InstancePage>, ApiError> {
+pub(super) async fn instances(
+    State(api): State<Arc<Api>>,
+    _: Operates,
+    uri: Uri,
+) -> Result<Json<InstancePage>, ApiError> {
     let asked: InstancesQuery = query(&uri)?;
     let call = Call::Instances { lane: lane(&api, &asked.lane)?, offset: asked.offset };
-    let failed =
-        |why: String| ApiError::new(StatusCode::BAD_GATEWAY, format!("the instances of lane {} cannot be listed: {why}", asked.lane));
+    let failed = |why: String| {
+        ApiError::new(
+            StatusCode::BAD_GATEWAY,
+            format!("the instances of lane {} cannot be listed: {why}", asked.lane),
+        )
+    };
     let reply = api.handle.ask(call).await.map_err(|error| failed(error.to_string()))?;
     match reply.outcome {
         Ok(Answer::Instances { instances, total }) => {
@@ -121,7 +148,10 @@ pub(super) fn lane(api: &Api, name: &str) -> Result<Name, ApiError> {
 
 fn call(api: &Api, instance: &LookInstance) -> Result<Call, ApiError> {
     let lane = lane(api, &instance.lane)?;
-    let instance_id = instance.instance_id.parse().map_err(|error: crate::domain::id::IdError| ApiError::bad(error.to_string()))?;
+    let instance_id = instance
+        .instance_id
+        .parse()
+        .map_err(|error: crate::domain::id::IdError| ApiError::bad(error.to_string()))?;
     Ok(Call::Proxies { lane, instance_id })
 }
 

@@ -1,9 +1,10 @@
-//! Counts what the tallies do not tell: how many switches the cloud took, how many of their jobs ended well, and how
-//! fast changes settle.
+//! Counts what the tallies do not tell: how many switches the cloud took, how many of their jobs
+//! ended well, and how fast changes settle.
 //!
-//! Job: an observer of the journal, and only while somebody asks. Invariants: it never takes part in a decision, and
-//! losing it loses nothing; a change is counted once per stage, whatever the order in which its entries and its row are
-//! read, because a stage once reached stays marked; a question is answered soon, also about a million changes.
+//! Job: an observer of the journal, and only while somebody asks. Invariants: it never takes part
+//! in a decision, and losing it loses nothing; a change is counted once per stage, whatever the
+//! order in which its entries and its row are read, because a stage once reached stays marked; a
+//! question is answered soon, also about a million changes.
 //!
 //! Deliberately not here: anything that the store's tallies say already.
 
@@ -26,7 +27,8 @@ use crate::store::{Rollout, Store, Unavailable};
 /// Rollouts whose stages are kept in memory, one byte a change; asking for one more forgets one.
 const GAUGES_MAX: usize = 64;
 
-/// A rollout that nobody asked about for this long is forgotten: reading the journal along costs a share of the work.
+/// A rollout that nobody asked about for this long is forgotten: reading the journal along costs a
+/// share of the work.
 const FORGET_AFTER: Duration = Duration::from_secs(60);
 
 /// Rows or entries read at once: a few hundred kilobytes.
@@ -35,19 +37,22 @@ const BATCH: usize = 1000;
 /// Time that one question may spend on reading rows; [`Meter::follow`] goes on from there.
 const PATIENCE: Duration = Duration::from_millis(25);
 
-/// Time that [`Meter::follow`] spends on reading rows in each [`PACE`], while a question waits for them.
+/// Time that [`Meter::follow`] spends on reading rows in each [`PACE`], while a question waits for
+/// them.
 const ROWS_A_TICK: Duration = Duration::from_millis(100);
 
 /// A change that nobody touched has no row and tells nothing; a row in any state does.
 const ROWS: &[&str] = &State::WORDS;
 
-/// The stretch that a rate looks back over: long enough for jobs of a minute, short enough to follow a change of pace.
+/// The stretch that a rate looks back over: long enough for jobs of a minute, short enough to
+/// follow a change of pace.
 const RATE_WINDOW: SignedDuration = SignedDuration::from_mins(5);
 
 /// A rate over less than this is noise.
 const RATE_MIN: SignedDuration = SignedDuration::from_secs(2);
 
-/// Settles kept for the rate; at more than this within the window the window is shorter, which hurts nobody.
+/// Settles kept for the rate; at more than this within the window the window is shorter, which
+/// hurts nobody.
 const SETTLES_MAX: usize = 20_000;
 
 /// The journal is read at most this often.
@@ -60,8 +65,8 @@ pub struct MeterReading {
     pub accepted: Option<u32>,
     /// Changes whose job ended well; `None` while they are still being counted.
     pub completed: Option<u32>,
-    /// Changes that a proof on the wire settled: without TLS, with TLS 1.2, with TLS 1.3; `None` while they are still being
-    /// counted.
+    /// Changes that a proof on the wire settled: without TLS, with TLS 1.2, with TLS 1.3; `None`
+    /// while they are still being counted.
     pub proven: Option<[u32; 3]>,
     /// The end of the certificate that ends first, of those seen so far.
     pub first_expiry: Option<Timestamp>,
@@ -106,18 +111,30 @@ impl Meter {
     /// A meter over this store; nothing is read until somebody asks.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
         let read_to = tokio::sync::Mutex::new(store.health().seq);
-        Self { store, clock, gauges: Mutex::default(), scanning: tokio::sync::Mutex::default(), read_to }
+        Self {
+            store,
+            clock,
+            gauges: Mutex::default(),
+            scanning: tokio::sync::Mutex::default(),
+            read_to,
+        }
     }
 
     /// What is known of this rollout; the first questions read its rows once.
-    pub async fn measure(&self, rollout: &Rollout, now: Timestamp) -> Result<MeterReading, Unavailable> {
-        // The gauge stands before the scan begins, so an entry that passes the scan is marked by the follower.
+    pub async fn measure(
+        &self,
+        rollout: &Rollout,
+        now: Timestamp,
+    ) -> Result<MeterReading, Unavailable> {
+        // The gauge stands before the scan begins, so an entry that passes the scan is marked by
+        // the follower.
         let asked_at = self.clock.times().boot;
         self.with(|gauges| {
             if !gauges.contains_key(&rollout.id) && gauges.len() >= GAUGES_MAX {
                 gauges.pop_first();
             }
-            gauges.entry(rollout.id).or_insert_with(|| Gauge::new(rollout.targets)).asked_at = asked_at;
+            gauges.entry(rollout.id).or_insert_with(|| Gauge::new(rollout.targets)).asked_at =
+                asked_at;
         });
         let look = async {
             self.scan(rollout.id).await?;
@@ -127,7 +144,9 @@ impl Meter {
         if let Ok(looked) = tokio::time::timeout(PATIENCE, look).await {
             looked?;
         }
-        Ok(self.with(|gauges| gauges.get(&rollout.id).map(|gauge| gauge.read(now)).unwrap_or_default()))
+        Ok(self.with(|gauges| {
+            gauges.get(&rollout.id).map(|gauge| gauge.read(now)).unwrap_or_default()
+        }))
     }
 
     fn with<T>(&self, look: impl FnOnce(&mut BTreeMap<RolloutId, Gauge>) -> T) -> T {
@@ -146,15 +165,22 @@ impl Meter {
                 for change in &rows {
                     gauge.mark(change.id.ordinal, &change.record);
                 }
-                gauge.scan = rows.last().filter(|_| rows.len() == BATCH).map_or(Scan::Whole, |last| Scan::After(Some(last.id.ordinal)));
+                gauge.scan = rows
+                    .last()
+                    .filter(|_| rows.len() == BATCH)
+                    .map_or(Scan::Whole, |last| Scan::After(Some(last.id.ordinal)));
             });
         }
         Ok(())
     }
 
-    /// Reads the journal as it grows, while somebody asks, until stopped: so that rates are known between questions. A
-    /// store out of order ends it: then nothing is worth counting.
-    pub async fn follow(&self, mut snapshot: watch::Receiver<Arc<Snapshot>>, stop: CancellationToken) {
+    /// Reads the journal as it grows, while somebody asks, until stopped: so that rates are known
+    /// between questions. A store out of order ends it: then nothing is worth counting.
+    pub async fn follow(
+        &self,
+        mut snapshot: watch::Receiver<Arc<Snapshot>>,
+        stop: CancellationToken,
+    ) {
         let mut tick = tokio::time::interval(PACE);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -179,13 +205,16 @@ impl Meter {
 
     /// A rollout that was asked for and whose rows are not all read.
     fn unread(&self) -> Option<RolloutId> {
-        self.with(|gauges| gauges.iter().find(|(_, gauge)| matches!(gauge.scan, Scan::After(_))).map(|(id, _)| *id))
+        self.with(|gauges| {
+            gauges.iter().find(|(_, gauge)| matches!(gauge.scan, Scan::After(_))).map(|(id, _)| *id)
+        })
     }
 
     /// Marks what the journal tells up to now.
     async fn read_along(&self) -> Result<(), Unavailable> {
         let mut read_to = self.read_to.lock().await;
-        // Read before looking whether anybody asks: whoever asks from now on finds these entries in the rows.
+        // Read before looking whether anybody asks: whoever asks from now on finds these entries in
+        // the rows.
         let last = self.store.health().seq;
         if self.is_idle() {
             *read_to = last;
@@ -278,7 +307,10 @@ fn stages_of(record: &Record) -> u8 {
     let proven = if record.proof.is_some() { PROVEN } else { 0 };
     let reached = match &record.state {
         // The API shows the wanted value: how it came to tells what was seen.
-        State::Verifying { .. } | State::Failed { reason: Reason { word: ReasonWord::NotProven, .. } } if record.shown.is_some() => {
+        State::Verifying { .. }
+        | State::Failed { reason: Reason { word: ReasonWord::NotProven, .. } }
+            if record.shown.is_some() =>
+        {
             match record.shown.as_ref().map(|shown| shown.how) {
                 Some(How::Switched) => ACCEPTED | COMPLETED,
                 Some(How::SwitchedJobUnknown) => ACCEPTED,
@@ -286,9 +318,13 @@ fn stages_of(record: &Record) -> u8 {
             }
         }
         State::Following { .. } => ACCEPTED,
-        State::Verifying { .. } | State::Succeeded { how: How::Switched } | State::Reverted { .. } => ACCEPTED | COMPLETED,
+        State::Verifying { .. }
+        | State::Succeeded { how: How::Switched }
+        | State::Reverted { .. } => ACCEPTED | COMPLETED,
         State::Succeeded { how: How::SwitchedJobUnknown } => ACCEPTED,
-        State::Failed { reason: Reason { word: ReasonWord::Unverified, .. } } => ACCEPTED | COMPLETED,
+        State::Failed { reason: Reason { word: ReasonWord::Unverified, .. } } => {
+            ACCEPTED | COMPLETED
+        }
         State::Queued
         | State::Ready
         | State::Inspecting

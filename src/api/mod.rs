@@ -1,10 +1,12 @@
-//! The API: what clients read and the operator's verbs, over HTTP on a unix socket and, where it is opened, on the network.
+//! The API: what clients read and the operator's verbs, over HTTP on a unix socket and, where it is
+//! opened, on the network.
 //!
-//! Invariants: every answer is read from the store and the engine's snapshot at that moment (there is no second model
-//! of the truth); a verb is answered with success only when it is durable; every listing is paged, every body and every
-//! wait is bounded.
+//! Invariants: every answer is read from the store and the engine's snapshot at that moment (there
+//! is no second model of the truth); a verb is answered with success only when it is durable; every
+//! listing is paged, every body and every wait is bounded.
 //!
-//! Deliberately not here: any decision. A verb is handed to the engine, whose tables accept or refuse it.
+//! Deliberately not here: any decision. A verb is handed to the engine, whose tables accept or
+//! refuse it.
 
 mod attention;
 mod by_hand;
@@ -90,8 +92,8 @@ pub struct Api {
 }
 
 impl Api {
-    /// Submissions are unpacked in a folder beside the file of `switches`; what an earlier process left there is removed by
-    /// [`Self::clear_spool`]. Long polls end when `stop` is cancelled.
+    /// Submissions are unpacked in a folder beside the file of `switches`; what an earlier process
+    /// left there is removed by [`Self::clear_spool`]. Long polls end when `stop` is cancelled.
     pub fn new(
         handle: Handle,
         store: Arc<dyn Store>,
@@ -103,10 +105,25 @@ impl Api {
     ) -> Self {
         let spool = switches.folder().join(SPOOL);
         let meter = Meter::new(store.clone(), clock.clone());
-        let forecaster = Forecaster::new(store.clone(), clock.clone(), lanes.clone(), handle.clone());
+        let forecaster =
+            Forecaster::new(store.clone(), clock.clone(), lanes.clone(), handle.clone());
         let started_at = clock.times().wall;
         let plans = watch::channel(Vec::new()).1;
-        Self { handle, store, probe, clock, lanes, spool, switches, meter, forecaster, started_at, stop, plans, exporter: None }
+        Self {
+            handle,
+            store,
+            probe,
+            clock,
+            lanes,
+            spool,
+            switches,
+            meter,
+            forecaster,
+            started_at,
+            stop,
+            plans,
+            exporter: None,
+        }
     }
 
     /// Reports what the watcher of the plans folder did not take.

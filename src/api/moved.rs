@@ -1,7 +1,8 @@
 //! A stream that only says that something moved, for whoever then asks again.
 //!
-//! Invariants: an event names what moved since the one before, at most every [`PACE`]; silence is broken every [`BEAT`] with
-//! the daemon's clock; a reader who is too slow holds nobody up, for events are made when they are read.
+//! Invariants: an event names what moved since the one before, at most every [`PACE`]; silence is
+//! broken every [`BEAT`] with the daemon's clock; a reader who is too slow holds nobody up, for
+//! events are made when they are read.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -84,21 +85,29 @@ impl MovedStream {
 
     /// What moved up to `seq`; `None`: nothing that was asked for.
     async fn since(&self, seq: u64) -> Option<Moved> {
-        let entries = self.api.store.journal(None, self.told, ENTRIES_MAX).await.unwrap_or_default();
+        let entries =
+            self.api.store.journal(None, self.told, ENTRIES_MAX).await.unwrap_or_default();
         let whole = entries.len() < ENTRIES_MAX;
         let rollouts: BTreeSet<RolloutId> = entries.iter().map(|entry| entry.rollout).collect();
         if whole && self.only.is_some_and(|only| !rollouts.contains(&only)) {
             return None;
         }
-        Some(Moved { seq, rollouts: rollouts.iter().map(ToString::to_string).collect(), all: !whole })
+        Some(Moved {
+            seq,
+            rollouts: rollouts.iter().map(ToString::to_string).collect(),
+            all: !whole,
+        })
     }
 }
 
 fn event(word: &str, data: &impl serde::Serialize) -> Event {
-    Event::default().event(word).data(serde_json::to_string(data).expect("texts and numbers can be written"))
+    Event::default()
+        .event(word)
+        .data(serde_json::to_string(data).expect("texts and numbers can be written"))
 }
 
-/// Says that something moved, as server-sent events: `moved` with a [`Moved`], `beat` with a [`Beat`].
+/// Says that something moved, as server-sent events: `moved` with a [`Moved`], `beat` with a
+/// [`Beat`].
 #[utoipa::path(
     get,
     path = "/v1/moved",
@@ -119,6 +128,7 @@ pub(super) async fn moved(
     };
     let told = api.store.health().seq;
     let watch = MovedStream { api, only, told, first: true };
-    let events = stream::unfold(watch, async |mut watch| watch.next().await.map(|event| (Ok(event), watch)));
+    let events =
+        stream::unfold(watch, async |mut watch| watch.next().await.map(|event| (Ok(event), watch)));
     Ok(Sse::new(events))
 }

@@ -1,6 +1,7 @@
 //! What a caller could do to a rollout now: the document of `words::verbs` for who asks.
 //!
-//! Deliberately not here: whether a verb is possible (`domain::rollout`), and carrying one out (`verbs`).
+//! Deliberately not here: whether a verb is possible (`domain::rollout`), and carrying one out
+//! (`verbs`).
 
 use jiff::Timestamp;
 
@@ -19,7 +20,10 @@ pub(super) fn document(rollout: &Rollout, caller: &Caller, now: Timestamp) -> Ve
         submitted_at: rollout.submitted_at,
         now,
     };
-    let verbs = outlooks(&asked, &caller.person()).into_iter().map(|outlook| verb(outlook, rollout, caller)).collect();
+    let verbs = outlooks(&asked, &caller.person())
+        .into_iter()
+        .map(|outlook| verb(outlook, rollout, caller))
+        .collect();
     VerbsDoc { id: rollout.id.to_string(), tag: rollout.record.tag(rollout.id).to_string(), verbs }
 }
 

@@ -1,12 +1,17 @@
-//! Places: how many clients the socket serves, which of them makes room for another one, and how long a client may stall.
+//! Places: how many clients the socket serves, which of them makes room for another one, and how
+//! long a client may stall.
 //!
-//! Invariants: at most [`CONNECTIONS_MAX`] connections of a door are served, of one network address at most [`ADDRESS_MAX`], and at most [`TURNED_AWAY_MAX`] more are answered that the daemon is
-//! busy. A connection whose next step is its client's (no request yet, half a body, an answer that is not read) keeps nobody out: the
-//! one that has waited longest is closed for a new one, of the same address where that has too many. A body of which nothing arrives and an answer of which nothing is read for
-//! the idle limit end with an error, and with them whatever place their request has taken.
+//! Invariants: at most [`CONNECTIONS_MAX`] connections of a door are served, of one network address
+//! at most [`ADDRESS_MAX`], and at most [`TURNED_AWAY_MAX`] more are answered that the daemon is
+//! busy. A connection whose next step is its client's (no request yet, half a body, an answer that
+//! is not read) keeps nobody out: the one that has waited longest is closed for a new one, of the
+//! same address where that has too many. A body of which nothing arrives and an answer of which
+//! nothing is read for the idle limit end with an error, and with them whatever place their request
+//! has taken.
 //!
-//! HTTP/2 has many requests on one connection, which is then its client's turn when each of them waits for the client. An answer whose next
-//! part nobody fetches for the idle limit closes its connection: its stream's window is full, which no write to the socket shows.
+//! HTTP/2 has many requests on one connection, which is then its client's turn when each of them
+//! waits for the client. An answer whose next part nobody fetches for the idle limit closes its
+//! connection: its stream's window is full, which no write to the socket shows.
 //!
 //! Deliberately not here: who the client is (`door`).
 
@@ -36,30 +41,42 @@ use super::door::AddressBlock;
 use super::fault::ApiError;
 use crate::clock::Clock;
 
-/// Connections served at once; operators and a page need a handful, and each costs a file descriptor.
+/// Connections served at once; operators and a page need a handful, and each costs a file
+/// descriptor.
 pub const CONNECTIONS_MAX: usize = 256;
 
-/// Connections of one network address: a browser has six, and a script that asks in parallel some more.
+/// Connections of one network address: a browser has six, and a script that asks in parallel some
+/// more.
 pub const ADDRESS_MAX: usize = 32;
 
-/// Connections beyond them that are still answered, with the word that the daemon is busy; more are closed unheard.
+/// Connections beyond them that are still answered, with the word that the daemon is busy; more are
+/// closed unheard.
 pub const TURNED_AWAY_MAX: usize = 32;
 
-/// Longest time in which a client that has begun a request may do nothing: neither send the next part of a body nor read the next part
-/// of an answer. A disk that hesitates takes less.
+/// Longest time in which a client that has begun a request may do nothing: neither send the next
+/// part of a body nor read the next part of an answer. A disk that hesitates takes less.
 pub const IDLE_MAX: Duration = Duration::from_secs(30);
 
-/// A client that has begun a request is not closed for another one before it has done nothing for this long.
+/// A client that has begun a request is not closed for another one before it has done nothing for
+/// this long.
 const STALLED: Duration = Duration::from_secs(1);
 
-/// Longest wait for one of a few places. Longer than [`IDLE_MAX`]: a place whose client has stalled is free by then.
+/// Longest wait for one of a few places. Longer than [`IDLE_MAX`]: a place whose client has stalled
+/// is free by then.
 const PLACE_WITHIN: Duration = IDLE_MAX.saturating_add(Duration::from_secs(10));
 
-/// Takes one of a few places, first come first served; after a bounded wait the daemon is busy, with `why`.
-pub(super) async fn place(places: &'static Semaphore, why: &str) -> Result<SemaphorePermit<'static>, ApiError> {
+/// Takes one of a few places, first come first served; after a bounded wait the daemon is busy,
+/// with `why`.
+pub(super) async fn place(
+    places: &'static Semaphore,
+    why: &str,
+) -> Result<SemaphorePermit<'static>, ApiError> {
     match timeout(PLACE_WITHIN, places.acquire()).await {
         Ok(place) => Ok(place.expect("the semaphore is never closed")),
-        Err(_) => Err(ApiError::busy(format!("{why}, and it did not end within {} s; try again later", PLACE_WITHIN.as_secs()))),
+        Err(_) => Err(ApiError::busy(format!(
+            "{why}, and it did not end within {} s; try again later",
+            PLACE_WITHIN.as_secs()
+        ))),
     }
 }
 
@@ -71,7 +88,8 @@ pub(super) struct Stalled(Duration);
 impl Stalled {
     /// Finds it behind an error that an extractor made of it.
     pub(super) fn behind<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e Self> {
-        std::iter::successors(Some(error), |error| error.source()).find_map(|error| error.downcast_ref())
+        std::iter::successors(Some(error), |error| error.source())
+            .find_map(|error| error.downcast_ref())
     }
 }
 
@@ -99,10 +117,12 @@ impl Table {
         }
     }
 
-    /// Closes the connection that has waited longest for its client, of this address if one is given; false if none has.
+    /// Closes the connection that has waited longest for its client, of this address if one is
+    /// given; false if none has.
     fn make_room(&mut self, of: Option<AddressBlock>, now: Duration) -> bool {
         let ours = self.served.iter().filter(|(_, (from, _))| of.is_none() || *from == of);
-        let longest = ours.filter_map(|(id, (_, connection))| Some((connection.rank(now)?, *id))).min();
+        let longest =
+            ours.filter_map(|(id, (_, connection))| Some((connection.rank(now)?, *id))).min();
         let gone = longest.and_then(|(_, id)| self.served.remove(&id));
         gone.iter().for_each(|(_, connection)| connection.closed.cancel());
         gone.is_some()
@@ -159,10 +179,12 @@ impl Connection {
         }
     }
 
-    /// How soon it is to make room: those without a request first, then the longest wait. `None` while it may not be closed.
+    /// How soon it is to make room: those without a request first, then the longest wait. `None`
+    /// while it may not be closed.
     fn rank(&self, now: Duration) -> Option<(bool, Duration)> {
         let turn = lock(&self.turn);
-        let may_go = turn.is_clients() && (turn.answering == 0 || now.saturating_sub(turn.since) >= STALLED);
+        let may_go =
+            turn.is_clients() && (turn.answering == 0 || now.saturating_sub(turn.since) >= STALLED);
         may_go.then_some((turn.answering > 0, turn.since))
     }
 
@@ -179,8 +201,9 @@ impl Connections {
         Self { table: Arc::default(), clock, idle }
     }
 
-    /// A place for one more, from this address of the network, if it comes from there. If all are taken, or those that one address may have,
-    /// the connection that has waited longest for its client makes room; if none has, the new one is turned away, or `None`.
+    /// A place for one more, from this address of the network, if it comes from there. If all are
+    /// taken, or those that one address may have, the connection that has waited longest for its
+    /// client makes room; if none has, the new one is turned away, or `None`.
     pub(super) fn admit(&self, from: Option<AddressBlock>) -> Option<ConnectionPlace> {
         let mut table = lock(&self.table);
         let now = self.clock.times().boot;
@@ -204,7 +227,13 @@ impl Connections {
             }
             Some(_) => return None,
         };
-        Some(ConnectionPlace { table: self.table.clone(), id, away: away.map(Into::into), connection, idle: self.idle })
+        Some(ConnectionPlace {
+            table: self.table.clone(),
+            id,
+            away: away.map(Into::into),
+            connection,
+            idle: self.idle,
+        })
     }
 }
 
@@ -233,7 +262,12 @@ impl Drop for ConnectionPlace {
 impl ConnectionPlace {
     /// Puts the connection's stream and service in this place.
     pub(super) fn hold<S, T>(self, stream: S, inner: T) -> (PlacedStream<S>, Timely<T>) {
-        let service = Timely { inner, connection: self.connection.clone(), away: self.away.clone(), idle: self.idle };
+        let service = Timely {
+            inner,
+            connection: self.connection.clone(),
+            away: self.away.clone(),
+            idle: self.idle,
+        };
         let closed = Box::pin(self.connection.closed.clone().cancelled_owned());
         let look = Box::pin(sleep(self.idle / 2));
         (PlacedStream { stream, closed, look, stall: None, place: self }, service)
@@ -261,13 +295,19 @@ impl<S> PlacedStream<S> {
             self.look.set(sleep(idle / 2));
         }
         match self.closed.as_mut().poll(context) {
-            Poll::Ready(()) => Err(io::Error::new(io::ErrorKind::ConnectionAborted, "closed for another client")),
+            Poll::Ready(()) => {
+                Err(io::Error::new(io::ErrorKind::ConnectionAborted, "closed for another client"))
+            }
             Poll::Pending => Ok(()),
         }
     }
 
     /// A write that waits for the client ends after the idle limit.
-    fn written(&mut self, context: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn written(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
         if written.is_ready() {
             if self.stall.take().is_some() {
                 self.place.connection.note(|turn| turn.answer = false);
@@ -289,20 +329,32 @@ fn not_read() -> io::Error {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for PlacedStream<S> {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         self.open(context)?;
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for PlacedStream<S> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.open(context)?;
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.written(context, written)
     }
 
-    fn poll_write_vectored(mut self: Pin<&mut Self>, context: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         self.open(context)?;
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
         self.written(context, written)
@@ -321,7 +373,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for PlacedStream<S> {
     }
 }
 
-/// The service of a connection in its place: bounds how long a body may stall, and answers who is turned away.
+/// The service of a connection in its place: bounds how long a body may stall, and answers who is
+/// turned away.
 #[derive(Clone)]
 pub(super) struct Timely<T> {
     inner: T,
@@ -351,13 +404,16 @@ where
         let answering = Answering::new(self.connection.clone());
         let whole = |body| AnswerBody { body, answering };
         if let Some(why) = &self.away {
-            let mut answer = ApiError::busy(format!("{why}; try again in a moment")).into_response();
+            let mut answer =
+                ApiError::busy(format!("{why}; try again in a moment")).into_response();
             // Its place is for the next one that is turned away.
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             return std::future::ready(Ok(answer.map(whole))).boxed();
         }
         let (connection, idle) = (self.connection.clone(), self.idle);
-        let answered = self.inner.call(request.map(|inner| Body::new(Arriving { inner, connection, idle, stall: None })));
+        let answered = self.inner.call(
+            request.map(|inner| Body::new(Arriving { inner, connection, idle, stall: None })),
+        );
         async move { Ok(answered.await?.map(whole)) }.boxed()
     }
 }
@@ -383,7 +439,11 @@ impl Answering {
     fn unread(&self, is: bool) {
         let now = self.connection.clock.times().boot;
         let mut turn = lock(&self.connection.turn);
-        let _ = if is { turn.unread.insert(self.number, now) } else { turn.unread.remove(&self.number) };
+        let _ = if is {
+            turn.unread.insert(self.number, now)
+        } else {
+            turn.unread.remove(&self.number)
+        };
     }
 }
 
@@ -426,7 +486,10 @@ where
     type Data = Bytes;
     type Error = axum::BoxError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
         let polled = Pin::new(&mut self.inner).poll_frame(context);
         if let Poll::Ready(frame) = polled {
             self.moved();
@@ -460,7 +523,10 @@ impl http_body::Body for AnswerBody {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(context);
         self.answering.unread(matches!(&polled, Poll::Ready(Some(Ok(_)))));
         polled
@@ -528,13 +594,18 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_too_many_is_refused_and_then_no_more_are_heard() {
         let connections = Connections::new(clock(), IDLE_MAX);
-        let places: Vec<_> = (0..CONNECTIONS_MAX).map(|_| connections.admit(None).expect("a place")).collect();
+        let places: Vec<_> =
+            (0..CONNECTIONS_MAX).map(|_| connections.admit(None).expect("a place")).collect();
         let working: Vec<_> = places.iter().map(begin).collect();
-        let away: Vec<_> = (0..TURNED_AWAY_MAX).map(|_| connections.admit(None).expect("an answer")).collect();
+        let away: Vec<_> =
+            (0..TURNED_AWAY_MAX).map(|_| connections.admit(None).expect("an answer")).collect();
         assert!(away.iter().all(|place| place.id.is_none()));
         assert!(connections.admit(None).is_none());
         drop(away);
-        assert!(connections.admit(None).is_some_and(|place| place.id.is_none()), "an answer is free again");
+        assert!(
+            connections.admit(None).is_some_and(|place| place.id.is_none()),
+            "an answer is free again"
+        );
         drop(working);
         assert!(connections.admit(None).is_some_and(|place| place.id.is_some()));
     }
@@ -542,10 +613,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_stalls_makes_room_after_a_second_and_after_those_that_idle() {
         let connections = Connections::new(clock(), IDLE_MAX);
-        let places: Vec<_> = (0..CONNECTIONS_MAX).map(|_| connections.admit(None).expect("a place")).collect();
+        let places: Vec<_> =
+            (0..CONNECTIONS_MAX).map(|_| connections.admit(None).expect("a place")).collect();
         let mut working: Vec<_> = places.iter().map(begin).collect();
         places[7].connection.note(|turn| turn.bodies = 1);
-        assert!(connections.admit(None).is_some_and(|place| place.id.is_none()), "it may be about to go on");
+        assert!(
+            connections.admit(None).is_some_and(|place| place.id.is_none()),
+            "it may be about to go on"
+        );
         tokio::time::advance(STALLED).await;
         drop(working.remove(9));
         let first = connections.admit(None).expect("a place");
@@ -578,15 +653,24 @@ mod tests {
     async fn one_address_has_its_share_and_makes_room_for_itself() {
         let connections = Connections::new(clock(), IDLE_MAX);
         let of = |last: u8| Some(AddressBlock::from(std::net::IpAddr::from([192, 0, 2, last])));
-        let mut places: Vec<_> = (0..ADDRESS_MAX).map(|_| connections.admit(of(1)).expect("a place")).collect();
+        let mut places: Vec<_> =
+            (0..ADDRESS_MAX).map(|_| connections.admit(of(1)).expect("a place")).collect();
         let other = connections.admit(of(2)).expect("a place");
         places.push(connections.admit(of(1)).expect("the first of its own makes room"));
         assert_eq!((0..places.len()).filter(|at| is_closed(&places[*at])).collect::<Vec<_>>(), [0]);
         assert!(!is_closed(&other));
         let working: Vec<_> = places.iter().map(begin).collect();
         let away = connections.admit(of(1)).expect("an answer");
-        assert!(away.id.is_none() && away.away.as_deref().is_some_and(|why| why.contains("of this address")), "{:?}", away.away);
-        assert!(connections.admit(of(2)).is_some_and(|place| place.id.is_some()), "another address is served");
+        assert!(
+            away.id.is_none()
+                && away.away.as_deref().is_some_and(|why| why.contains("of this address")),
+            "{:?}",
+            away.away
+        );
+        assert!(
+            connections.admit(of(2)).is_some_and(|place| place.id.is_some()),
+            "another address is served"
+        );
         drop(working);
     }
 
@@ -597,7 +681,8 @@ mod tests {
         let (ours, _theirs) = tokio::io::duplex(8);
         let (mut held, _) = place.hold(ours, ());
         let began = tokio::time::Instant::now();
-        let reading = tokio::spawn(async move { tokio::io::AsyncReadExt::read_u8(&mut held).await });
+        let reading =
+            tokio::spawn(async move { tokio::io::AsyncReadExt::read_u8(&mut held).await });
         unread.unread(true);
         read.unread(true);
         read.unread(false);
@@ -632,7 +717,8 @@ mod tests {
         let closed = place.connection.closed.clone();
         let (ours, _theirs) = tokio::io::duplex(8);
         let (mut held, _) = place.hold(ours, ());
-        let reading = tokio::spawn(async move { tokio::io::AsyncReadExt::read_u8(&mut held).await });
+        let reading =
+            tokio::spawn(async move { tokio::io::AsyncReadExt::read_u8(&mut held).await });
         tokio::task::yield_now().await;
         closed.cancel();
         let failed = reading.await.expect("the task ends").expect_err("it is closed");
@@ -647,11 +733,15 @@ mod tests {
             Some((Ok::<_, io::Error>(Bytes::from_static(b"part")), n + 1))
         });
         let inner = Body::from_stream(parts);
-        let mut body = Body::new(Arriving { inner, connection, idle: IDLE_MAX, stall: None }).into_data_stream();
+        let mut body = Body::new(Arriving { inner, connection, idle: IDLE_MAX, stall: None })
+            .into_data_stream();
         for _ in 0..3 {
             body.next().await.expect("a part").expect("in time");
         }
         let failed = body.next().await.expect("an error").expect_err("it stalls");
-        assert_eq!(Stalled::behind(&failed).expect("the reason").to_string(), "nothing of it arrived for 30 s");
+        assert_eq!(
+            Stalled::behind(&failed).expect("the reason").to_string(),
+            "nothing of it arrived for 30 s"
+        );
     }
 }

@@ -1,14 +1,18 @@
 //! What a plan would do, from the plan alone.
 //!
-//! Invariant: no network and no store is needed, so `sealift plan` says the same on a laptop as the daemon does. What
-//! the proxies show is in here as far as the list of targets says it, and what it says is compared when a change begins.
+//! Invariant: no network and no store is needed, so `sealift plan` says the same on a laptop as the
+//! daemon does. What the proxies show is in here as far as the list of targets says it, and what it
+//! says is compared when a change begins.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use super::describe::{group_limits, promote, time_zone};
-use super::wire::{EnforcePreview, ExcludedRow, ExcludedTarget, OpeningRow, Preview, PreviewTarget, PreviewWave, SeenRow, WirePreview};
+use super::wire::{
+    EnforcePreview, ExcludedRow, ExcludedTarget, OpeningRow, Preview, PreviewTarget, PreviewWave,
+    SeenRow, WirePreview,
+};
 use crate::authorities::Authorities;
 use crate::domain::change::LOOKS_MAX;
 use crate::domain::id::{Digest, Name};
@@ -22,20 +26,27 @@ use crate::yaml::Diagnostic;
 /// Openings shown ahead: tonight, the next and the one after.
 const OPENINGS: usize = 3;
 
-/// What an approval is bound to: the plan file's bytes, the ordered targets that it led to, and its `ca_file`.
+/// What an approval is bound to: the plan file's bytes, the ordered targets that it led to, and its
+/// `ca_file`.
 pub fn digest(submission: &Submission) -> Digest {
     Plan::digest(submission.plan.source, submission.targets_digest(), submission.plan.wire.as_ref())
 }
 
 /// The preview of `submission`, with at most `per_wave` targets of each wave.
-pub fn preview(submission: &Submission, mut warnings: Vec<String>, per_wave: usize, now: Timestamp) -> Preview {
+pub fn preview(
+    submission: &Submission,
+    mut warnings: Vec<String>,
+    per_wave: usize,
+    now: Timestamp,
+) -> Preview {
     let plan = &submission.plan;
     let targets = &submission.targets;
     let mut lanes: BTreeMap<Name, u32> = BTreeMap::new();
     for target in targets.iter() {
         *lanes.entry(target.lane.clone()).or_default() += 1;
     }
-    let instances: BTreeSet<_> = targets.iter().map(|target| (&target.lane, target.instance_id)).collect();
+    let instances: BTreeSet<_> =
+        targets.iter().map(|target| (&target.lane, target.instance_id)).collect();
     let openings = openings(plan, now);
     if openings.is_empty() {
         warnings.push("no window of this plan ever opens: nothing would be done".into());
@@ -58,7 +69,12 @@ pub fn preview(submission: &Submission, mut warnings: Vec<String>, per_wave: usi
         discovered_at: None,
         excluded: Vec::new(),
         lanes: lanes.into_iter().map(|(lane, targets)| (lane.to_string(), targets)).collect(),
-        waves: plan.strategy.waves.iter().map(|w| wave(w, &plan.strategy, targets, per_wave)).collect(),
+        waves: plan
+            .strategy
+            .waves
+            .iter()
+            .map(|w| wave(w, &plan.strategy, targets, per_wave))
+            .collect(),
         max_in_flight: plan.strategy.max_in_flight,
         max_in_flight_per: group_limits(plan),
         max_failures: plan.strategy.max_failures,
@@ -66,7 +82,10 @@ pub fn preview(submission: &Submission, mut warnings: Vec<String>, per_wave: usi
         looks_max: LOOKS_MAX,
         progress_deadline_seconds: plan.strategy.progress_deadline_ms / 1000,
         verify_timeout_seconds: plan.verify_timeout_ms / 1000,
-        wire: plan.wire.as_ref().map(|wire| WirePreview { min_tls: wire.min_tls.as_str().into(), authorities: authorities(wire) }),
+        wire: plan.wire.as_ref().map(|wire| WirePreview {
+            min_tls: wire.min_tls.as_str().into(),
+            authorities: authorities(wire),
+        }),
         on_failure: match plan.strategy.revert.on_failure {
             OnFailure::Halt => "halt".into(),
             OnFailure::Revert => "revert".into(),
@@ -84,14 +103,16 @@ pub fn preview(submission: &Submission, mut warnings: Vec<String>, per_wave: usi
     }
 }
 
-/// What the plan leaves out, with at most `shown` targets of each reason. It is no part of a submission.
+/// What the plan leaves out, with at most `shown` targets of each reason. It is no part of a
+/// submission.
 pub fn excluded(loaded: &LoadedPlan, shown: usize) -> Vec<ExcludedRow> {
-    let target = |LeftOut { lane, instance_id, instance_name, proxy_id }: &LeftOut| ExcludedTarget {
-        lane: lane.to_string(),
-        instance_id: instance_id.to_string(),
-        instance_name: instance_name.clone(),
-        proxy_id: proxy_id.to_string(),
-    };
+    let target =
+        |LeftOut { lane, instance_id, instance_name, proxy_id }: &LeftOut| ExcludedTarget {
+            lane: lane.to_string(),
+            instance_id: instance_id.to_string(),
+            instance_name: instance_name.clone(),
+            proxy_id: proxy_id.to_string(),
+        };
     let row = |Excluded { reason, targets, first }: &Excluded| ExcludedRow {
         reason: reason.clone(),
         targets: *targets,
@@ -102,7 +123,11 @@ pub fn excluded(loaded: &LoadedPlan, shown: usize) -> Vec<ExcludedRow> {
 
 /// Authorities of the plan's `ca_file`. The plan reader refused one that cannot be used.
 fn authorities(wire: &WireRules) -> u32 {
-    let listed = wire.ca.as_ref().and_then(|ca| Authorities::of_pem(ca.as_bytes()).ok()).map_or(0, |found| found.listed.len());
+    let listed = wire
+        .ca
+        .as_ref()
+        .and_then(|ca| Authorities::of_pem(ca.as_bytes()).ok())
+        .map_or(0, |found| found.listed.len());
     u32::try_from(listed).unwrap_or(u32::MAX)
 }
 
@@ -133,7 +158,11 @@ fn seen(targets: &[Target], wanted: bool) -> SeenRow {
 }
 
 fn wave(wave: &Wave, strategy: &Strategy, targets: &[Target], per_wave: usize) -> PreviewWave {
-    let members = targets.iter().zip(0u32..).skip(wave.first as usize).take((wave.size as usize).min(per_wave));
+    let members = targets
+        .iter()
+        .zip(0u32..)
+        .skip(wave.first as usize)
+        .take((wave.size as usize).min(per_wave));
     PreviewWave {
         name: wave.name.to_string(),
         size: wave.size,
@@ -155,13 +184,21 @@ fn wave(wave: &Wave, strategy: &Strategy, targets: &[Target], per_wave: usize) -
 
 fn openings(plan: &Plan, now: Timestamp) -> Vec<OpeningRow> {
     let stretches = plan.calendar.openings(now, OPENINGS).into_iter();
-    stretches.map(|stretch| OpeningRow { from: stretch.open, until: stretch.cutoff, close: stretch.close }).collect()
+    stretches
+        .map(|stretch| OpeningRow {
+            from: stretch.open,
+            until: stretch.cutoff,
+            close: stretch.close,
+        })
+        .collect()
 }
 
 /// A warning of the plan reader in one line.
 pub fn warning(warning: &Diagnostic) -> String {
     match &warning.place {
-        Some(place) => format!("{} ({}:{}:{})", warning.message, place.file, place.line, place.column),
+        Some(place) => {
+            format!("{} ({}:{}:{})", warning.message, place.file, place.line, place.column)
+        }
         None => warning.message.clone(),
     }
 }

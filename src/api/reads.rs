@@ -2,7 +2,8 @@
 //!
 //! Invariant: every listing has a limit and a cursor; what is shown is durable.
 //!
-//! Deliberately not here: paths, roles and HTTP (`routes`), and how a document is made (`describe`).
+//! Deliberately not here: paths, roles and HTTP (`routes`), and how a document is made
+//! (`describe`).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,9 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::fault::ApiError;
-use super::wire::{ChangeRow, DaemonDoc, Events, JournalRow, Listing, RolloutDoc, RolloutRow, SavedJob};
+use super::wire::{
+    ChangeRow, DaemonDoc, Events, JournalRow, Listing, RolloutDoc, RolloutRow, SavedJob,
+};
 use super::{Api, describe, find, hold};
 use crate::domain::change::State as ChangeState;
 use crate::domain::id::RolloutId;
@@ -26,11 +29,12 @@ pub const PAGE_DEFAULT: usize = 200;
 /// Rows of a page at most: some hundred kilobytes of JSON.
 pub const PAGE_MAX: usize = 1000;
 
-/// Pages of changes looked through for one page of jobs, so that a long queue without jobs costs few requests.
+/// Pages of changes looked through for one page of jobs, so that a long queue without jobs costs
+/// few requests.
 const JOB_PAGES: usize = 20;
 
-/// Batches of the journal looked through for one page of it, so that a filter that wants little costs few requests and
-/// none of them takes long.
+/// Batches of the journal looked through for one page of it, so that a filter that wants little
+/// costs few requests and none of them takes long.
 const JOURNAL_BATCHES: usize = 20;
 
 /// Longest wait of `events`.
@@ -100,7 +104,8 @@ impl JournalQuery {
     }
 
     fn wants(&self, row: &JournalRow) -> bool {
-        let of_proxy = |proxy: &String| row.proxy_id.as_ref().is_some_and(|id| id.starts_with(proxy.as_str()));
+        let of_proxy =
+            |proxy: &String| row.proxy_id.as_ref().is_some_and(|id| id.starts_with(proxy.as_str()));
         self.proxy.as_ref().is_none_or(of_proxy) && self.since.is_none_or(|since| row.at >= since)
     }
 }
@@ -120,15 +125,21 @@ pub(super) struct EventsQuery {
 /// The words of a filter by states; none: every state.
 pub fn states(asked: Option<&str>) -> Result<Vec<String>, ApiError> {
     let mut words: Vec<String> = Vec::new();
-    for word in asked.unwrap_or_default().split(',').map(str::trim).filter(|word| !word.is_empty()) {
+    for word in asked.unwrap_or_default().split(',').map(str::trim).filter(|word| !word.is_empty())
+    {
         match word {
             "active" => words.extend(ChangeState::ACTIVE.map(str::to_owned)),
             _ if ChangeState::WORDS.contains(&word) => words.push(word.to_owned()),
             _ => {
                 let near = nearest(word, ChangeState::WORDS.into_iter().chain(["active"]));
-                let hint =
-                    near.map_or_else(|| format!("use active, {}", ChangeState::WORDS.join(", ")), |near| format!("did you mean `{near}`?"));
-                return Err(ApiError::bad(format!("`{}` is no state; {hint}", word.escape_debug())));
+                let hint = near.map_or_else(
+                    || format!("use active, {}", ChangeState::WORDS.join(", ")),
+                    |near| format!("did you mean `{near}`?"),
+                );
+                return Err(ApiError::bad(format!(
+                    "`{}` is no state; {hint}",
+                    word.escape_debug()
+                )));
             }
         }
     }
@@ -161,13 +172,18 @@ impl Api {
         // Beside the rest of it; a store that is out of order is told by its health.
         let growth = self.store.growth(self.now()).await.unwrap_or_default();
         let plans = self.plans.borrow().clone();
-        let doc = describe::daemon(&self.engine(), self.store.health(), growth, plans, self.started_at);
+        let doc =
+            describe::daemon(&self.engine(), self.store.health(), growth, plans, self.started_at);
         DaemonDoc { stop_file: self.switches.stop_file(), ..doc }
     }
 
-    pub(super) async fn rollouts(&self, asked: RolloutsQuery) -> Result<Listing<RolloutRow>, ApiError> {
+    pub(super) async fn rollouts(
+        &self,
+        asked: RolloutsQuery,
+    ) -> Result<Listing<RolloutRow>, ApiError> {
         if asked.open {
-            let rows = find::open_rollouts(&*self.store).await?.iter().rev().map(describe::row).collect();
+            let rows =
+                find::open_rollouts(&*self.store).await?.iter().rev().map(describe::row).collect();
             return Ok(Listing { rows, next: None });
         }
         let after = asked.after.map(|after| after.parse::<RolloutId>()).transpose();
@@ -175,13 +191,21 @@ impl Api {
         self.rollout_rows(after, limit(asked.limit)).await
     }
 
-    pub(super) async fn changes(&self, reference: &str, asked: ChangesQuery) -> Result<Listing<ChangeRow>, ApiError> {
+    pub(super) async fn changes(
+        &self,
+        reference: &str,
+        asked: ChangesQuery,
+    ) -> Result<Listing<ChangeRow>, ApiError> {
         let words = states(asked.state.as_deref())?;
         let rollout = find::rollout(&*self.store, reference).await?;
         self.change_rows(&rollout, words, asked.after, limit(asked.limit)).await
     }
 
-    pub(super) async fn jobs(&self, reference: &str, asked: JobsQuery) -> Result<Listing<SavedJob>, ApiError> {
+    pub(super) async fn jobs(
+        &self,
+        reference: &str,
+        asked: JobsQuery,
+    ) -> Result<Listing<SavedJob>, ApiError> {
         let limit = limit(asked.limit);
         let rollout = find::rollout(&*self.store, reference).await?;
         let (mut rows, mut after) = (Vec::new(), asked.after);
@@ -196,7 +220,11 @@ impl Api {
         Ok(Listing { rows, next: after.map(|next| next.to_string()) })
     }
 
-    pub(super) async fn journal(&self, reference: &str, asked: JournalQuery) -> Result<Listing<JournalRow>, ApiError> {
+    pub(super) async fn journal(
+        &self,
+        reference: &str,
+        asked: JournalQuery,
+    ) -> Result<Listing<JournalRow>, ApiError> {
         let limit = limit(asked.limit);
         let batch = if asked.filters() { PAGE_MAX } else { limit };
         let rollout = find::rollout(&*self.store, reference).await?;
@@ -269,7 +297,14 @@ mod tests {
 
     #[test]
     fn active_stands_for_every_state_that_is_neither_queued_nor_settled() {
-        let rest: Vec<_> = ChangeState::WORDS.iter().filter(|word| !ChangeState::ACTIVE.contains(word)).copied().collect();
-        assert_eq!(rest, ["queued", "succeeded", "failed", "in_doubt", "cancelled", "reverted", "skipped"]);
+        let rest: Vec<_> = ChangeState::WORDS
+            .iter()
+            .filter(|word| !ChangeState::ACTIVE.contains(word))
+            .copied()
+            .collect();
+        assert_eq!(
+            rest,
+            ["queued", "succeeded", "failed", "in_doubt", "cancelled", "reverted", "skipped"]
+        );
     }
 }

@@ -11,8 +11,8 @@ use serde::de::DeserializeOwned;
 
 use super::fault::ApiError;
 
-/// Longest text kept as a reason, in bytes: a rollout's record keeps up to two of them and must stay below the store's
-/// bound of a record.
+/// Longest text kept as a reason, in bytes: a rollout's record keeps up to two of them and must
+/// stay below the store's bound of a record.
 const REASON_MAX: usize = 500;
 
 /// The answer where no route is.
@@ -22,7 +22,8 @@ pub(super) async fn nowhere(uri: Uri) -> ApiError {
 
 /// Reads the query; what it does not know is refused, so that a misspelt filter is never ignored.
 pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
-    let Query(query) = Query::try_from_uri(uri).map_err(|error| ApiError::bad(error.body_text()))?;
+    let Query(query) =
+        Query::try_from_uri(uri).map_err(|error| ApiError::bad(error.body_text()))?;
     Ok(query)
 }
 
@@ -34,9 +35,14 @@ impl<T: Default + DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let kind = request.headers().get(CONTENT_TYPE).map(|kind| kind.to_str().unwrap_or_default().to_owned());
+        let kind = request
+            .headers()
+            .get(CONTENT_TYPE)
+            .map(|kind| kind.to_str().unwrap_or_default().to_owned());
         let body = Bytes::from_request(request, state).await;
-        let body = body.map_err(|error| ApiError::new(error.status(), format!("the body cannot be read: {}", error.body_text())))?;
+        let body = body.map_err(|error| {
+            ApiError::new(error.status(), format!("the body cannot be read: {}", error.body_text()))
+        })?;
         if body.is_empty() {
             return Ok(Self(T::default()));
         }
@@ -45,7 +51,9 @@ impl<T: Default + DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<
             let message = format!("the body is {}; send `application/json`", kind.escape_debug());
             return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
         }
-        serde_json::from_slice(&body).map(Self).map_err(|error| ApiError::bad(format!("the body is not what this takes: {error}")))
+        serde_json::from_slice(&body)
+            .map(Self)
+            .map_err(|error| ApiError::bad(format!("the body is not what this takes: {error}")))
     }
 }
 
@@ -62,7 +70,10 @@ impl<S: Send + Sync> FromRequest<S> for UploadParts {
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let parts = Multipart::from_request(request, state).await;
         let wrong = |error: MultipartRejection| {
-            ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("an upload is `multipart/form-data`: {}", error.body_text()))
+            ApiError::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                format!("an upload is `multipart/form-data`: {}", error.body_text()),
+            )
         };
         parts.map(Self).map_err(wrong)
     }

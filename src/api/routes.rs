@@ -1,9 +1,10 @@
 //! The routes: one list, from path to answer.
 //!
-//! Invariant: every answer is JSON, errors included, and every route but those that say how the process is names by its
-//! signature what its caller must be allowed to do.
+//! Invariant: every answer is JSON, errors included, and every route but those that say how the
+//! process is names by its signature what its caller must be allowed to do.
 //!
-//! Deliberately not here: what a document says (`reads`, `describe`) and what a verb does (`verbs`, `lane`, `enforcement`).
+//! Deliberately not here: what a document says (`reads`, `describe`) and what a verb does (`verbs`,
+//! `lane`, `enforcement`).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,9 +25,13 @@ use super::fault::{ApiError, spelled};
 use super::reads::{ChangesQuery, EventsQuery, JobsQuery, JournalQuery, RolloutsQuery};
 use super::request::{nowhere, query};
 use super::wire::{
-    AttentionDoc, ChangeRow, DaemonDoc, Events, FoundDoc, JournalRow, Listing, PlanDoc, RolloutDoc, RolloutRow, SavedJob, VerbsDoc, Whoami,
+    AttentionDoc, ChangeRow, DaemonDoc, Events, FoundDoc, JournalRow, Listing, PlanDoc, RolloutDoc,
+    RolloutRow, SavedJob, VerbsDoc, Whoami,
 };
-use super::{Api, contract, copy, describe, enforcement, find, lane, look, moved, outlook, preflight, stop, submit, verbs};
+use super::{
+    Api, contract, copy, describe, enforcement, find, lane, look, moved, outlook, preflight, stop,
+    submit, verbs,
+};
 
 /// Largest body of a verb: a reason is a sentence.
 const VERB_BODY_MAX: usize = 64 * 1024;
@@ -43,7 +48,11 @@ type Shown<T> = Result<Json<T>, ApiError>;
 
 pub fn router(api: Arc<Api>) -> Router {
     let (router, _) = routes().split_for_parts();
-    router.method_not_allowed_fallback(wrong_method).fallback(nowhere).layer(axum::middleware::from_fn(spelled)).with_state(api)
+    router
+        .method_not_allowed_fallback(wrong_method)
+        .fallback(nowhere)
+        .layer(axum::middleware::from_fn(spelled))
+        .with_state(api)
 }
 
 /// The contract of all routes in OpenAPI 3.1, as `docs/openapi.json` keeps it.
@@ -53,7 +62,8 @@ pub fn openapi() -> String {
     document
 }
 
-/// Every route with what the contract says of it: one that is put in otherwise would be missing there.
+/// Every route with what the contract says of it: one that is put in otherwise would be missing
+/// there.
 fn routes() -> OpenApiRouter<Arc<Api>> {
     let timely = OpenApiRouter::new()
         .routes(routes!(healthy))
@@ -87,11 +97,19 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(enforcement::release))
         .layer(DefaultBodyLimit::max(VERB_BODY_MAX))
         .layer(axum::middleware::from_fn(in_time));
-    let looks = OpenApiRouter::new().routes(routes!(look::look)).layer(DefaultBodyLimit::max(VERB_BODY_MAX));
-    let preflights = OpenApiRouter::new().routes(routes!(preflight::preflight)).layer(DefaultBodyLimit::max(PREFLIGHT_BODY_MAX));
+    let looks = OpenApiRouter::new()
+        .routes(routes!(look::look))
+        .layer(DefaultBodyLimit::max(VERB_BODY_MAX));
+    let preflights = OpenApiRouter::new()
+        .routes(routes!(preflight::preflight))
+        .layer(DefaultBodyLimit::max(PREFLIGHT_BODY_MAX));
     // The upload counts its own bytes, part by part.
-    let uploads = OpenApiRouter::new().routes(routes!(submit::preview)).routes(routes!(submit::submit)).layer(DefaultBodyLimit::disable());
-    // The answers of these are told as they come: they take as long as the quota, the disk or the wait asks for.
+    let uploads = OpenApiRouter::new()
+        .routes(routes!(submit::preview))
+        .routes(routes!(submit::submit))
+        .layer(DefaultBodyLimit::disable());
+    // The answers of these are told as they come: they take as long as the quota, the disk or the
+    // wait asks for.
     OpenApiRouter::with_openapi(contract::base())
         .routes(routes!(events))
         .routes(routes!(moved::moved))
@@ -107,7 +125,10 @@ async fn in_time(request: Request, next: Next) -> Response {
     match tokio::time::timeout(ANSWER_MAX, next.run(request)).await {
         Ok(response) => response,
         Err(_) => {
-            let message = format!("no answer within {} s; its disk may be slow, see its log", ANSWER_MAX.as_secs());
+            let message = format!(
+                "no answer within {} s; its disk may be slow, see its log",
+                ANSWER_MAX.as_secs()
+            );
             ApiError::busy(message).into_response()
         }
     }
@@ -156,7 +177,12 @@ async fn ready(State(api): RouteState) -> Result<&'static str, ApiError> {
 )]
 async fn whoami(caller: Caller) -> Json<Whoami> {
     let may = caller.may.words().into_iter().map(str::to_owned).collect();
-    Json(Whoami { name: caller.name.to_string(), uid: caller.uid, may, via: caller.via.as_str().into() })
+    Json(Whoami {
+        name: caller.name.to_string(),
+        uid: caller.uid,
+        may,
+        via: caller.via.as_str().into(),
+    })
 }
 
 /// What wants a person, the gravest first, and whether work goes on.
@@ -171,7 +197,8 @@ async fn attention(State(api): RouteState, _: Reads) -> Shown<AttentionDoc> {
     Ok(Json(api.attention().await?))
 }
 
-/// How the daemon stands: its store, its lanes, what stops everything, and plan files that were not taken.
+/// How the daemon stands: its store, its lanes, what stops everything, and plan files that were not
+/// taken.
 #[utoipa::path(
     get,
     path = "/v1/daemon",
@@ -207,7 +234,11 @@ async fn rollouts(State(api): RouteState, _: Reads, uri: Uri) -> Shown<Listing<R
     ),
     responses((status = 200, description = "How it stands", body = RolloutDoc), RefusedAnswers)
 )]
-async fn rollout(State(api): RouteState, _: Reads, Path(reference): Path<String>) -> Shown<RolloutDoc> {
+async fn rollout(
+    State(api): RouteState,
+    _: Reads,
+    Path(reference): Path<String>,
+) -> Shown<RolloutDoc> {
     let rollout = find::rollout(&*api.store, &reference).await?;
     Ok(Json(api.describe(&rollout).await?))
 }
@@ -228,7 +259,8 @@ async fn plan(State(api): RouteState, _: Reads, Path(reference): Path<String>) -
     Ok(Json(describe::plan(&rollout.plan)))
 }
 
-/// What this caller could do to the rollout now: which verbs are possible or why not, what each would do, and what it asks before.
+/// What this caller could do to the rollout now: which verbs are possible or why not, what each
+/// would do, and what it asks before.
 #[utoipa::path(
     get,
     path = "/v1/rollouts/{reference}/verbs",
@@ -239,7 +271,11 @@ async fn plan(State(api): RouteState, _: Reads, Path(reference): Path<String>) -
     ),
     responses((status = 200, description = "Every verb", body = VerbsDoc), RefusedAnswers)
 )]
-async fn possible(State(api): RouteState, Reads(caller): Reads, Path(reference): Path<String>) -> Shown<VerbsDoc> {
+async fn possible(
+    State(api): RouteState,
+    Reads(caller): Reads,
+    Path(reference): Path<String>,
+) -> Shown<VerbsDoc> {
     let rollout = find::rollout(&*api.store, &reference).await?;
     Ok(Json(outlook::document(&rollout, &caller, api.now())))
 }
@@ -256,7 +292,12 @@ async fn possible(State(api): RouteState, Reads(caller): Reads, Path(reference):
     ),
     responses((status = 200, description = "A page of changes", body = Listing<ChangeRow>), RefusedAnswers)
 )]
-async fn changes(State(api): RouteState, _: Reads, Path(reference): Path<String>, uri: Uri) -> Shown<Listing<ChangeRow>> {
+async fn changes(
+    State(api): RouteState,
+    _: Reads,
+    Path(reference): Path<String>,
+    uri: Uri,
+) -> Shown<Listing<ChangeRow>> {
     Ok(Json(api.changes(&reference, query(&uri)?).await?))
 }
 
@@ -272,7 +313,12 @@ async fn changes(State(api): RouteState, _: Reads, Path(reference): Path<String>
     ),
     responses((status = 200, description = "A page of job ids", body = Listing<SavedJob>), RefusedAnswers)
 )]
-async fn jobs(State(api): RouteState, _: Reads, Path(reference): Path<String>, uri: Uri) -> Shown<Listing<SavedJob>> {
+async fn jobs(
+    State(api): RouteState,
+    _: Reads,
+    Path(reference): Path<String>,
+    uri: Uri,
+) -> Shown<Listing<SavedJob>> {
     Ok(Json(api.jobs(&reference, query(&uri)?).await?))
 }
 
@@ -288,7 +334,12 @@ async fn jobs(State(api): RouteState, _: Reads, Path(reference): Path<String>, u
     ),
     responses((status = 200, description = "A page of the journal", body = Listing<JournalRow>), RefusedAnswers)
 )]
-async fn journal(State(api): RouteState, _: Reads, Path(reference): Path<String>, uri: Uri) -> Shown<Listing<JournalRow>> {
+async fn journal(
+    State(api): RouteState,
+    _: Reads,
+    Path(reference): Path<String>,
+    uri: Uri,
+) -> Shown<Listing<JournalRow>> {
     Ok(Json(api.journal(&reference, query(&uri)?).await?))
 }
 
@@ -300,7 +351,8 @@ struct FindQuery {
     begins: String,
 }
 
-/// Finds what an id is: a rollout, a proxy, an instance, a job or a request of the cloud. It searches for two seconds at most.
+/// Finds what an id is: a rollout, a proxy, an instance, a job or a request of the cloud. It
+/// searches for two seconds at most.
 #[utoipa::path(
     get,
     path = "/v1/find",

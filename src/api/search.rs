@@ -1,10 +1,11 @@
-//! Finds what an id is, wherever it stands: a rollout, a proxy, an instance, a job, a request of the cloud.
+//! Finds what an id is, wherever it stands: a rollout, a proxy, an instance, a job, a request of
+//! the cloud.
 //!
-//! Invariants: a search ends within [`LASTS`] and says how far it got; what is open comes before what is over, and the
-//! newest before the oldest.
+//! Invariants: a search ends within [`LASTS`] and says how far it got; what is open comes before
+//! what is over, and the newest before the oldest.
 //!
-//! Deliberately not here: an index of request ids. They are asked for when the vendor's support does, and stand in the
-//! journal.
+//! Deliberately not here: an index of request ids. They are asked for when the vendor's support
+//! does, and stand in the journal.
 
 use std::time::Duration;
 
@@ -39,16 +40,21 @@ impl Api {
     pub async fn search(&self, begins: &str) -> Result<FoundDoc, ApiError> {
         let begins = begins.trim();
         if begins.len() < BEGINS_MIN || begins.len() > BEGINS_MAX || !begins.is_ascii() {
-            return Err(ApiError::bad(format!("`begins` takes the first {BEGINS_MIN} to {BEGINS_MAX} characters of an id")));
+            return Err(ApiError::bad(format!(
+                "`begins` takes the first {BEGINS_MIN} to {BEGINS_MAX} characters of an id"
+            )));
         }
         let until = self.clock.times().boot + LASTS;
         let mut search = Search { begins, rows: Vec::new(), clock: &*self.clock, until };
         let open = find::open_rollouts(&*self.store).await?;
         let over = self.store.rollouts(None, ROLLOUTS_MAX).await?;
         let is_open = |rollout: &Rollout| open.iter().any(|one| one.id == rollout.id);
-        let rollouts: Vec<&Rollout> = open.iter().rev().chain(over.iter().filter(|rollout| !is_open(rollout))).collect();
+        let rollouts: Vec<&Rollout> =
+            open.iter().rev().chain(over.iter().filter(|rollout| !is_open(rollout))).collect();
         for rollout in &rollouts {
-            if rollout.id.to_string().starts_with(begins) || rollout.plan.name.as_str().starts_with(begins) {
+            if rollout.id.to_string().starts_with(begins)
+                || rollout.plan.name.as_str().starts_with(begins)
+            {
                 search.rows.push(FoundRow {
                     what: "rollout".into(),
                     id: rollout.id.to_string(),
@@ -69,29 +75,45 @@ impl Api {
         }
         let all = looked == rollouts.len() && over.len() < ROLLOUTS_MAX;
         // A request id stands nowhere but in the journal.
-        let down_to = if search.rows.is_empty() { self.search_journal(&mut search).await? } else { None };
+        let down_to =
+            if search.rows.is_empty() { self.search_journal(&mut search).await? } else { None };
         let whole = all && down_to.is_none_or(|seq| seq <= 1);
-        Ok(FoundDoc { rows: search.rows, whole, rollouts: u32::try_from(looked).unwrap_or(u32::MAX), journal_from: down_to })
+        Ok(FoundDoc {
+            rows: search.rows,
+            whole,
+            rollouts: u32::try_from(looked).unwrap_or(u32::MAX),
+            journal_from: down_to,
+        })
     }
 
     /// Whether all changes of the rollout were looked at.
-    async fn search_changes(&self, rollout: &Rollout, search: &mut Search<'_>) -> Result<bool, ApiError> {
+    async fn search_changes(
+        &self,
+        rollout: &Rollout,
+        search: &mut Search<'_>,
+    ) -> Result<bool, ApiError> {
         let mut after = None;
         loop {
             let page = self.store.page(rollout.id, Vec::new(), after, BATCH).await?;
             for active in &page.changes {
                 let (target, record) = (&active.change.target, &active.change.record);
-                let ids = [("proxy", target.proxy_id.to_string()), ("instance", target.instance_id.to_string())];
-                let ids = ids.into_iter().chain(record.jobs.iter().map(|job| ("job", job.to_string())));
-                search.rows.extend(ids.filter(|(_, id)| id.starts_with(search.begins)).map(|(what, id)| FoundRow {
-                    what: what.into(),
-                    id,
-                    rollout: rollout.id.to_string(),
-                    name: rollout.plan.name.to_string(),
-                    ordinal: Some(active.change.id.ordinal),
-                    seq: None,
-                    state: record.state.as_str().into(),
-                }));
+                let ids = [
+                    ("proxy", target.proxy_id.to_string()),
+                    ("instance", target.instance_id.to_string()),
+                ];
+                let ids =
+                    ids.into_iter().chain(record.jobs.iter().map(|job| ("job", job.to_string())));
+                search.rows.extend(ids.filter(|(_, id)| id.starts_with(search.begins)).map(
+                    |(what, id)| FoundRow {
+                        what: what.into(),
+                        id,
+                        rollout: rollout.id.to_string(),
+                        name: rollout.plan.name.to_string(),
+                        ordinal: Some(active.change.id.ordinal),
+                        seq: None,
+                        state: record.state.as_str().into(),
+                    },
+                ));
             }
             after = page.next;
             if after.is_none() {
@@ -110,8 +132,15 @@ impl Api {
             let from = end.saturating_sub(BATCH as u64);
             let entries = self.store.journal(None, from, BATCH).await?;
             for entry in entries.iter().rev().filter(|entry| entry.seq <= end) {
-                let JournalEvent::Change { ordinal, answer: Some(answer), to, .. } = &entry.what else { continue };
-                let Some(request) = answer.request_id.as_ref().filter(|id| id.starts_with(search.begins)) else { continue };
+                let JournalEvent::Change { ordinal, answer: Some(answer), to, .. } = &entry.what
+                else {
+                    continue;
+                };
+                let Some(request) =
+                    answer.request_id.as_ref().filter(|id| id.starts_with(search.begins))
+                else {
+                    continue;
+                };
                 let name = self.name_of(entry.rollout).await?;
                 search.rows.push(FoundRow {
                     what: "request".into(),
@@ -129,7 +158,12 @@ impl Api {
     }
 
     async fn name_of(&self, id: RolloutId) -> Result<String, ApiError> {
-        Ok(self.store.rollout(id).await?.map(|rollout| rollout.plan.name.to_string()).unwrap_or_default())
+        Ok(self
+            .store
+            .rollout(id)
+            .await?
+            .map(|rollout| rollout.plan.name.to_string())
+            .unwrap_or_default())
     }
 }
 

@@ -1,15 +1,18 @@
 //! The unix socket, and the servers behind it and behind the door on the network.
 //!
-//! Invariants: the socket appears under its name with its final mode, in one step; a socket that somebody answers on is
-//! never taken away; a client that sends half a request's head is closed after [`HEADER_TIMEOUT`], and who may stay when there are too
-//! many is decided in `places`. All doors have the same bounds and end together.
+//! Invariants: the socket appears under its name with its final mode, in one step; a socket that
+//! somebody answers on is never taken away; a client that sends half a request's head is closed
+//! after [`HEADER_TIMEOUT`], and who may stay when there are too many is decided in `places`. All
+//! doors have the same bounds and end together.
 //!
 //! Deliberately not here: who is let in (`door`).
 
 use std::fs::{DirBuilder, Permissions};
 use std::future::Future;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _,
+};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,7 +23,9 @@ use axum_server::{Address, Handle, Server};
 use tokio_util::sync::CancellationToken;
 
 use super::caller::Callers;
-use super::door::{Door, Doors, HEAD_BYTES_MAX, NetworkDoor, PlainAcceptor, SocketAcceptor, TlsDoorAcceptor};
+use super::door::{
+    Door, Doors, HEAD_BYTES_MAX, NetworkDoor, PlainAcceptor, SocketAcceptor, TlsDoorAcceptor,
+};
 use super::places::{Connections, IDLE_MAX};
 use crate::clock::SystemClock;
 
@@ -42,7 +47,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// Time from connecting to the first whole request head.
 const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Time that open requests get when the server ends; every answer takes less, and long polls are told to end.
+/// Time that open requests get when the server ends; every answer takes less, and long polls are
+/// told to end.
 const GRACE: Duration = Duration::from_secs(3);
 
 /// Why there is no server.
@@ -86,7 +92,8 @@ impl Socket {
         Self { doors: Doors::passing(callers), ..self }
     }
 
-    /// The same with these people, tokens and sessions, and the door on the network that has them too.
+    /// The same with these people, tokens and sessions, and the door on the network that has them
+    /// too.
     #[must_use]
     pub fn beside(self, network: Option<NetworkDoor>, doors: Doors) -> Self {
         Self { doors, network, ..self }
@@ -95,7 +102,10 @@ impl Socket {
 
 impl std::fmt::Debug for Socket {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Socket").field("path", &self.file.path).field("network", &self.network).finish_non_exhaustive()
+        f.debug_struct("Socket")
+            .field("path", &self.file.path)
+            .field("network", &self.network)
+            .finish_non_exhaustive()
     }
 }
 
@@ -119,13 +129,16 @@ impl Drop for SocketFile {
 pub fn bind(path: &Path) -> Result<Socket, BindError> {
     let failed = |source: io::Error| {
         let hint = match source.kind() {
-            io::ErrorKind::PermissionDenied => "; run as the service's user or set `api.socket` to a folder of yours",
+            io::ErrorKind::PermissionDenied => {
+                "; run as the service's user or set `api.socket` to a folder of yours"
+            }
             io::ErrorKind::InvalidInput => "; a socket's path has at most 107 bytes",
             _ => "",
         };
         BindError::System { path: path.to_owned(), hint, source }
     };
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder =
+        path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if !folder.exists() {
         DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder).map_err(failed)?;
     }
@@ -137,7 +150,8 @@ pub fn bind(path: &Path) -> Result<Socket, BindError> {
             return Err(BindError::Taken(path.to_owned()));
         }
     }
-    // Bound beside its place, given its mode, then moved: nobody can connect in between, and a stale file is replaced.
+    // Bound beside its place, given its mode, then moved: nobody can connect in between, and a
+    // stale file is replaced.
     let beside = folder.join(format!(".{}.sock", std::process::id()));
     let _ = std::fs::remove_file(&beside);
     let listener = UnixListener::bind(&beside).map_err(failed)?;
@@ -151,7 +165,13 @@ pub fn bind(path: &Path) -> Result<Socket, BindError> {
         failed(error)
     })?;
     let doors = Doors::passing(Callers::default());
-    Ok(Socket { listener, file: SocketFile { path: path.to_owned(), inode }, idle: IDLE_MAX, doors, network: None })
+    Ok(Socket {
+        listener,
+        file: SocketFile { path: path.to_owned(), inode },
+        idle: IDLE_MAX,
+        doors,
+        network: None,
+    })
 }
 
 /// Serves until `stop`, then gives open requests a moment.
@@ -160,7 +180,8 @@ pub async fn serve(socket: Socket, router: Router, stop: CancellationToken) -> i
     let places = || Connections::new(Arc::new(SystemClock), idle);
     let handle = Handle::new();
     let acceptor = SocketAcceptor { connections: places(), callers: doors.callers().clone() };
-    let server = bounded(axum_server::from_unix(listener)?, &handle).http1_only().acceptor(acceptor);
+    let server =
+        bounded(axum_server::from_unix(listener)?, &handle).http1_only().acceptor(acceptor);
     let routes = Door::socket(doors.clone()).before(router.clone()).into_make_service();
     // The name goes first: a client that comes now is told that nobody is there, not kept waiting.
     let on_socket = ending(server.serve(routes), handle, stop.clone(), move || drop(file));
@@ -174,7 +195,11 @@ pub async fn serve(socket: Socket, router: Router, stop: CancellationToken) -> i
             tokio::try_join!(on_socket, ending(server.serve(routes), handle, stop, || ())).map(drop)
         }
         Some(tls) => {
-            let server = server.acceptor(TlsDoorAcceptor { connections: places(), callers: doors.callers().clone(), tls });
+            let server = server.acceptor(TlsDoorAcceptor {
+                connections: places(),
+                callers: doors.callers().clone(),
+                tls,
+            });
             tokio::try_join!(on_socket, ending(server.serve(routes), handle, stop, || ())).map(drop)
         }
     }

@@ -26,7 +26,10 @@ impl Api {
     async fn stop_all(&self, mark: Attribution) -> Result<(), ApiError> {
         let mut off = self.switches.lock().await;
         if let Some(known) = &off.stopped {
-            let message = format!("everything is stopped already, since {} by {known}; `sealift start` lets work go on", known.at);
+            let message = format!(
+                "everything is stopped already, since {} by {known}; `sealift start` lets work go on",
+                known.at
+            );
             return Err(ApiError::new(StatusCode::CONFLICT, message));
         }
         self.handle.switch_all(Some(mark.clone())).await.map_err(unanswered)?;
@@ -44,22 +47,36 @@ impl Api {
         match &off.stopped {
             Some(_) => {
                 let next = Off { stopped: None, ..off.clone() };
-                self.switches
-                    .keep(&mut off, next)
-                    .await
-                    .map_err(|why| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, format!("{why}; everything is stopped as before")))?;
+                self.switches.keep(&mut off, next).await.map_err(|why| {
+                    ApiError::new(
+                        StatusCode::SERVICE_UNAVAILABLE,
+                        format!("{why}; everything is stopped as before"),
+                    )
+                })?;
             }
             None if self.handle.snapshot().borrow().stop.by.is_some() => {}
             None => {
-                return Err(ApiError::new(StatusCode::CONFLICT, "nothing is stopped; a rollout that is held says why in `sealift status`"));
+                return Err(ApiError::new(
+                    StatusCode::CONFLICT,
+                    "nothing is stopped; a rollout that is held says why in `sealift status`",
+                ));
             }
         }
         self.handle.switch_all(None).await.map_err(unanswered)
     }
 
-    async fn switch(self: Arc<Self>, word: &str, caller: Caller, asked: StopRequest) -> Result<Json<StopAnswer>, ApiError> {
+    async fn switch(
+        self: Arc<Self>,
+        word: &str,
+        caller: Caller,
+        asked: StopRequest,
+    ) -> Result<Json<StopAnswer>, ApiError> {
         let (by, reason) = (caller.to_string(), reason(&asked.reason));
-        let mark = (word == "stop").then(|| Attribution { by: by.clone(), reason: reason.clone(), at: self.now() });
+        let mark = (word == "stop").then(|| Attribution {
+            by: by.clone(),
+            reason: reason.clone(),
+            at: self.now(),
+        });
         tracing::warn!(verb = word, by, via = %caller.via, reason, "everything is stopped or started by a person");
         let switching = Arc::clone(&self);
         // To its end, whether or not the client waits for it: the file and the engine say the same.
@@ -70,9 +87,13 @@ impl Api {
             }
         });
         let done = done.await;
-        done.map_err(|error| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the switch broke: {error}")))??;
-        let in_flight = self.store.open_rollouts().await?.iter().map(|rollout| rollout.total().active).sum();
-        let stop_file = self.handle.snapshot().borrow().stop.file.as_ref().map(|file| file.path.clone());
+        done.map_err(|error| {
+            ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the switch broke: {error}"))
+        })??;
+        let in_flight =
+            self.store.open_rollouts().await?.iter().map(|rollout| rollout.total().active).sum();
+        let stop_file =
+            self.handle.snapshot().borrow().stop.file.as_ref().map(|file| file.path.clone());
         Ok(Json(StopAnswer { verb: word.to_owned(), by, in_flight, stop_file }))
     }
 }

@@ -1,14 +1,15 @@
 //! Takes a plan over: the upload, its check, and the submission.
 //!
-//! An upload is `multipart/form-data`: one part `plan`, and one part `file` for each target file, named by its path
-//! relative to the plan (`curl -F plan=@plan.yaml -F file=@fleet.csv`), and for a plan with `targets.discover` one part
-//! `discovered`, the file of the discovery. The parts go to a folder of their own as they
-//! arrive and are read from there exactly as a plan on disk is; so a large fleet is never held as JSON, and nothing
-//! is accepted that `sealift check` would refuse.
+//! An upload is `multipart/form-data`: one part `plan`, and one part `file` for each target file,
+//! named by its path relative to the plan (`curl -F plan=@plan.yaml -F file=@fleet.csv`), and for a
+//! plan with `targets.discover` one part `discovered`, the file of the discovery. The parts go to a
+//! folder of their own as they arrive and are read from there exactly as a plan on disk is; so a
+//! large fleet is never held as JSON, and nothing is accepted that `sealift check` would refuse.
 //!
-//! Invariants: no part is written outside its folder; the folder goes away with the request; what is answered with
-//! success is durable. All uploads together take at most [`SPOOL_MAX`], and one takes a place among those that are checked only when it is
-//! whole: a client that stalls keeps nobody out.
+//! Invariants: no part is written outside its folder; the folder goes away with the request; what
+//! is answered with success is durable. All uploads together take at most [`SPOOL_MAX`], and one
+//! takes a place among those that are checked only when it is whole: a client that stalls keeps
+//! nobody out.
 
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -39,10 +40,12 @@ use crate::engine::enforce::{note, opposing};
 use crate::planfile::{self, Diagnostics, LoadedPlan, ReadPlan};
 use crate::store::Submission;
 
-/// Files of one upload: the plan, as many target files as a plan may name, its file of authorities, and what was discovered.
+/// Files of one upload: the plan, as many target files as a plan may name, its file of authorities,
+/// and what was discovered.
 const FILES_MAX: usize = 103;
 
-/// Where the file of a discovery is kept: beside the folder of the plan, so that no plan reaches it by a name.
+/// Where the file of a discovery is kept: beside the folder of the plan, so that no plan reaches it
+/// by a name.
 const DISCOVERED: &str = "discovered.jsonl";
 
 /// Where the plan and its files are kept.
@@ -52,8 +55,7 @@ const PLAN: &str = "plan";
 const UPLOAD_MAX: u64 = 512 << 20;
 
 /// What is said of a plan that was submitted before in other words.
-const COMMENTS: &str =
-    "the file differs from the plan that was submitted in comments or layout alone; the digest stays that of the plan that was submitted";
+const COMMENTS: &str = "the file differs from the plan that was submitted in comments or layout alone; the digest stays that of the plan that was submitted";
 
 /// Parts of a relative path.
 const DEPTH_MAX: usize = 8;
@@ -120,7 +122,12 @@ pub(super) async fn preview(
     let (excluded, discovered_at) = (excluded(&taken, per_wave), taken.discovered_at);
     let opposing = opposing(&*api.store, &submission.plan, &submission.targets, api.now()).await?;
     let opposing = opposing.iter().map(OpposingRow::from).collect();
-    Ok(Json(Preview { excluded, discovered_at, opposing, ..make_preview(&submission, warnings, per_wave, api.now()) }))
+    Ok(Json(Preview {
+        excluded,
+        discovered_at,
+        opposing,
+        ..make_preview(&submission, warnings, per_wave, api.now())
+    }))
 }
 
 /// Submit a plan; the very same plan again is the same rollout.
@@ -146,12 +153,16 @@ pub(super) async fn submit(
     if let Some(wanted) = &asked.digest {
         let found = digest(&submission).to_string();
         if *wanted != found {
-            let message = format!("the plan's digest is {found}, not the one that was approved; preview it again with `sealift plan`");
+            let message = format!(
+                "the plan's digest is {found}, not the one that was approved; preview it again with `sealift plan`"
+            );
             return Err(ApiError::new(StatusCode::CONFLICT, message));
         }
     }
     if !submission.plan.ssl_option && asked.confirm.as_deref() != Some(name.as_str()) {
-        let message = format!("plan {name} switches SSL off; confirm it with the plan's name (`--confirm {name}`)");
+        let message = format!(
+            "plan {name} switches SSL off; confirm it with the plan's name (`--confirm {name}`)"
+        );
         return Err(ApiError::new(StatusCode::FORBIDDEN, message));
     }
     let targets = u32::try_from(submission.targets.len()).unwrap_or(u32::MAX);
@@ -173,10 +184,20 @@ pub(super) async fn submit(
 }
 
 /// Unpacks and checks an upload.
-async fn take(api: &Api, by: Person, parts: Multipart) -> Result<(Submission, LoadedPlan), ApiError> {
+async fn take(
+    api: &Api,
+    by: Person,
+    parts: Multipart,
+) -> Result<(Submission, LoadedPlan), ApiError> {
     let mut folder = UploadFolder::new(&api.spool).map_err(disk)?;
-    let late = |_| ApiError::new(StatusCode::REQUEST_TIMEOUT, format!("the upload did not arrive within {} s", UPLOAD_WITHIN.as_secs()));
-    let (plan, discovered) = timeout(UPLOAD_WITHIN, unpack(&mut folder, parts)).await.map_err(late)??;
+    let late = |_| {
+        ApiError::new(
+            StatusCode::REQUEST_TIMEOUT,
+            format!("the upload did not arrive within {} s", UPLOAD_WITHIN.as_secs()),
+        )
+    };
+    let (plan, discovered) =
+        timeout(UPLOAD_WITHIN, unpack(&mut folder, parts)).await.map_err(late)??;
     let place = place(&CHECKS, "other plans are being checked").await?;
     let lanes = reached(&api.lanes);
     let at = api.now();
@@ -189,14 +210,23 @@ async fn take(api: &Api, by: Person, parts: Multipart) -> Result<(Submission, Lo
                 ReadPlan::Open(_) => unreachable!("with a discovery nothing is left to discover"),
             }),
         };
-        let loaded =
-            read.and_then(|loaded| loaded.lanes.check(&lanes).map(|()| loaded)).map_err(|mistakes| refused(&mistakes, &folder.path))?;
+        let loaded = read
+            .and_then(|loaded| loaded.lanes.check(&lanes).map(|()| loaded))
+            .map_err(|mistakes| refused(&mistakes, &folder.path))?;
         // The folder goes away here, on the thread that may block.
         drop(folder);
-        let submission = Submission { plan: loaded.plan.clone(), targets: loaded.targets.clone(), by, at, note: String::new() };
+        let submission = Submission {
+            plan: loaded.plan.clone(),
+            targets: loaded.targets.clone(),
+            by,
+            at,
+            note: String::new(),
+        };
         Ok((submission, *loaded))
     };
-    tokio::task::spawn_blocking(read).await.map_err(|error| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?
+    tokio::task::spawn_blocking(read)
+        .await
+        .map_err(|error| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?
 }
 
 fn refused(mistakes: &Diagnostics, folder: &Path) -> ApiError {
@@ -214,7 +244,9 @@ fn strip(value: &mut serde_json::Value, ours: &str) {
     match value {
         serde_json::Value::String(text) if text.contains(ours) => *text = text.replace(ours, ""),
         serde_json::Value::Array(items) => items.iter_mut().for_each(|item| strip(item, ours)),
-        serde_json::Value::Object(fields) => fields.values_mut().for_each(|field| strip(field, ours)),
+        serde_json::Value::Object(fields) => {
+            fields.values_mut().for_each(|field| strip(field, ours))
+        }
         _ => {}
     }
 }
@@ -239,11 +271,18 @@ impl UploadFolder {
     /// Makes room for so many bytes more, before they are written.
     fn reserve(&mut self, bytes: u64) -> Result<(), ApiError> {
         if self.bytes + bytes > UPLOAD_MAX {
-            return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the upload has more than {} MiB", UPLOAD_MAX >> 20)));
+            return Err(ApiError::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                format!("the upload has more than {} MiB", UPLOAD_MAX >> 20),
+            ));
         }
-        let fits = |spooled: u64| spooled.checked_add(bytes).filter(|spooled| *spooled <= SPOOL_MAX);
+        let fits =
+            |spooled: u64| spooled.checked_add(bytes).filter(|spooled| *spooled <= SPOOL_MAX);
         if SPOOLED.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_err() {
-            return Err(ApiError::busy(format!("other uploads take {} MiB of its disk; try again in a moment", SPOOL_MAX >> 20)));
+            return Err(ApiError::busy(format!(
+                "other uploads take {} MiB of its disk; try again in a moment",
+                SPOOL_MAX >> 20
+            )));
         }
         self.bytes += bytes;
         Ok(())
@@ -259,26 +298,46 @@ impl Drop for UploadFolder {
 }
 
 /// The plan's file, and that of its discovery if one came.
-async fn unpack(folder: &mut UploadFolder, mut parts: Multipart) -> Result<(PathBuf, Option<PathBuf>), ApiError> {
+async fn unpack(
+    folder: &mut UploadFolder,
+    mut parts: Multipart,
+) -> Result<(PathBuf, Option<PathBuf>), ApiError> {
     let (mut plan, mut discovered) = (None, None);
     for _ in 0..=FILES_MAX {
         let Some(part) = parts.next_field().await.map_err(broken)? else {
-            return plan.map(|plan| (plan, discovered)).ok_or_else(|| ApiError::bad("the upload has no part `plan`"));
+            return plan
+                .map(|plan| (plan, discovered))
+                .ok_or_else(|| ApiError::bad("the upload has no part `plan`"));
         };
         let name = part.name().unwrap_or_default().to_owned();
         let file = part.file_name().unwrap_or_default().to_owned();
-        let relative = relative(&file)
-            .ok_or_else(|| ApiError::bad(format!("`{}` is no relative path inside the plan's folder", file.escape_debug())))?;
+        let relative = relative(&file).ok_or_else(|| {
+            ApiError::bad(format!(
+                "`{}` is no relative path inside the plan's folder",
+                file.escape_debug()
+            ))
+        })?;
         match name.as_str() {
-            "plan" if plan.is_some() => return Err(ApiError::bad("the upload has two parts `plan`")),
-            "discovered" if discovered.is_some() => return Err(ApiError::bad("the upload has two parts `discovered`")),
+            "plan" if plan.is_some() => {
+                return Err(ApiError::bad("the upload has two parts `plan`"));
+            }
+            "discovered" if discovered.is_some() => {
+                return Err(ApiError::bad("the upload has two parts `discovered`"));
+            }
             "plan" | "file" | "discovered" => {}
             _ => {
-                let message = format!("the upload has a part `{}`; use `plan`, `file` and `discovered`", name.escape_debug());
+                let message = format!(
+                    "the upload has a part `{}`; use `plan`, `file` and `discovered`",
+                    name.escape_debug()
+                );
                 return Err(ApiError::bad(message));
             }
         }
-        let at = if name == "discovered" { folder.path.join(DISCOVERED) } else { folder.path.join(PLAN).join(relative) };
+        let at = if name == "discovered" {
+            folder.path.join(DISCOVERED)
+        } else {
+            folder.path.join(PLAN).join(relative)
+        };
         write(folder, &at, part).await?;
         match name.as_str() {
             "plan" => plan = Some(at),
@@ -286,25 +345,38 @@ async fn unpack(folder: &mut UploadFolder, mut parts: Multipart) -> Result<(Path
             _ => {}
         }
     }
-    Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the upload has more than {FILES_MAX} files")))
+    Err(ApiError::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        format!("the upload has more than {FILES_MAX} files"),
+    ))
 }
 
 /// The path, if it stays inside the folder that it is relative to.
 fn relative(path: &str) -> Option<&Path> {
     let plain = !path.is_empty() && path.len() <= PATH_MAX && !path.chars().any(char::is_control);
     let path = Path::new(path);
-    let inside = path.components().all(|part| matches!(part, Component::Normal(_))) && path.components().count() <= DEPTH_MAX;
+    let inside = path.components().all(|part| matches!(part, Component::Normal(_)))
+        && path.components().count() <= DEPTH_MAX;
     (plain && inside).then_some(path)
 }
 
-async fn write(folder: &mut UploadFolder, path: &Path, mut part: Field<'_>) -> Result<(), ApiError> {
+async fn write(
+    folder: &mut UploadFolder,
+    path: &Path,
+    mut part: Field<'_>,
+) -> Result<(), ApiError> {
     if let Some(parent) = path.parent() {
         tokio::fs::create_dir_all(parent).await.map_err(disk)?;
     }
-    let mut file = tokio::fs::OpenOptions::new().write(true).create_new(true).open(path).await.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => ApiError::bad("the upload names one file twice"),
-        _ => disk(error),
-    })?;
+    let mut file = tokio::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(path)
+        .await
+        .map_err(|error| match error.kind() {
+            std::io::ErrorKind::AlreadyExists => ApiError::bad("the upload names one file twice"),
+            _ => disk(error),
+        })?;
     while let Some(bytes) = part.chunk().await.map_err(broken)? {
         folder.reserve(bytes.len() as u64)?;
         file.write_all(&bytes).await.map_err(disk)?;
@@ -314,13 +386,19 @@ async fn write(folder: &mut UploadFolder, path: &Path, mut part: Field<'_>) -> R
 
 fn broken(error: MultipartError) -> ApiError {
     if let Some(stalled) = Stalled::behind(&error) {
-        return ApiError::new(StatusCode::REQUEST_TIMEOUT, format!("the upload was given up: {stalled}"));
+        return ApiError::new(
+            StatusCode::REQUEST_TIMEOUT,
+            format!("the upload was given up: {stalled}"),
+        );
     }
     ApiError::new(error.status(), format!("the upload cannot be read: {}", error.body_text()))
 }
 
 fn disk(error: std::io::Error) -> ApiError {
-    ApiError::new(StatusCode::INSUFFICIENT_STORAGE, format!("the upload cannot be stored: {error}; is the state directory full?"))
+    ApiError::new(
+        StatusCode::INSUFFICIENT_STORAGE,
+        format!("the upload cannot be stored: {error}; is the state directory full?"),
+    )
 }
 
 #[cfg(test)]
@@ -332,9 +410,13 @@ mod tests {
     #[test]
     fn uploads_share_one_bound_of_the_disk() {
         let spool = tempfile::tempdir().expect("a folder");
-        let mut folders: Vec<_> = (0..3).map(|_| UploadFolder::new(spool.path()).expect("a folder")).collect();
+        let mut folders: Vec<_> =
+            (0..3).map(|_| UploadFolder::new(spool.path()).expect("a folder")).collect();
         let status = |refused: ApiError| refused.into_response();
-        assert_eq!(status(folders[0].reserve(UPLOAD_MAX + 1).expect_err("too much for one")).status(), StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!(
+            status(folders[0].reserve(UPLOAD_MAX + 1).expect_err("too much for one")).status(),
+            StatusCode::PAYLOAD_TOO_LARGE
+        );
         folders[0].reserve(UPLOAD_MAX).expect("the first");
         folders[1].reserve(UPLOAD_MAX).expect("the second");
         let busy = status(folders[2].reserve(1).expect_err("too much for all"));
@@ -351,7 +433,16 @@ mod tests {
         for good in ["fleet.csv", "a/b/fleet.csv", "..fleet"] {
             assert!(relative(good).is_some(), "{good}");
         }
-        for bad in ["", "/etc/passwd", "../x", "a/../../x", "a/./../x", "a\nb", "a/b/c/d/e/f/g/h/i", &"x".repeat(300)] {
+        for bad in [
+            "",
+            "/etc/passwd",
+            "../x",
+            "a/../../x",
+            "a/./../x",
+            "a\nb",
+            "a/b/c/d/e/f/g/h/i",
+            &"x".repeat(300),
+        ] {
             assert!(relative(bad).is_none(), "{bad:?}");
         }
     }

@@ -33,7 +33,9 @@ pub struct Switches {
 
 /// The file cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("{file} says whether everything is stopped and which lanes are paused, and cannot be read; mend it, or remove it to start all")]
+#[error(
+    "{file} says whether everything is stopped and which lanes are paused, and cannot be read; mend it, or remove it to start all"
+)]
 pub struct SwitchesError {
     file: String,
     source: std::io::Error,
@@ -69,10 +71,13 @@ impl Switches {
             Ok(file) => {
                 let mut text = Vec::new();
                 let read = file.take(BYTES_MAX).read_to_end(&mut text);
-                read.and_then(|_| serde_json::from_slice::<Off>(&text).map_err(std::io::Error::from))
+                read.and_then(|_| {
+                    serde_json::from_slice::<Off>(&text).map_err(std::io::Error::from)
+                })
             }
         };
-        let off = off.map_err(|source| SwitchesError { file: path.display().to_string(), source })?;
+        let off =
+            off.map_err(|source| SwitchesError { file: path.display().to_string(), source })?;
         Ok(Self { folder, off: Mutex::new(off) })
     }
 
@@ -101,7 +106,10 @@ impl Switches {
         let text = serde_json::to_vec(&next).expect("names and marks are JSON");
         let written = tokio::task::spawn_blocking(move || write_whole(&folder, NAME, &text)).await;
         let written = written.unwrap_or_else(|error| Err(std::io::Error::other(error)));
-        written.map_err(|source| NotKept { file: self.folder.join(NAME).display().to_string(), source })?;
+        written.map_err(|source| NotKept {
+            file: self.folder.join(NAME).display().to_string(),
+            source,
+        })?;
         *off = next;
         Ok(())
     }
@@ -116,16 +124,27 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let open = || Switches::open(folder.path().to_owned());
         assert_eq!(open().expect("no file switches nothing off").off().await, Off::default());
-        let mark = Attribution { by: "ada".into(), reason: "fire".into(), at: jiff::Timestamp::UNIX_EPOCH };
+        let mark = Attribution {
+            by: "ada".into(),
+            reason: "fire".into(),
+            at: jiff::Timestamp::UNIX_EPOCH,
+        };
         let lane = Name::parse("prod-sg", "lane").expect("a name");
         let off = Off { stopped: Some(mark.clone()), paused: [(lane, mark)].into() };
         let switches = open().expect("no file");
         switches.keep(&mut *switches.lock().await, off.clone()).await.expect("written");
         assert_eq!(open().expect("readable").off().await, off);
-        let before = r#"{"paused":{"prod-sg":{"by":"ada","reason":"fire","at":"1970-01-01T00:00:00Z"}}}"#;
+        let before =
+            r#"{"paused":{"prod-sg":{"by":"ada","reason":"fire","at":"1970-01-01T00:00:00Z"}}}"#;
         std::fs::write(folder.path().join(NAME), before).expect("written");
-        assert_eq!(open().expect("readable").off().await, Off { stopped: None, ..off }, "as it was written before there was a stop");
-        for broken in ["", "{}", r#"{"paused": {"prod-sg": {}}}"#, r#"{"paused": {}, "stopped": true}"#] {
+        assert_eq!(
+            open().expect("readable").off().await,
+            Off { stopped: None, ..off },
+            "as it was written before there was a stop"
+        );
+        for broken in
+            ["", "{}", r#"{"paused": {"prod-sg": {}}}"#, r#"{"paused": {}, "stopped": true}"#]
+        {
             std::fs::write(folder.path().join(NAME), broken).expect("written");
             let told = open().err().expect("not readable").to_string();
             assert!(told.contains("lanes.json") && told.contains("remove it to start"), "{told}");

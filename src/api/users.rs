@@ -1,10 +1,11 @@
 //! Names of users, by their number, and members of groups.
 //!
-//! Job: `/etc/passwd` and `/etc/group` first; who is not in them may be one of a directory service (LDAP, SSSD, systemd), which only the
-//! system's own resolver can ask. This program is linked statically and has none, so `getent` is run for it.
+//! Job: `/etc/passwd` and `/etc/group` first; who is not in them may be one of a directory service
+//! (LDAP, SSSD, systemd), which only the system's own resolver can ask. This program is linked
+//! statically and has none, so `getent` is run for it.
 //!
-//! Bounds: so many at once, so much time and so many bytes each; it runs with an empty environment and is killed when its
-//! time is over. Whoever has no name by then is shown by number.
+//! Bounds: so many at once, so much time and so many bytes each; it runs with an empty environment
+//! and is killed when its time is over. Whoever has no name by then is shown by number.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -20,7 +21,8 @@ const FILE_MAX: u64 = 1 << 20;
 /// Where `getent` is, in the order in which it is looked for.
 const GETENT: [&str; 2] = ["/usr/bin/getent", "/bin/getent"];
 
-/// Time for one answer of a directory service, the wait for a place included: a client's request waits for it.
+/// Time for one answer of a directory service, the wait for a place included: a client's request
+/// waits for it.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
 
 /// Bytes of one answer: a line of seven short fields, or a group with some thousand members.
@@ -65,7 +67,14 @@ async fn ask(program: &Path, database: &str, key: &str, limit: Duration) -> Opti
     let asked = async {
         let _place = PLACES.acquire().await.ok()?;
         let mut command = Command::new(program);
-        command.arg(database).arg("--").arg(key).env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command
+            .arg(database)
+            .arg("--")
+            .arg(key)
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
         let mut child = command.kill_on_drop(true).spawn().ok()?;
         let mut answer = String::new();
         child.stdout.take()?.take(LINE_MAX).read_to_string(&mut answer).await.ok()?;
@@ -73,7 +82,12 @@ async fn ask(program: &Path, database: &str, key: &str, limit: Duration) -> Opti
     };
     let answer = tokio::time::timeout(limit, asked).await;
     if answer.is_err() {
-        tracing::warn!(database, key, "no directory service answered within {} s; it counts as unknown", limit.as_secs());
+        tracing::warn!(
+            database,
+            key,
+            "no directory service answered within {} s; it counts as unknown",
+            limit.as_secs()
+        );
     }
     answer.ok()?
 }
@@ -83,14 +97,19 @@ fn member_in(text: &str, group: &str, user: Option<&str>, gid: Option<u32>) -> O
     let mut lines = text.lines().map(|line| line.split(':').collect::<Vec<_>>());
     let found = lines.find(|fields| fields.len() >= 4 && fields[0] == group)?;
     let own = gid.is_some_and(|gid| found[2].parse() == Ok(gid));
-    Some(own || user.is_some_and(|user| !user.is_empty() && found[3].split(',').any(|member| member == user)))
+    Some(
+        own || user.is_some_and(|user| {
+            !user.is_empty() && found[3].split(',').any(|member| member == user)
+        }),
+    )
 }
 
 fn name_in(passwd: &str, uid: u32) -> Option<String> {
     let mut users = passwd.lines().map(|line| line.split(':'));
     users.find_map(|mut fields| {
         let name = fields.next()?;
-        (fields.nth(1)?.parse() == Ok(uid) && !name.is_empty()).then(|| name.chars().filter(|c| !c.is_control()).collect())
+        (fields.nth(1)?.parse() == Ok(uid) && !name.is_empty())
+            .then(|| name.chars().filter(|c| !c.is_control()).collect())
     })
 }
 
@@ -102,7 +121,8 @@ mod tests {
 
     #[test]
     fn users_are_found_by_their_number() {
-        let passwd = "root:x:0:0:root:/root:/bin/bash\nbroken\nops:x:1000:1000::/home/ops:/bin/sh\n";
+        let passwd =
+            "root:x:0:0:root:/root:/bin/bash\nbroken\nops:x:1000:1000::/home/ops:/bin/sh\n";
         assert_eq!(name_in(passwd, 0).as_deref(), Some("root"));
         assert_eq!(name_in(passwd, 1000).as_deref(), Some("ops"));
         assert_eq!(name_in(passwd, 7), None);
@@ -127,18 +147,32 @@ mod tests {
     async fn a_directory_service_names_a_user_or_does_not() {
         let folder = tempfile::tempdir().expect("a folder");
         let rows = [
-            ("named", r#"test "$1 $2 $3" = "passwd -- 70001" && echo "ada:*:70001:70001:Ada:/home/ada:/bin/sh""#, Some("ada")),
+            (
+                "named",
+                r#"test "$1 $2 $3" = "passwd -- 70001" && echo "ada:*:70001:70001:Ada:/home/ada:/bin/sh""#,
+                Some("ada"),
+            ),
             ("unknown", "exit 2", None),
             ("another", "echo bob:x:70002:70002::/:/bin/sh", None),
             ("failed", "echo ada:x:70001:70001::/:/bin/sh; exit 1", None),
-            ("no environment", r#"test -z "$HOME$SEALIFT_CONFIG" && echo ada:x:70001:1::/:/bin/sh"#, Some("ada")),
-            ("too much", "head -c 200000 /dev/zero | tr '\\0' a; echo; echo ada:x:70001:1::/:/bin/sh", None),
+            (
+                "no environment",
+                r#"test -z "$HOME$SEALIFT_CONFIG" && echo ada:x:70001:1::/:/bin/sh"#,
+                Some("ada"),
+            ),
+            (
+                "too much",
+                "head -c 200000 /dev/zero | tr '\\0' a; echo; echo ada:x:70001:1::/:/bin/sh",
+                None,
+            ),
         ];
-        // All are written before any is run: a file that a child still holds open for writing cannot be run.
+        // All are written before any is run: a file that a child still holds open for writing
+        // cannot be run.
         for (name, script, _) in rows {
             let path = folder.path().join(name);
             std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("a script");
-            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).expect("a mode");
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700))
+                .expect("a mode");
         }
         let limit = Duration::from_secs(30);
         for (name, _, wanted) in rows {
@@ -154,7 +188,10 @@ mod tests {
         let silent = folder.path().join("silent");
         std::fs::write(&silent, "#!/bin/sh\nexec sleep 600\n").expect("a script");
         std::fs::set_permissions(&silent, std::fs::Permissions::from_mode(0o700)).expect("a mode");
-        let asked = tokio::time::timeout(Duration::from_secs(60), ask(&silent, "passwd", "70001", Duration::from_millis(50)));
+        let asked = tokio::time::timeout(
+            Duration::from_secs(60),
+            ask(&silent, "passwd", "70001", Duration::from_millis(50)),
+        );
         assert_eq!(asked.await.expect("bounded"), None);
     }
 }

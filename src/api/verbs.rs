@@ -1,7 +1,8 @@
 //! The verbs on a rollout: one route and one body each.
 //!
-//! Invariants: a verb is answered with success only when it is durable; one that was sent with the tag of another record
-//! than the present one does nothing, and is answered with how the rollout stands now.
+//! Invariants: a verb is answered with success only when it is durable; one that was sent with the
+//! tag of another record than the present one does nothing, and is answered with how the rollout
+//! stands now.
 //!
 //! Deliberately not here: whether a verb means anything in this state (`domain::rollout`).
 
@@ -18,7 +19,8 @@ use super::contract::RefusedAnswers;
 use super::fault::ApiError;
 use super::request::{JsonBody, reason};
 use super::wire::{
-    AbortRequest, ApproveRequest, PauseRequest, PromoteRequest, ResolveRequest, ResumeRequest, RetryRequest, RevertRequest, VerbAnswer,
+    AbortRequest, ApproveRequest, PauseRequest, PromoteRequest, ResolveRequest, ResumeRequest,
+    RetryRequest, RevertRequest, VerbAnswer,
 };
 use super::{Api, by_hand, describe, find};
 use crate::domain::id::Digest;
@@ -30,7 +32,8 @@ use crate::words::verbs::towards;
 
 type VerbReply = Result<Json<VerbAnswer>, ApiError>;
 
-/// Batches of the journal in which a verb's own entry is looked for: it is among the first after the verb came in.
+/// Batches of the journal in which a verb's own entry is looked for: it is among the first after
+/// the verb came in.
 const ENTRY_BATCHES: usize = 5;
 
 /// Entries of one such batch.
@@ -66,7 +69,11 @@ impl Addressed {
 /// The tag of `If-Match`, if the client names one.
 fn tag(headers: &HeaderMap) -> Result<Option<Digest>, ApiError> {
     let Some(value) = headers.get(IF_MATCH) else { return Ok(None) };
-    let wrong = || ApiError::bad("`If-Match` takes one `\"TAG\"`, the `tag` of the rollout's document in quotes");
+    let wrong = || {
+        ApiError::bad(
+            "`If-Match` takes one `\"TAG\"`, the `tag` of the rollout's document in quotes",
+        )
+    };
     let text = value.to_str().map_err(|_| wrong())?.trim();
     let tag = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).ok_or_else(wrong)?;
     tag.parse().map(Some).map_err(|_| wrong())
@@ -76,7 +83,9 @@ fn moved(rollout: &Rollout) -> ApiError {
     let (name, phase) = (&rollout.plan.name, rollout.record.phase.as_str());
     let paused = if rollout.record.paused.is_some() { ", paused" } else { "" };
     ApiError::moved(
-        format!("{name} has moved since it was looked at, and nothing was done: it is {phase}{paused} now"),
+        format!(
+            "{name} has moved since it was looked at, and nothing was done: it is {phase}{paused} now"
+        ),
         describe::row(rollout),
     )
 }
@@ -86,7 +95,13 @@ impl Api {
     async fn carry_out(&self, to: Addressed, verb: Verb, caller: &Caller, why: &str) -> VerbReply {
         let Addressed { rollout, tag } = to;
         let (word, before) = (verb.as_str(), self.store.health().seq);
-        let command = Command { rollout: rollout.id, verb, by: caller.person(), reason: reason(why), only_if: tag };
+        let command = Command {
+            rollout: rollout.id,
+            verb,
+            by: caller.person(),
+            reason: reason(why),
+            only_if: tag,
+        };
         let done = match self.handle.command(command).await {
             Err(CommandError::Moved) => {
                 let now = self.store.rollout(rollout.id).await?;
@@ -100,7 +115,8 @@ impl Api {
         Ok(Json(answer(&rollout, word, caller, &done, seq)))
     }
 
-    /// The journal's entry of a verb that was carried out after `before`; `None` if it is not found soon.
+    /// The journal's entry of a verb that was carried out after `before`; `None` if it is not found
+    /// soon.
     async fn own_entry(&self, rollout: &Rollout, before: u64, caller: &Caller) -> Option<u64> {
         let mut after = before;
         for _ in 0..ENTRY_BATCHES {
@@ -120,7 +136,13 @@ impl Api {
     }
 }
 
-fn answer(rollout: &Rollout, verb: &str, caller: &Caller, done: &Acknowledged, seq: Option<u64>) -> VerbAnswer {
+fn answer(
+    rollout: &Rollout,
+    verb: &str,
+    caller: &Caller,
+    done: &Acknowledged,
+    seq: Option<u64>,
+) -> VerbAnswer {
     VerbAnswer {
         id: rollout.id.to_string(),
         name: rollout.plan.name.to_string(),
@@ -221,10 +243,15 @@ pub(super) async fn approve(
     to: Addressed,
     JsonBody(asked): JsonBody<ApproveRequest>,
 ) -> VerbReply {
-    let digest = asked.digest.ok_or_else(|| ApiError::bad("an approval names the `digest` that was looked at; `sealift plan` shows it"))?;
-    let digest = digest
-        .parse()
-        .map_err(|_| ApiError::bad(format!("`{}` is no digest: 64 hex digits, as `sealift plan` shows it", digest.escape_debug())))?;
+    let digest = asked.digest.ok_or_else(|| {
+        ApiError::bad("an approval names the `digest` that was looked at; `sealift plan` shows it")
+    })?;
+    let digest = digest.parse().map_err(|_| {
+        ApiError::bad(format!(
+            "`{}` is no digest: 64 hex digits, as `sealift plan` shows it",
+            digest.escape_debug()
+        ))
+    })?;
     api.carry_out(to, Verb::Approve { digest }, &caller, &asked.reason).await
 }
 
@@ -250,7 +277,9 @@ pub(super) async fn retry(
     let caller = caller.to(to.towards())?;
     let verb = match &asked.proxy {
         Some(_) if asked.in_doubt => {
-            return Err(ApiError::bad("`in_doubt` is for all that are; the one `proxy` is retried whether it failed or is in doubt"));
+            return Err(ApiError::bad(
+                "`in_doubt` is for all that are; the one `proxy` is retried whether it failed or is in doubt",
+            ));
         }
         Some(proxy) => by_hand::retry(&api, &to.rollout, proxy).await?,
         None if asked.in_doubt => Verb::Retry(Requeue::FailedAndInDoubt),
@@ -326,7 +355,9 @@ pub(super) async fn revert(
     let (name, back) = (&to.rollout.plan.name, !to.rollout.plan.ssl_option);
     let caller = caller.to(back)?;
     if !back && asked.confirm.as_deref() != Some(name.as_str()) {
-        return Err(ApiError::forbidden(format!("a revert of {name} switches SSL off; confirm it with the plan's name in `confirm`")));
+        return Err(ApiError::forbidden(format!(
+            "a revert of {name} switches SSL off; confirm it with the plan's name in `confirm`"
+        )));
     }
     api.carry_out(to, Verb::Revert, &caller, &asked.reason).await
 }
@@ -337,11 +368,22 @@ mod tests {
 
     #[test]
     fn a_tag_is_taken_in_quotes_alone() {
-        let headers = |value: &str| HeaderMap::from_iter([(IF_MATCH, value.parse().expect("a header"))]);
+        let headers =
+            |value: &str| HeaderMap::from_iter([(IF_MATCH, value.parse().expect("a header"))]);
         let plain = "ab".repeat(32);
         assert_eq!(tag(&HeaderMap::new()).expect("none"), None);
-        assert_eq!(tag(&headers(&format!("\"{plain}\""))).expect("a tag").map(|tag| tag.to_string()), Some(plain.clone()));
-        for wrong in ["*", "", "\"\"", &plain, &format!("W/\"{plain}\""), &format!("\"{plain}\", \"{plain}\"")] {
+        assert_eq!(
+            tag(&headers(&format!("\"{plain}\""))).expect("a tag").map(|tag| tag.to_string()),
+            Some(plain.clone())
+        );
+        for wrong in [
+            "*",
+            "",
+            "\"\"",
+            &plain,
+            &format!("W/\"{plain}\""),
+            &format!("\"{plain}\", \"{plain}\""),
+        ] {
             assert!(tag(&headers(wrong)).is_err(), "{wrong}");
         }
     }

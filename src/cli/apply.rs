@@ -1,7 +1,7 @@
 //! `apply`: previews, asks, submits, follows.
 //!
-//! Invariant: what is submitted is what was previewed (the daemon refuses another digest), and switching SSL off always
-//! needs the plan's name typed back.
+//! Invariant: what is submitted is what was previewed (the daemon refuses another digest), and
+//! switching SSL off always needs the plan's name typed back.
 
 use std::io::{IsTerminal as _, Write as _};
 
@@ -26,25 +26,35 @@ use crate::words::text::{Style, clean};
 const PER_WAVE: usize = 3;
 
 /// `apply`.
-pub async fn apply(client: &Client, args: &ApplyArgs, daemon: &DaemonAddress, style: Style) -> Result<Exit> {
-    let planned = discovered::load(&args.plan, &args.discovered, daemon, || Ok(client.clone())).await?;
+pub async fn apply(
+    client: &Client,
+    args: &ApplyArgs,
+    daemon: &DaemonAddress,
+    style: Style,
+) -> Result<Exit> {
+    let planned =
+        discovered::load(&args.plan, &args.discovered, daemon, || Ok(client.clone())).await?;
     let loaded = &planned.loaded;
     let mut preview = of_loaded(loaded, PER_WAVE, &style);
     if !args.yes && can_ask() {
-        // Whoever is asked is told when it ends; with nothing else to go by, jobs take what the simulated cloud's take.
+        // Whoever is asked is told when it ends; with nothing else to go by, jobs take what the
+        // simulated cloud's take.
         foresee(&mut preview, loaded, &CloudArgs::default(), daemon, &style)?;
     }
     if let Some(wanted) = &args.digest
         && *wanted != preview.digest
     {
-        let message =
-            format!("the plan's digest is {}, not the one that was approved; look at it again with `sealift plan`", preview.digest);
+        let message = format!(
+            "the plan's digest is {}, not the one that was approved; look at it again with `sealift plan`",
+            preview.digest
+        );
         return Err(ExitFailure::new(Exit::Error, message).into());
     }
     let files = named_files(&args.plan)?;
     let upload = Upload { plan: &args.plan, files: &files, discovered: planned.discovered() };
     if !args.yes {
-        // The daemon's word comes before the question: an unknown lane is better told now than after a yes.
+        // The daemon's word comes before the question: an unknown lane is better told now than
+        // after a yes.
         preview.opposing = client.preview(&upload).await?.opposing;
     }
     let Some(confirmed) = confirm(args, &preview, &style)? else {
@@ -55,7 +65,9 @@ pub async fn apply(client: &Client, args: &ApplyArgs, daemon: &DaemonAddress, st
     report(&answer);
     if args.yes {
         // Nobody was asked, so it is told now; the journal has it too.
-        opposed(&answer.opposing, &style).iter().for_each(|line| term::say(&format!("warning: {line}")));
+        opposed(&answer.opposing, &style)
+            .iter()
+            .for_each(|line| term::say(&format!("warning: {line}")));
     }
     if args.detach {
         let mut out = term::stdout();
@@ -69,7 +81,11 @@ pub async fn apply(client: &Client, args: &ApplyArgs, daemon: &DaemonAddress, st
     }
     let (mut err, mut screen) = (term::stderr(), std::io::stderr());
     let colour = term::may_have_colours(&screen);
-    let show = if screen.is_terminal() { Show::View { screen: &mut screen, colour } } else { Show::Lines(&mut err) };
+    let show = if screen.is_terminal() {
+        Show::View { screen: &mut screen, colour }
+    } else {
+        Show::Lines(&mut err)
+    };
     let exit = follow(client, &answer.id, show).await?;
     if exit != Exit::Interrupted {
         end(client, &answer.id, args.output.output).await?;
@@ -80,7 +96,10 @@ pub async fn apply(client: &Client, args: &ApplyArgs, daemon: &DaemonAddress, st
 fn report(answer: &SubmitAnswer) {
     let what = if answer.new { "submitted" } else { "was submitted before; this changes nothing" };
     let targets = count(answer.targets, "change", "changes");
-    term::say(&format!("rollout {} of plan {} revision {} with {targets} {what}", answer.id, answer.name, answer.revision));
+    term::say(&format!(
+        "rollout {} of plan {} revision {} with {targets} {what}",
+        answer.id, answer.name, answer.revision
+    ));
     if let Some(note) = &answer.note {
         term::say(&format!("note: {}", clean(note)));
     }
@@ -93,7 +112,9 @@ async fn end(client: &Client, id: &str, format: DocumentFormat) -> Result<()> {
     match format {
         // On a terminal the last picture stands there already.
         DocumentFormat::Table if std::io::stderr().is_terminal() => {}
-        DocumentFormat::Table => write!(out, "{}", view(&rollout, &Style::at(rollout.as_of), term::width()))?,
+        DocumentFormat::Table => {
+            write!(out, "{}", view(&rollout, &Style::at(rollout.as_of), term::width()))?
+        }
         DocumentFormat::Json => writeln!(out, "{}", pretty(&rollout)?)?,
         DocumentFormat::Jsonl => writeln!(out, "{}", line(&rollout)?)?,
     }
@@ -107,10 +128,16 @@ fn confirm(args: &ApplyArgs, preview: &Preview, style: &Style) -> Result<Option<
     if let Some(typed) = &args.confirm
         && typed != name
     {
-        return Err(ExitFailure::new(Exit::Error, format!("--confirm says {typed:?}, and the plan's name is {name:?}")).into());
+        return Err(ExitFailure::new(
+            Exit::Error,
+            format!("--confirm says {typed:?}, and the plan's name is {name:?}"),
+        )
+        .into());
     }
     if off && args.confirm.is_none() && (args.yes || !can_ask()) {
-        let message = format!("plan {name} switches SSL off; say --confirm {name} to do it without being asked");
+        let message = format!(
+            "plan {name} switches SSL off; say --confirm {name} to do it without being asked"
+        );
         return Err(ExitFailure::nobody(message).into());
     }
     if args.yes {
@@ -122,12 +149,21 @@ fn confirm(args: &ApplyArgs, preview: &Preview, style: &Style) -> Result<Option<
     }
     term::say(&text(preview, style));
     if off && args.confirm.is_none() {
-        let (proxies, undone) = (count(preview.targets, "proxy", "proxies"), undone(&preview.opposing));
-        let typed = ask(&format!("This switches SSL OFF for {proxies} of plan {}{undone}. Type its name to go on:", clean(name)))?;
+        let (proxies, undone) =
+            (count(preview.targets, "proxy", "proxies"), undone(&preview.opposing));
+        let typed = ask(&format!(
+            "This switches SSL OFF for {proxies} of plan {}{undone}. Type its name to go on:",
+            clean(name)
+        ))?;
         return Ok((typed == *name).then_some(Some(typed)));
     }
-    let (to, proxies) = (if off { "off" } else { "on" }, count(preview.targets, "proxy", "proxies"));
-    let yes = matches!(ask(&format!("Switch SSL {to} for {proxies}{}? [y/N]", undone(&preview.opposing)))?.as_str(), "y" | "Y" | "yes");
+    let (to, proxies) =
+        (if off { "off" } else { "on" }, count(preview.targets, "proxy", "proxies"));
+    let yes = matches!(
+        ask(&format!("Switch SSL {to} for {proxies}{}? [y/N]", undone(&preview.opposing)))?
+            .as_str(),
+        "y" | "Y" | "yes"
+    );
     Ok(yes.then(|| args.confirm.clone()))
 }
 
@@ -136,7 +172,9 @@ fn undone(opposing: &[OpposingRow]) -> String {
     let names: Vec<&str> = opposing.iter().map(|row| row.name.as_str()).collect();
     match names.as_slice() {
         [] => String::new(),
-        [one] => format!(", although the enforcement {one} puts {} of them back", opposing[0].targets),
+        [one] => {
+            format!(", although the enforcement {one} puts {} of them back", opposing[0].targets)
+        }
         many => format!(", although the enforcements {} put some of them back", many.join(", ")),
     }
 }
@@ -160,6 +198,9 @@ mod tests {
         let of = |names: &[&str]| undone(&names.iter().map(|name| row(name)).collect::<Vec<_>>());
         assert_eq!(of(&[]), "");
         assert_eq!(of(&["kept"]), ", although the enforcement kept puts 2 of them back");
-        assert_eq!(of(&["kept", "too"]), ", although the enforcements kept, too put some of them back");
+        assert_eq!(
+            of(&["kept", "too"]),
+            ", although the enforcements kept, too put some of them back"
+        );
     }
 }

@@ -11,19 +11,24 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use self::door::{OpenArgs, TokenArgs, TokenListArgs, TokenNewArgs, TokenRevokeArgs, TokenVerb};
+pub use self::door::{
+    OpenArgs, TokenArgs, TokenListArgs, TokenNewArgs, TokenRevokeArgs, TokenVerb,
+};
 pub use self::operator::{
-    AbortArgs, ApproveArgs, EnforceArgs, EnforceVerb, EnforcementArgs, HoldArgs, PauseArgs, ReleaseArgs, ResolveArgs, RetryArgs,
-    RevertArgs, StopArgs, VerbArgs,
+    AbortArgs, ApproveArgs, EnforceArgs, EnforceVerb, EnforcementArgs, HoldArgs, PauseArgs,
+    ReleaseArgs, ResolveArgs, RetryArgs, RevertArgs, StopArgs, VerbArgs,
 };
 pub use self::options::{DocumentArgs, DocumentFormat, OutputArgs, OutputFormat, command, parse};
 pub use self::store::{
-    BackupArgs, CompactArgs, ExportArgs, ImportArgs, RepairArgs, StateArgs, StoreArgs, StoreCheckArgs, StoreVerb, TakeBackArgs,
+    BackupArgs, CompactArgs, ExportArgs, ImportArgs, RepairArgs, StateArgs, StoreArgs,
+    StoreCheckArgs, StoreVerb, TakeBackArgs,
 };
 use super::reach::Reach;
 use super::{complete, exit};
 use crate::domain::proof::{Endpoint, TlsVersion};
-use crate::simcloud::emulator::{INSTANCES_DEFAULT, LANE_DEFAULT, PROXIES_DEFAULT, SEED_DEFAULT, TOKEN_DEFAULT};
+use crate::simcloud::emulator::{
+    INSTANCES_DEFAULT, LANE_DEFAULT, PROXIES_DEFAULT, SEED_DEFAULT, TOKEN_DEFAULT,
+};
 use crate::words::moment::length;
 use crate::yaml::length::Length;
 
@@ -57,12 +62,15 @@ fn after_help() -> String {
 #[derive(Debug, Subcommand)]
 pub enum CliVerb {
     /// Run the daemon
-    #[command(after_help = "Examples:\n  sealift serve --config /etc/sealift/sealift.yaml\n  SEALIFT_LOG=debug sealift serve")]
+    #[command(
+        after_help = "Examples:\n  sealift serve --config /etc/sealift/sealift.yaml\n  SEALIFT_LOG=debug sealift serve"
+    )]
     Serve(ServeArgs),
     /// See a whole rollout against an emulated cloud: no account, nothing left behind
     #[command(after_help = "Examples:\n  sealift demo\n  sealift demo --seed 7 --log info")]
     Demo(DemoArgs),
-    /// Write a first plan and configuration, with comments; they work as they are over the emulated cloud
+    /// Write a first plan and configuration, with comments; they work as they are over the emulated
+    /// cloud
     #[command(after_help = "Examples:\n  sealift init\n  sealift init try")]
     Init(InitArgs),
     /// Run the emulated cloud alone, over HTTP
@@ -71,7 +79,9 @@ pub enum CliVerb {
     )]
     Emulate(EmulateArgs),
     /// Check plan files without any network; 0 or the list of mistakes
-    #[command(after_help = "Examples:\n  sealift check plans/*.yaml\n  sealift check -o json fleet.yaml")]
+    #[command(
+        after_help = "Examples:\n  sealift check plans/*.yaml\n  sealift check -o json fleet.yaml"
+    )]
     Check(CheckArgs),
     /// Show what a plan would do
     #[command(
@@ -83,7 +93,8 @@ pub enum CliVerb {
         after_help = "Examples:\n  sealift rehearse fleet.yaml\n  sealift rehearse fleet.yaml --faults faults.yaml --from 2026-10-01 --journal night.jsonl\n  sealift rehearse fleet.yaml --fault job_time='{min: 40s, max: 3m}' --fault job_fails=0.02 --crash 2h\n  sealift rehearse fleet.yaml --seeds 500 --find halted\n\nA time without an offset is read by the clock of the plan's first window."
     )]
     Rehearse(RehearseArgs),
-    /// Show when a plan may work: its next windows, freezes applied, nights with a change of clocks marked
+    /// Show when a plan may work: its next windows, freezes applied, nights with a change of clocks
+    /// marked
     #[command(
         after_help = "Examples:\n  sealift windows fleet.yaml\n  sealift windows fleet.yaml --from 2027-03-01 --until 2027-04-01\n  sealift windows fleet.yaml -n 100 -o csv > windows.csv\n  sealift windows fleet.yaml -o json | jq '.windows[] | select(.clock_changes != [])'\n\nA time without an offset is read by the clock of the plan's first window."
     )]
@@ -93,7 +104,8 @@ pub enum CliVerb {
         after_help = "Examples:\n  sealift discover\n  sealift discover --lane prod-sg --name 'prod-*' --tag env=prod -o csv > fleet.csv\n  sealift discover --into fleet.csv --tag-columns env,tier\n  sealift discover --into fleet.csv --tag-columns env,tier --resume"
     )]
     Discover(DiscoverArgs),
-    /// Look at all that a plan's rollout needs before its window: go (0) or no-go (3), with the reasons; nothing is changed
+    /// Look at all that a plan's rollout needs before its window: go (0) or no-go (3), with the
+    /// reasons; nothing is changed
     #[command(
         after_help = "Examples:\n  sealift preflight fleet.yaml\n  sealift preflight fleet.yaml --no-ports\n  sealift preflight fleet.yaml -o json | jq '.checks[] | select(.verdict == \"no_go\")'\n\nLooked at: the daemon, its store and its disk; of each lane the endpoint, TLS, the credentials, the clocks and what may be read; each target\nin its instance's list; and each target's own port, one connection a target, from the daemon's host;\nall ports together take a minute at most, and one that nothing was seen of by then is named. The reads use the lanes' quota, behind all work.\nWhether the account may switch is not told by a read."
     )]
@@ -104,13 +116,20 @@ pub enum CliVerb {
     )]
     Apply(ApplyArgs),
     /// List the rollouts, newest first
-    #[command(visible_alias = "ls", after_help = "Examples:\n  sealift list\n  sealift list --open -o json")]
+    #[command(
+        visible_alias = "ls",
+        after_help = "Examples:\n  sealift list\n  sealift list --open -o json"
+    )]
     List(ListArgs),
     /// Show how a rollout stands, or all that are not over
-    #[command(after_help = "Examples:\n  sealift status\n  sealift status proxy-ssl-2026q4\n  sealift status 1f0c -o json | jq -r .phase")]
+    #[command(
+        after_help = "Examples:\n  sealift status\n  sealift status proxy-ssl-2026q4\n  sealift status 1f0c -o json | jq -r .phase"
+    )]
     Status(StatusArgs),
     /// Follow a rollout until it is over, stopped, or waits for a person
-    #[command(after_help = "Examples:\n  sealift watch proxy-ssl-2026q4\n  sealift watch 1f0c -o jsonl")]
+    #[command(
+        after_help = "Examples:\n  sealift watch proxy-ssl-2026q4\n  sealift watch 1f0c -o jsonl"
+    )]
     Watch(WatchArgs),
     /// List a rollout's changes, one a line
     #[command(
@@ -118,7 +137,9 @@ pub enum CliVerb {
     )]
     Changes(ChangesArgs),
     /// List the saved job ids of a rollout
-    #[command(after_help = "Examples:\n  sealift jobs proxy-ssl-2026q4\n  sealift jobs proxy-ssl-2026q4 -o csv > jobs.csv")]
+    #[command(
+        after_help = "Examples:\n  sealift jobs proxy-ssl-2026q4\n  sealift jobs proxy-ssl-2026q4 -o csv > jobs.csv"
+    )]
     Jobs(RowsArgs),
     /// List what happened in a rollout, step by step, with the cloud's request ids
     #[command(
@@ -131,15 +152,20 @@ pub enum CliVerb {
     )]
     Pause(PauseArgs),
     /// Take a pause back
-    #[command(after_help = "Examples:\n  sealift resume proxy-ssl-2026q4\n  sealift resume --lane prod-sg")]
+    #[command(
+        after_help = "Examples:\n  sealift resume proxy-ssl-2026q4\n  sealift resume --lane prod-sg"
+    )]
     Resume(HoldArgs),
-    /// Stop everything, now: nothing that changes anything is sent until `sealift start`; the daemon runs on
+    /// Stop everything, now: nothing that changes anything is sent until `sealift start`; the
+    /// daemon runs on
     #[command(
         after_help = "Examples:\n  sealift stop --reason 'incident in the region'\n\nKept over a restart. What is in flight is followed to its end, and reads go on.\nWithout a daemon: a file STOP in its state directory does the same; `sealift config` has its path."
     )]
     Stop(StopArgs),
     /// Let work go on after `sealift stop`
-    #[command(after_help = "Examples:\n  sealift start --reason 'the region is well'\n\nThe daemon itself is started by `sealift serve`.")]
+    #[command(
+        after_help = "Examples:\n  sealift start --reason 'the region is well'\n\nThe daemon itself is started by `sealift serve`."
+    )]
     Start(StopArgs),
     /// Stop a rollout for good; what is in flight is followed to its end
     #[command(after_help = "Example:\n  sealift abort proxy-ssl-2026q4 --reason 'wrong fleet'")]
@@ -154,7 +180,8 @@ pub enum CliVerb {
         after_help = "Examples:\n  sealift changes proxy-ssl-2026q4 --state in_doubt\n  sealift resolve proxy-ssl-2026q4 --proxy 2ec617ba --job e0fbbfc8-1ac4-4721-b9e9-7dd685c5bdd7\n  sealift resolve proxy-ssl-2026q4 --proxy 2ec617ba --give-up --reason 'the instance is gone'\n\nTo have the proxy looked at again and switched if need be: sealift retry ROLLOUT --proxy PROXY"
     )]
     Resolve(ResolveArgs),
-    /// Let the next wave begin; also past a wave that halted for its failures, once nothing of it is left (with --reason)
+    /// Let the next wave begin; also past a wave that halted for its failures, once nothing of it
+    /// is left (with --reason)
     #[command(
         after_help = "Examples:\n  sealift promote proxy-ssl-2026q4 --reason 'canary is well'\n  sealift promote proxy-ssl-2026q4 --reason 'the two failed ones are being decommissioned'"
     )]
@@ -196,7 +223,9 @@ pub enum CliVerb {
     )]
     Store(StoreArgs),
     /// Print the JSON Schema of plans, of the configuration or of fault files, for editors
-    #[command(after_help = "Examples:\n  sealift schema plan > plans/plan.schema.json\n  sealift schema faults > faults.schema.json")]
+    #[command(
+        after_help = "Examples:\n  sealift schema plan > plans/plan.schema.json\n  sealift schema faults > faults.schema.json"
+    )]
     Schema(SchemaArgs),
     /// Print the configuration in force, and where each value came from
     #[command(after_help = "Example:\n  sealift config --config ./sealift.yaml")]
@@ -273,11 +302,12 @@ pub struct EmulateArgs {
     /// The X-Auth-Token that is accepted
     #[arg(long, env = "SEALIFT_EMULATE_TOKEN", default_value = TOKEN_DEFAULT, hide_env_values = true)]
     pub token: String,
-    /// Access keys and users that are let in too, as YAML: signatures are verified, tokens issued at /v3/auth/tokens
+    /// Access keys and users that are let in too, as YAML: signatures are verified, tokens issued
+    /// at /v3/auth/tokens
     #[arg(long, value_name = "FILE")]
     pub accounts: Option<PathBuf>,
-    /// Open the proxies' own port too, on 127.0.0.0/8, and write the authority of their certificate there: the `ca_file` for
-    /// a plan's `verify.wire`
+    /// Open the proxies' own port too, on 127.0.0.0/8, and write the authority of their certificate
+    /// there: the `ca_file` for a plan's `verify.wire`
     #[arg(long, value_name = "FILE")]
     pub wire_ca: Option<PathBuf>,
     /// Lane name written into the fleet file
@@ -316,7 +346,8 @@ pub struct PlanArgs {
     /// Of a plan with targets to discover
     #[command(flatten)]
     pub discovered: DiscoveredArgs,
-    /// Write what is found for the plan's targets.discover; --discovered takes it, and the digest is bound to it
+    /// Write what is found for the plan's targets.discover; --discovered takes it, and the digest
+    /// is bound to it
     #[arg(long, value_name = "FILE.jsonl", conflicts_with = "discovered")]
     pub save_discovered: Option<PathBuf>,
     /// Show every target, not only the first of each wave
@@ -325,7 +356,8 @@ pub struct PlanArgs {
     /// List every target with its wave, in the order in which they run, and nothing else
     #[arg(long, conflicts_with_all = ["all", "faults", "fault", "no_forecast"])]
     pub members: bool,
-    /// Ask the daemon to look at every proxy now, and show what is to be switched; waits behind all work of the lanes
+    /// Ask the daemon to look at every proxy now, and show what is to be switched; waits behind all
+    /// work of the lanes
     #[arg(long)]
     pub look: bool,
     /// Write what the look found as a target file; a plan that names it is bound to it
@@ -348,8 +380,8 @@ pub struct PlanArgs {
 /// How the simulated cloud behaves, of `rehearse` and of the forecast in `plan`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct CloudArgs {
-    /// How long the cloud's jobs take and what goes wrong there, as YAML; `sealift emulate` reads the same file, and
-    /// `sealift schema faults` says what may stand in it
+    /// How long the cloud's jobs take and what goes wrong there, as YAML; `sealift emulate` reads
+    /// the same file, and `sealift schema faults` says what may stand in it
     #[arg(long, value_name = "FILE")]
     pub faults: Option<PathBuf>,
     /// One field of such a file, set anew: job_time=90s, job_fails=2%
@@ -387,7 +419,8 @@ pub struct RehearseArgs {
     /// Write the journal, one JSON document a line
     #[arg(long, value_name = "FILE")]
     pub journal: Option<PathBuf>,
-    /// Search so many seeds with drawn faults for a story of the kind `--find` names, and shrink the first
+    /// Search so many seeds with drawn faults for a story of the kind `--find` names, and shrink
+    /// the first
     #[arg(long, value_name = "N", conflicts_with_all = ["seed", "crash", "journal"], value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub seeds: Option<u32>,
     /// What `--seeds` looks for
@@ -574,8 +607,8 @@ pub struct JournalArgs {
     /// Only what happened to this proxy; a beginning of its id is enough
     #[arg(long, value_name = "PROXY")]
     pub proxy: Option<String>,
-    /// Only what happened since: `22:00` (the last one here), `2026-12-01T22:00` (here), `2026-12-01T22:00:00+08:00`, or a
-    /// length of time such as `90m`
+    /// Only what happened since: `22:00` (the last one here), `2026-12-01T22:00` (here),
+    /// `2026-12-01T22:00:00+08:00`, or a length of time such as `90m`
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
     /// Go on with what happens, until the rollout is over
@@ -612,7 +645,8 @@ pub struct ProbeArgs {
     /// What `ssl_option` should be there
     #[arg(long, value_enum, default_value_t, value_name = "VALUE")]
     pub expect: Value,
-    /// The chain must lead to an authority of this PEM file and be valid; without it, what a strict client would object to is only told
+    /// The chain must lead to an authority of this PEM file and be valid; without it, what a strict
+    /// client would object to is only told
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
     /// The oldest TLS version that counts: 1.2 or 1.3
@@ -671,7 +705,11 @@ mod tests {
     fn every_verb_shows_an_example() {
         for verb in Cli::command().get_subcommands() {
             let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
-            assert!(help.contains(&format!("sealift {}", verb.get_name())), "{} has no example", verb.get_name());
+            assert!(
+                help.contains(&format!("sealift {}", verb.get_name())),
+                "{} has no example",
+                verb.get_name()
+            );
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The scenario that a plan, the daemon's configuration and the flags describe, and what is assumed in it: for `rehearse` and
-//! for the forecast of `plan`.
+//! The scenario that a plan, the daemon's configuration and the flags describe, and what is assumed
+//! in it: for `rehearse` and for the forecast of `plan`.
 //!
 //! Invariant: whatever nobody gave is told in words.
 
@@ -26,12 +26,14 @@ pub fn assume(
     from: Timestamp,
 ) -> Result<(Scenario, Vec<String>)> {
     let mut scenario = Scenario::new(plan, targets, daemon.configured(), from);
-    let settings: Vec<FaultSetting> = given.fault.iter().map(|text| setting(text)).collect::<Result<_>>()?;
+    let settings: Vec<FaultSetting> =
+        given.fault.iter().map(|text| setting(text)).collect::<Result<_>>()?;
     let mut job_time_given = settings.iter().any(|setting| setting.key == "job_time");
     if let Some(file) = &given.faults {
         let (written, text) = faults(file)?;
         let assumed = std::mem::replace(&mut scenario.faults, written);
-        // What the file leaves open is assumed as it is without a file: an emulator's quick jobs would flatter.
+        // What the file leaves open is assumed as it is without a file: an emulator's quick jobs
+        // would flatter.
         if !says(&text, "job_time") {
             scenario.faults.job_time = assumed.job_time;
         }
@@ -50,14 +52,19 @@ fn says(text: &str, field: &str) -> bool {
 }
 
 fn setting(text: &str) -> Result<FaultSetting> {
-    let (key, value) = text.split_once('=').with_context(|| format!("--fault {text:?} is no FIELD=VALUE, as job_fails=0.02"))?;
+    let (key, value) = text
+        .split_once('=')
+        .with_context(|| format!("--fault {text:?} is no FIELD=VALUE, as job_fails=0.02"))?;
     Ok(FaultSetting { key: key.trim().into(), value: value.trim().into() })
 }
 
 fn basis(scenario: &Scenario, daemon: &DaemonAddress, job_time_given: bool) -> Vec<String> {
     let job_time = scenario.faults.job_time;
-    let between =
-        if job_time.min == job_time.max { span(job_time.min) } else { format!("{} to {}", span(job_time.min), span(job_time.max)) };
+    let between = if job_time.min == job_time.max {
+        span(job_time.min)
+    } else {
+        format!("{} to {}", span(job_time.min), span(job_time.max))
+    };
     let mut assumptions = vec![if job_time_given {
         format!("jobs take {between}, as given")
     } else {
@@ -65,7 +72,9 @@ fn basis(scenario: &Scenario, daemon: &DaemonAddress, job_time_given: bool) -> V
     }];
     for lane in &scenario.lanes {
         let known = daemon.configured().iter().any(|known| known.name == lane.name);
-        let quota = lane.quota.map_or("no quota".to_owned(), |quota| format!("{} calls in any {}", quota.requests, span(quota.per)));
+        let quota = lane.quota.map_or("no quota".to_owned(), |quota| {
+            format!("{} calls in any {}", quota.requests, span(quota.per))
+        });
         let from = if known { "as configured" } else { "assumed, no configuration names it" };
         assumptions.push(format!("lane {}: {quota}, {from}", lane.name));
     }

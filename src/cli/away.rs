@@ -1,6 +1,8 @@
-//! Outlives a restart of the daemon: a request that nobody answers is sent again for a while, and since when is said.
+//! Outlives a restart of the daemon: a request that nobody answers is sent again for a while, and
+//! since when is said.
 //!
-//! Invariant: what may have been taken is not sent a second time, unless to repeat it changes nothing.
+//! Invariant: what may have been taken is not sent a second time, unless to repeat it changes
+//! nothing.
 //!
 //! Deliberately not here: a busy daemon. It answers, and its answer is the verb's.
 
@@ -14,7 +16,8 @@ use super::term;
 use crate::clock::{Clock as _, SystemClock};
 use crate::words::text::{Style, length};
 
-/// How long a daemon that does not answer is waited for, unless `--wait` says otherwise: longer than a restart takes.
+/// How long a daemon that does not answer is waited for, unless `--wait` says otherwise: longer
+/// than a restart takes.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 const EVERY: Duration = Duration::from_millis(500);
@@ -44,7 +47,9 @@ impl Absence {
         let (since, over) = self.current.get_or_insert_with(|| {
             let since = Style::at(SystemClock.times().wall);
             let since = since.clock(since.now);
-            let patience = length(jiff::SignedDuration::try_from(self.patience).unwrap_or(jiff::SignedDuration::MAX));
+            let patience = length(
+                jiff::SignedDuration::try_from(self.patience).unwrap_or(jiff::SignedDuration::MAX),
+            );
             term::say(&format!("{}; trying again for up to {patience}", failure.absence(&since)));
             (since, Box::pin(tokio::time::sleep(self.patience)))
         });

@@ -1,8 +1,10 @@
 //! Speaks to the daemon, over its unix socket or over the network.
 //!
-//! Invariants: every answer is read within a bound of time and size; a daemon that is not there, one that is busy and one that refuses
-//! are told apart; a request outlives a restart of the daemon, and none that may have been taken is repeated if that could change
-//! anything (`away`). On the socket nothing here needs a trusted authority or a network. A token leaves this machine by TLS alone.
+//! Invariants: every answer is read within a bound of time and size; a daemon that is not there,
+//! one that is busy and one that refuses are told apart; a request outlives a restart of the
+//! daemon, and none that may have been taken is repeated if that could change anything (`away`). On
+//! the socket nothing here needs a trusted authority or a network. A token leaves this machine by
+//! TLS alone.
 //!
 //! Deliberately not here: where the daemon is, and the token (`place`, `reach`).
 
@@ -25,8 +27,9 @@ use super::exit::{Exit, ExitFailure};
 use super::place::{DaemonPlace, is_unknown_certificate};
 use super::term;
 use super::wire::{
-    CheckRow, EnforcementDoc, Events, InstancePage, LaneAnswer, LaneRequest, Listing, LookRequest, LookRow, PreflightRequest, Preview,
-    Problem, RolloutDoc, StopAnswer, StopRequest, SubmitAnswer, VerbAnswer,
+    CheckRow, EnforcementDoc, Events, InstancePage, LaneAnswer, LaneRequest, Listing, LookRequest,
+    LookRow, PreflightRequest, Preview, Problem, RolloutDoc, StopAnswer, StopRequest, SubmitAnswer,
+    VerbAnswer,
 };
 use crate::api::door::LinkAnswer;
 
@@ -62,9 +65,13 @@ impl Client {
 
     /// A client of the daemon there.
     pub fn new(daemon: DaemonPlace) -> Result<Self, ExitFailure> {
-        let builder = reqwest::Client::builder().timeout(ANSWER).redirect(reqwest::redirect::Policy::none()).retry(reqwest::retry::never());
+        let builder = reqwest::Client::builder()
+            .timeout(ANSWER)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never());
         let http = daemon.prepare(builder)?.build();
-        let http = http.map_err(|error| ExitFailure::new(Exit::Error, daemon.unprepared(&error)))?;
+        let http =
+            http.map_err(|error| ExitFailure::new(Exit::Error, daemon.unprepared(&error)))?;
         Ok(Self { http, daemon, patience: PATIENCE })
     }
 
@@ -100,7 +107,11 @@ impl Client {
     }
 
     /// Tries until somebody answers, for as long as the patience lasts.
-    async fn outliving<T>(&self, repeat: Repeat, mut request: impl AsyncFnMut() -> Result<T, ClientError>) -> Result<T, ClientError> {
+    async fn outliving<T>(
+        &self,
+        repeat: Repeat,
+        mut request: impl AsyncFnMut() -> Result<T, ClientError>,
+    ) -> Result<T, ClientError> {
         let mut absence = Absence::new(self.patience);
         loop {
             match request().await {
@@ -123,19 +134,27 @@ impl Client {
         if status == StatusCode::UNAUTHORIZED && self.daemon.is_network() {
             return Err(ClientError::SignedOut { daemon: self.daemon.clone() });
         }
-        let busy = status == StatusCode::SERVICE_UNAVAILABLE && response.headers().contains_key(RETRY_AFTER);
+        let busy = status == StatusCode::SERVICE_UNAVAILABLE
+            && response.headers().contains_key(RETRY_AFTER);
         let body = self.read(&mut response).await?;
         match serde_json::from_slice::<Problem>(&body) {
-            Ok(refusal) if busy => Err(ClientError::Busy { daemon: self.daemon.clone(), why: refusal.detail }),
+            Ok(refusal) if busy => {
+                Err(ClientError::Busy { daemon: self.daemon.clone(), why: refusal.detail })
+            }
             Ok(refusal) => Err(ClientError::Refused(Box::new(refusal))),
             Err(_) => Err(ClientError::Broken(format!("status {status}"))),
         }
     }
 
-    /// Why a request was not answered: nobody is there, too much is asked, or the daemon went away in the middle.
+    /// Why a request was not answered: nobody is there, too much is asked, or the daemon went away
+    /// in the middle.
     fn unanswered(&self, error: &reqwest::Error) -> ClientError {
-        let chain = std::iter::successors(Some(error as &(dyn std::error::Error + 'static)), |error| error.source());
-        let kind = chain.clone().find_map(|error| error.downcast_ref::<io::Error>()).map(io::Error::kind);
+        let chain =
+            std::iter::successors(Some(error as &(dyn std::error::Error + 'static)), |error| {
+                error.source()
+            });
+        let kind =
+            chain.clone().find_map(|error| error.downcast_ref::<io::Error>()).map(io::Error::kind);
         let why = chain.last().map_or_else(String::new, ToString::to_string);
         let daemon = self.daemon.clone();
         if is_unknown_certificate(error) {
@@ -145,23 +164,33 @@ impl Client {
             return ClientError::Denied { daemon, why };
         }
         match (error.is_connect(), error.is_timeout() || kind == Some(io::ErrorKind::WouldBlock)) {
-            (true, true) => ClientError::Busy { daemon, why: "too many clients wait to be let in; try again in a moment".into() },
+            (true, true) => ClientError::Busy {
+                daemon,
+                why: "too many clients wait to be let in; try again in a moment".into(),
+            },
             (true, false) => ClientError::Unreachable { daemon, why },
             (false, true) => {
-                let why =
-                    "it took the request and gave no answer in time; its log says why, and `sealift status` whether it was carried out";
+                let why = "it took the request and gave no answer in time; its log says why, and `sealift status` whether it was carried out";
                 ClientError::Busy { daemon, why: why.into() }
             }
             (false, false) => ClientError::Cut { daemon, why },
         }
     }
 
-    pub async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T, ClientError> {
+    pub async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+    ) -> Result<T, ClientError> {
         self.send(self.request(Method::GET, path).query(query)).await
     }
 
     /// One page of a listing.
-    pub async fn page<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<Listing<T>, ClientError> {
+    pub async fn page<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+    ) -> Result<Listing<T>, ClientError> {
         self.get(path, query).await
     }
 
@@ -171,8 +200,17 @@ impl Client {
     }
 
     /// Carries out a verb.
-    pub async fn verb(&self, reference: &str, verb: &str, body: &impl Serialize) -> Result<VerbAnswer, ClientError> {
-        self.act(self.request(Method::POST, &format!("/v1/rollouts/{}/{verb}", segment(reference))).json(body)).await
+    pub async fn verb(
+        &self,
+        reference: &str,
+        verb: &str,
+        body: &impl Serialize,
+    ) -> Result<VerbAnswer, ClientError> {
+        self.act(
+            self.request(Method::POST, &format!("/v1/rollouts/{}/{verb}", segment(reference)))
+                .json(body),
+        )
+        .await
     }
 
     /// How one enforcement stands.
@@ -181,22 +219,48 @@ impl Client {
     }
 
     /// Carries out a verb on a lane.
-    pub async fn lane_verb(&self, lane: &str, verb: &str, body: &LaneRequest) -> Result<LaneAnswer, ClientError> {
-        self.act(self.request(Method::POST, &format!("/v1/lanes/{}/{verb}", segment(lane))).json(body)).await
+    pub async fn lane_verb(
+        &self,
+        lane: &str,
+        verb: &str,
+        body: &LaneRequest,
+    ) -> Result<LaneAnswer, ClientError> {
+        self.act(
+            self.request(Method::POST, &format!("/v1/lanes/{}/{verb}", segment(lane))).json(body),
+        )
+        .await
     }
 
     /// Stops everything, or starts it again.
-    pub async fn switch_all(&self, verb: &str, body: &StopRequest) -> Result<StopAnswer, ClientError> {
+    pub async fn switch_all(
+        &self,
+        verb: &str,
+        body: &StopRequest,
+    ) -> Result<StopAnswer, ClientError> {
         self.act(self.request(Method::POST, &format!("/v1/{verb}")).json(body)).await
     }
 
     /// Carries out a verb on an enforcement.
-    pub async fn enforcement_verb(&self, name: &str, verb: &str, body: &impl Serialize) -> Result<EnforcementDoc, ClientError> {
-        self.act(self.request(Method::POST, &format!("/v1/enforcements/{}/{verb}", segment(name))).json(body)).await
+    pub async fn enforcement_verb(
+        &self,
+        name: &str,
+        verb: &str,
+        body: &impl Serialize,
+    ) -> Result<EnforcementDoc, ClientError> {
+        self.act(
+            self.request(Method::POST, &format!("/v1/enforcements/{}/{verb}", segment(name)))
+                .json(body),
+        )
+        .await
     }
 
     /// Waits until something moved, at most `wait` seconds.
-    pub async fn events(&self, after: Option<u64>, reference: Option<&str>, wait: u64) -> Result<Events, ClientError> {
+    pub async fn events(
+        &self,
+        after: Option<u64>,
+        reference: Option<&str>,
+        wait: u64,
+    ) -> Result<Events, ClientError> {
         let mut query = vec![("wait", wait.to_string())];
         query.extend(after.map(|after| ("after", after.to_string())));
         query.extend(reference.map(|reference| ("rollout", reference.to_owned())));
@@ -215,18 +279,27 @@ impl Client {
     }
 
     /// Lets the daemon look at instances; each row is told as it comes.
-    pub async fn look(&self, asked: &LookRequest, each: &mut dyn FnMut(LookRow)) -> Result<(), ClientError> {
+    pub async fn look(
+        &self,
+        asked: &LookRequest,
+        each: &mut dyn FnMut(LookRow),
+    ) -> Result<(), ClientError> {
         self.lines("/v1/looks", asked, each).await
     }
 
     /// Lets the daemon look at all that a rollout needs; each row is told as it comes.
-    pub async fn preflight(&self, asked: &PreflightRequest, each: &mut dyn FnMut(CheckRow)) -> Result<(), ClientError> {
+    pub async fn preflight(
+        &self,
+        asked: &PreflightRequest,
+        each: &mut dyn FnMut(CheckRow),
+    ) -> Result<(), ClientError> {
         self.lines("/v1/preflight", asked, each).await
     }
 
     /// A copy of the daemon's store, as one stream.
     pub async fn export(&self) -> Result<impl AsyncRead + Send + Unpin + use<>, ClientError> {
-        let mut answer = Box::pin(self.answer(self.request(Method::GET, "/v1/store/export").timeout(LOOKS)));
+        let mut answer =
+            Box::pin(self.answer(self.request(Method::GET, "/v1/store/export").timeout(LOOKS)));
         let response = match tokio::time::timeout(EXPORT_WAITS, &mut answer).await {
             Ok(answered) => answered?,
             Err(_) => {
@@ -237,10 +310,16 @@ impl Client {
         Ok(StreamReader::new(response.bytes_stream().map_err(std::io::Error::other)))
     }
 
-    async fn lines<T: DeserializeOwned>(&self, path: &str, asked: &impl Serialize, each: &mut dyn FnMut(T)) -> Result<(), ClientError> {
+    async fn lines<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        asked: &impl Serialize,
+        each: &mut dyn FnMut(T),
+    ) -> Result<(), ClientError> {
         let broken = |what: String| ClientError::Broken(what);
         let request = self.request(Method::POST, path).timeout(LOOKS).json(asked);
-        let mut response = self.outliving(Repeat::Harmless, async || self.answer(copy(&request)).await).await?;
+        let mut response =
+            self.outliving(Repeat::Harmless, async || self.answer(copy(&request)).await).await?;
         let mut rest = Vec::new();
         while let Some(bytes) = response.chunk().await.map_err(|error| self.unanswered(&error))? {
             rest.extend_from_slice(&bytes);
@@ -259,17 +338,31 @@ impl Client {
     pub async fn preview(&self, upload: &Upload<'_>) -> Result<Preview, ClientError> {
         self.outliving(Repeat::Harmless, async || {
             let form = upload.form().await?;
-            self.once(self.request(Method::POST, "/v1/plans/preview").timeout(SUBMISSION).multipart(form)).await
+            self.once(
+                self.request(Method::POST, "/v1/plans/preview").timeout(SUBMISSION).multipart(form),
+            )
+            .await
         })
         .await
     }
 
-    pub async fn submit(&self, upload: &Upload<'_>, digest: &str, confirm: Option<&str>) -> Result<SubmitAnswer, ClientError> {
+    pub async fn submit(
+        &self,
+        upload: &Upload<'_>,
+        digest: &str,
+        confirm: Option<&str>,
+    ) -> Result<SubmitAnswer, ClientError> {
         let mut query = vec![("digest", digest)];
         query.extend(confirm.map(|name| ("confirm", name)));
         self.outliving(Repeat::Harmless, async || {
             let form = upload.form().await?;
-            self.once(self.request(Method::POST, "/v1/rollouts").query(&query).timeout(SUBMISSION).multipart(form)).await
+            self.once(
+                self.request(Method::POST, "/v1/rollouts")
+                    .query(&query)
+                    .timeout(SUBMISSION)
+                    .multipart(form),
+            )
+            .await
         })
         .await
     }
@@ -278,7 +371,10 @@ impl Client {
         let mut body = Vec::new();
         while let Some(bytes) = response.chunk().await.map_err(|error| self.unanswered(&error))? {
             if (body.len() + bytes.len()) as u64 > BODY_MAX {
-                return Err(ClientError::Broken(format!("it has more than {} MiB", BODY_MAX >> 20)));
+                return Err(ClientError::Broken(format!(
+                    "it has more than {} MiB",
+                    BODY_MAX >> 20
+                )));
             }
             body.extend_from_slice(&bytes);
         }
@@ -291,7 +387,8 @@ fn copy(request: &RequestBuilder) -> RequestBuilder {
     request.try_clone().expect("a body in memory can be copied")
 }
 
-/// The reference as one path segment; what cannot be one becomes a text that no rollout has, and the daemon says so.
+/// The reference as one path segment; what cannot be one becomes a text that no rollout has, and
+/// the daemon says so.
 fn segment(reference: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '_' };
     if reference.is_empty() { "_".into() } else { reference.chars().map(plain).collect() }
@@ -311,10 +408,14 @@ impl Upload<'_> {
     /// The files, streamed from disk.
     async fn form(&self) -> Result<Form, ClientError> {
         let folder = self.plan.parent().unwrap_or(Path::new(""));
-        let name = self.plan.file_name().map_or_else(|| "plan.yaml".into(), |name| name.to_string_lossy().into_owned());
+        let name = self
+            .plan
+            .file_name()
+            .map_or_else(|| "plan.yaml".into(), |name| name.to_string_lossy().into_owned());
         let mut form = Form::new().part("plan", part(self.plan, name).await?);
         for file in self.files {
-            form = form.part("file", part(&folder.join(file), file.to_string_lossy().into_owned()).await?);
+            form = form
+                .part("file", part(&folder.join(file), file.to_string_lossy().into_owned()).await?);
         }
         if let Some(path) = self.discovered {
             form = form.part("discovered", part(path, "discovered.jsonl".into()).await?);
@@ -324,7 +425,8 @@ impl Upload<'_> {
 }
 
 async fn part(path: &Path, name: String) -> Result<Part, ClientError> {
-    let unreadable = |error: std::io::Error| ClientError::File { file: path.to_owned(), why: error.to_string() };
+    let unreadable =
+        |error: std::io::Error| ClientError::File { file: path.to_owned(), why: error.to_string() };
     let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
     let length = file.metadata().await.map_err(unreadable)?.len();
     Ok(Part::stream_with_length(file, length).file_name(name))
@@ -346,15 +448,24 @@ mod tests {
             client.get::<Preview>("/v1/daemon", &[]).await.expect_err("nobody answers")
         };
         let gone = asked(socket.clone()).await;
-        assert!(matches!(&gone, ClientError::Unreachable { .. }) && gone.to_string().contains("sealift serve"), "{gone}");
+        assert!(
+            matches!(&gone, ClientError::Unreachable { .. })
+                && gone.to_string().contains("sealift serve"),
+            "{gone}"
+        );
         // It listens, and never looks.
         let _listener = UnixListener::bind(&socket).expect("a socket");
         let silent = asked(socket.clone()).await;
-        assert!(matches!(&silent, ClientError::Busy { .. }) && silent.to_string().contains("gave no answer in time"), "{silent}");
+        assert!(
+            matches!(&silent, ClientError::Busy { .. })
+                && silent.to_string().contains("gave no answer in time"),
+            "{silent}"
+        );
         assert_eq!(ExitFailure::from(silent).exit, Exit::Busy);
     }
 
-    /// A daemon that closes so many connections without an answer, and then answers; gives how many requests came.
+    /// A daemon that closes so many connections without an answer, and then answers; gives how many
+    /// requests came.
     fn flaky(socket: &Path, cuts: usize, answers: usize) -> std::thread::JoinHandle<usize> {
         use std::io::{Read as _, Write as _};
         let listener = UnixListener::bind(socket).expect("a socket");
@@ -363,7 +474,9 @@ mod tests {
                 let (mut stream, _) = listener.accept().expect("a client");
                 let _ = stream.read(&mut [0; 4096]).expect("its question");
                 if round >= cuts {
-                    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ntrue").expect("an answer");
+                    stream
+                        .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ntrue")
+                        .expect("an answer");
                 }
             }
             cuts + answers
@@ -380,7 +493,10 @@ mod tests {
         assert_eq!(daemon.join().expect("it ends"), 3);
         std::fs::remove_file(&socket).expect("removed");
         let daemon = flaky(&socket, 1, 0);
-        let cut = client.verb("night", "pause", &PauseRequest::default()).await.expect_err("it may have been taken");
+        let cut = client
+            .verb("night", "pause", &PauseRequest::default())
+            .await
+            .expect_err("it may have been taken");
         assert!(matches!(cut, ClientError::Cut { .. }), "{cut}");
         daemon.join().expect("one request, and no second one");
     }
@@ -397,11 +513,21 @@ mod tests {
                 flaky(&socket, 1, 0)
             }
         });
-        let cut = client.verb("night", "pause", &PauseRequest::default()).await.expect_err("taken, and cut off");
-        assert!(matches!(cut, ClientError::Cut { .. }), "it was sent once somebody was there: {cut}");
+        let cut = client
+            .verb("night", "pause", &PauseRequest::default())
+            .await
+            .expect_err("taken, and cut off");
+        assert!(
+            matches!(cut, ClientError::Cut { .. }),
+            "it was sent once somebody was there: {cut}"
+        );
         late.await.expect("it listened").join().expect("one request");
         std::fs::remove_file(&socket).expect("removed");
-        let gone = client.waiting(Duration::from_millis(600)).get::<bool>("/v1/daemon", &[]).await.expect_err("nobody came");
+        let gone = client
+            .waiting(Duration::from_millis(600))
+            .get::<bool>("/v1/daemon", &[])
+            .await
+            .expect_err("nobody came");
         assert!(gone.to_string().contains("away since"), "{gone}");
     }
 }

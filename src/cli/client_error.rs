@@ -1,6 +1,7 @@
 //! Why a request to the daemon has no answer, and whether it may be sent again.
 //!
-//! Invariant: a request that may have been carried out is repeated only if a repetition changes nothing.
+//! Invariant: a request that may have been carried out is repeated only if a repetition changes
+//! nothing.
 
 use std::path::PathBuf;
 
@@ -19,7 +20,9 @@ pub enum ClientError {
         why: String,
     },
     /// The socket is there, and not for this user.
-    #[error("no access to the daemon's socket {daemon}: {why}; act as its user or a member of its group, as by `sudo -u sealift`")]
+    #[error(
+        "no access to the daemon's socket {daemon}: {why}; act as its user or a member of its group, as by `sudo -u sealift`"
+    )]
     Denied {
         daemon: DaemonPlace,
         /// What the system said.
@@ -80,7 +83,10 @@ impl ClientError {
         match self {
             Self::Unreachable { .. } => true,
             Self::Cut { .. } => repeat == Repeat::Harmless,
-            Self::Denied { .. } | Self::Busy { .. } | Self::Untrusted { .. } | Self::SignedOut { .. } => false,
+            Self::Denied { .. }
+            | Self::Busy { .. }
+            | Self::Untrusted { .. }
+            | Self::SignedOut { .. } => false,
             Self::Refused(_) | Self::File { .. } | Self::Broken(_) => false,
         }
     }
@@ -88,10 +94,16 @@ impl ClientError {
     /// Since when there is no answer, and why.
     pub fn absence(&self, since: &str) -> String {
         match self {
-            Self::Unreachable { daemon, why } => format!("the daemon on {daemon} is away since {since} ({why})"),
+            Self::Unreachable { daemon, why } => {
+                format!("the daemon on {daemon} is away since {since} ({why})")
+            }
             Self::Cut { daemon, .. } => format!("the daemon on {daemon} is away since {since}"),
-            Self::Busy { daemon, why } => format!("the daemon on {daemon} is busy since {since}: {why}"),
-            Self::Denied { .. } | Self::Untrusted { .. } | Self::SignedOut { .. } => self.to_string(),
+            Self::Busy { daemon, why } => {
+                format!("the daemon on {daemon} is busy since {since}: {why}")
+            }
+            Self::Denied { .. } | Self::Untrusted { .. } | Self::SignedOut { .. } => {
+                self.to_string()
+            }
             Self::Refused(_) | Self::File { .. } | Self::Broken(_) => self.to_string(),
         }
     }
@@ -99,8 +111,13 @@ impl ClientError {
     /// The same failure, of a daemon that was waited for in vain.
     pub fn since(mut self, since: &str) -> Self {
         match &mut self {
-            Self::Unreachable { why, .. } | Self::Cut { why, .. } => why.push_str(&format!(", away since {since}")),
-            Self::Denied { .. } | Self::Busy { .. } | Self::Untrusted { .. } | Self::SignedOut { .. } => {}
+            Self::Unreachable { why, .. } | Self::Cut { why, .. } => {
+                why.push_str(&format!(", away since {since}"))
+            }
+            Self::Denied { .. }
+            | Self::Busy { .. }
+            | Self::Untrusted { .. }
+            | Self::SignedOut { .. } => {}
             Self::Refused(_) | Self::File { .. } | Self::Broken(_) => {}
         }
         self
@@ -110,7 +127,8 @@ impl ClientError {
 /// Which requests are sent again after the connection broke.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repeat {
-    /// To repeat it changes nothing: a read, or a submission, whose digest makes it the same rollout.
+    /// To repeat it changes nothing: a read, or a submission, whose digest makes it the same
+    /// rollout.
     Harmless,
     /// It changes something: it is sent again only if nobody was there to take it.
     Untaken,
@@ -119,15 +137,20 @@ pub enum Repeat {
 impl From<ClientError> for ExitFailure {
     fn from(error: ClientError) -> Self {
         let exit = match &error {
-            ClientError::Unreachable { .. } | ClientError::Denied { .. } | ClientError::Cut { .. } => Exit::Unreachable,
+            ClientError::Unreachable { .. }
+            | ClientError::Denied { .. }
+            | ClientError::Cut { .. } => Exit::Unreachable,
             ClientError::Busy { .. } => Exit::Busy,
             ClientError::Untrusted { .. } | ClientError::SignedOut { .. } => Exit::Unreachable,
-            ClientError::Refused(_) | ClientError::File { .. } | ClientError::Broken(_) => Exit::Error,
+            ClientError::Refused(_) | ClientError::File { .. } | ClientError::Broken(_) => {
+                Exit::Error
+            }
         };
         let mut message = error.to_string();
         if let ClientError::Refused(refusal) = &error {
             for row in &refusal.candidates {
-                message.push_str(&format!("\n  {}  {} revision {}", row.id, row.name, row.revision));
+                message
+                    .push_str(&format!("\n  {}  {} revision {}", row.id, row.name, row.revision));
             }
             if let Some(rendered) = &refusal.rendered {
                 message.push_str(&format!("\n{rendered}"));

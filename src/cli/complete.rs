@@ -1,6 +1,8 @@
-//! Completions: what a shell offers after Tab, with the rollouts and lanes of the daemon and the states of a change.
+//! Completions: what a shell offers after Tab, with the rollouts and lanes of the daemon and the
+//! states of a change.
 //!
-//! Invariant: a Tab waits a moment at most, changes nothing, and offers nothing where no daemon answers.
+//! Invariant: a Tab waits a moment at most, changes nothing, and offers nothing where no daemon
+//! answers.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -36,7 +38,9 @@ pub fn answer_a_shell(command_line: fn() -> Command) {
 pub fn script(shell: clap_complete::Shell) -> std::io::Result<Vec<u8>> {
     let mut script = Vec::new();
     let shells = Shells::builtins();
-    let completer = shells.completer(&shell.to_string()).ok_or_else(|| std::io::Error::other(format!("no completions for {shell}")))?;
+    let completer = shells
+        .completer(&shell.to_string())
+        .ok_or_else(|| std::io::Error::other(format!("no completions for {shell}")))?;
     completer.write_registration(VARIABLE, "sealift", "sealift", "sealift", &mut script)?;
     Ok(script)
 }
@@ -44,7 +48,8 @@ pub fn script(shell: clap_complete::Shell) -> std::io::Result<Vec<u8>> {
 /// For an argument that names a rollout.
 pub fn rollouts() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
-        let page = ask::<Listing<RolloutRow>>("/v1/rollouts", &[("limit", ROLLOUTS_MAX.to_string())]);
+        let page =
+            ask::<Listing<RolloutRow>>("/v1/rollouts", &[("limit", ROLLOUTS_MAX.to_string())]);
         let rows = page.map(|page| page.rows).unwrap_or_default();
         let mut seen = BTreeSet::new();
         // A name stands for its newest revision.
@@ -56,7 +61,8 @@ pub fn rollouts() -> ArgValueCandidates {
 /// For an argument that names a lane.
 pub fn lanes() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
-        let lanes = ask::<DaemonDoc>("/v1/daemon", &[]).map(|daemon| daemon.lanes).unwrap_or_default();
+        let lanes =
+            ask::<DaemonDoc>("/v1/daemon", &[]).map(|daemon| daemon.lanes).unwrap_or_default();
         lanes.into_iter().map(|lane| CompletionCandidate::new(lane.lane)).collect()
     })
 }
@@ -65,17 +71,23 @@ pub fn lanes() -> ArgValueCandidates {
 pub fn states() -> ArgValueCompleter {
     ArgValueCompleter::new(|typed: &OsStr| {
         let typed = typed.to_string_lossy();
-        let (before, current) = typed.rsplit_once(',').map_or(("", &*typed), |(before, current)| (before, current));
+        let (before, current) =
+            typed.rsplit_once(',').map_or(("", &*typed), |(before, current)| (before, current));
         let lead = if before.is_empty() { String::new() } else { format!("{before},") };
-        let words = State::WORDS.into_iter().chain(["active"]).filter(|word| word.starts_with(current));
+        let words =
+            State::WORDS.into_iter().chain(["active"]).filter(|word| word.starts_with(current));
         words.map(|word| CompletionCandidate::new(format!("{lead}{word}"))).collect()
     })
 }
 
 /// One document of the daemon that the environment or the default configuration names.
 fn ask<T: DeserializeOwned>(path: &str, query: &[(&str, String)]) -> Option<T> {
-    let reach = Reach { addr: std::env::var("SEALIFT_ADDR").ok().filter(|addr| !addr.is_empty()), ..Reach::default() };
-    let client = Client::new(reach::find(&reach).ok()?.place().clone()).ok()?.waiting(Duration::ZERO);
+    let reach = Reach {
+        addr: std::env::var("SEALIFT_ADDR").ok().filter(|addr| !addr.is_empty()),
+        ..Reach::default()
+    };
+    let client =
+        Client::new(reach::find(&reach).ok()?.place().clone()).ok()?.waiting(Duration::ZERO);
     let runtime = Builder::new_current_thread().enable_all().build().ok()?;
     runtime.block_on(async { tokio::time::timeout(WAIT, client.get(path, query)).await.ok()?.ok() })
 }

@@ -1,8 +1,8 @@
 //! `discover`: the fleet as the cloud has it: instances, their proxies, and what each shows.
 //!
-//! Invariants: less than the whole fleet is an error, never a shorter list: a target file has its name once it is complete, and
-//! until then one that no plan takes; an instance is printed whole or not at all, and one that was not asked for is counted with
-//! the reason.
+//! Invariants: less than the whole fleet is an error, never a shorter list: a target file has its
+//! name once it is complete, and until then one that no plan takes; an instance is printed whole or
+//! not at all, and one that was not asked for is counted with the reason.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -42,13 +42,15 @@ pub struct DiscoveredProxy {
 }
 
 impl ListingRow for DiscoveredProxy {
-    const COLUMNS: &'static [&'static str] = &["PROXY", "SSL", "STATUS", "LANE", "INSTANCE", "NAME", "TAGS"];
+    const COLUMNS: &'static [&'static str] =
+        &["PROXY", "SSL", "STATUS", "LANE", "INSTANCE", "NAME", "TAGS"];
     // CSV is written as a target file, with a column for each tag that is asked for.
     const FIELDS: &'static [&'static str] = &[];
 
     fn cells(&self, _: &Style) -> Vec<String> {
         let shown = self.ssl_option.map_or("?", |value| if value { "on" } else { "off" });
-        let tags: Vec<String> = self.tags.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let tags: Vec<String> =
+            self.tags.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let Self { lane, instance_id, instance_name, proxy_id, status, .. } = self.clone();
         vec![proxy_id, shown.into(), status, lane, instance_id, instance_name, tags.join(" ")]
     }
@@ -59,20 +61,39 @@ impl ListingRow for DiscoveredProxy {
 }
 
 /// `discover`.
-pub async fn discover(client: &Client, args: &DiscoverArgs, daemon: &DaemonAddress, style: Style) -> Result<Exit> {
+pub async fn discover(
+    client: &Client,
+    args: &DiscoverArgs,
+    daemon: &DaemonAddress,
+    style: Style,
+) -> Result<Exit> {
     let lanes = lanes(args, daemon)?;
     let mut out = term::stdout();
     let sink: RowSink<'_> = match (&args.into, args.output.output) {
-        (Some(path), _) => RowSink::File(TargetFileWriter::into_file(path, &args.tag_columns, args.resume)?),
-        (None, OutputFormat::Csv) => RowSink::Csv(TargetFileWriter::over(Box::new(&mut out), &args.tag_columns)?),
+        (Some(path), _) => {
+            RowSink::File(TargetFileWriter::into_file(path, &args.tag_columns, args.resume)?)
+        }
+        (None, OutputFormat::Csv) => {
+            RowSink::Csv(TargetFileWriter::over(Box::new(&mut out), &args.tag_columns)?)
+        }
         (None, format) => RowSink::Listing(Box::new(ListingPrinter::new(&mut out, format, style))),
     };
     let mut found = Discovery { args, sink, proxies: 0, unknown: 0, left_out: BTreeMap::new() };
-    let again = if args.into.is_some() { "run it again with --resume" } else { "run it again; --into FILE lets it be resumed" };
-    let walked = walk(client, &lanes, &mut found, &format!("the discovery was given up; {again}"), again).await;
+    let again = if args.into.is_some() {
+        "run it again with --resume"
+    } else {
+        "run it again; --into FILE lets it be resumed"
+    };
+    let walked =
+        walk(client, &lanes, &mut found, &format!("the discovery was given up; {again}"), again)
+            .await;
     found.sink.end(walked.is_ok())?;
     let n = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    let summary = format!("{} found, {} of them without a known ssl_option", count(n(found.proxies), "proxy", "proxies"), found.unknown);
+    let summary = format!(
+        "{} found, {} of them without a known ssl_option",
+        count(n(found.proxies), "proxy", "proxies"),
+        found.unknown
+    );
     term::say(&summary);
     found.left_out().iter().for_each(|summary| term::say(summary));
     if let (Some(path), Err(_)) = (&args.into, &walked) {
@@ -86,9 +107,14 @@ fn lanes(args: &DiscoverArgs, daemon: &DaemonAddress) -> Result<Vec<String>> {
     if !args.lane.is_empty() {
         return Ok(args.lane.clone());
     }
-    let configured: Vec<String> = daemon.configured().iter().map(|lane| lane.name.to_string()).collect();
+    let configured: Vec<String> =
+        daemon.configured().iter().map(|lane| lane.name.to_string()).collect();
     if configured.is_empty() {
-        return Err(ExitFailure::new(Exit::Error, "which lanes there are is not known here; name them with --lane").into());
+        return Err(ExitFailure::new(
+            Exit::Error,
+            "which lanes there are is not known here; name them with --lane",
+        )
+        .into());
     }
     Ok(configured)
 }
@@ -105,7 +131,8 @@ struct Discovery<'a> {
 impl Discovery<'_> {
     fn left_out(&self) -> Option<String> {
         let n = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let reasons: Vec<String> = self.left_out.iter().map(|(why, count)| format!("{count} {why}")).collect();
+        let reasons: Vec<String> =
+            self.left_out.iter().map(|(why, count)| format!("{count} {why}")).collect();
         let total = count(n(self.left_out.values().sum()), "instance", "instances");
         (!reasons.is_empty()).then(|| format!("{total} left out: {}", reasons.join(", ")))
     }
@@ -117,7 +144,8 @@ impl Visitor for Discovery<'_> {
             *self.left_out.entry(why).or_default() += 1;
             return false;
         }
-        let there = LookInstance { lane: lane.to_owned(), instance_id: instance.instance_id.clone() };
+        let there =
+            LookInstance { lane: lane.to_owned(), instance_id: instance.instance_id.clone() };
         !self.sink.has(&there)
     }
 
@@ -141,9 +169,11 @@ impl Visitor for Discovery<'_> {
 impl DiscoverArgs {
     /// Why an instance is not asked for; the first reason that holds.
     fn leaves_out(&self, row: &InstanceRow) -> Option<&'static str> {
-        let named = self.name.as_deref().is_none_or(|pattern| Pattern::from(pattern).matches(&row.name));
+        let named =
+            self.name.as_deref().is_none_or(|pattern| Pattern::from(pattern).matches(&row.name));
         let tagged = self.tag.iter().all(|(name, value)| row.tags.get(name) == Some(value));
-        let in_state = self.state.as_deref().is_none_or(|state| row.status.eq_ignore_ascii_case(state));
+        let in_state =
+            self.state.as_deref().is_none_or(|state| row.status.eq_ignore_ascii_case(state));
         // An instance that surely has no proxy costs a call that tells nothing.
         let proxied = self.every_instance || row.proxied != Some(false);
         let reasons = [
@@ -218,7 +248,8 @@ impl<'a> TargetFileWriter<'a> {
     fn over(out: Box<dyn Write + 'a>, tags: &[String]) -> Result<Self> {
         // A row of another length is written on purpose: see `BROKEN_OFF`.
         let csv = csv::WriterBuilder::new().flexible(true).from_writer(out);
-        let mut made = Self { csv, tags: tags.to_vec(), there: BTreeSet::new(), into: PathBuf::new() };
+        let mut made =
+            Self { csv, tags: tags.to_vec(), there: BTreeSet::new(), into: PathBuf::new() };
         made.csv.write_record(target_file::header(tags))?;
         Ok(made)
     }
@@ -226,19 +257,28 @@ impl<'a> TargetFileWriter<'a> {
     fn into_file(into: &Path, tags: &[String], resume: bool) -> Result<Self> {
         let path = part(into);
         let (whole, begun) = (into.display(), path.display());
-        let refused = |message: String| -> Result<Self> { Err(ExitFailure::new(Exit::Error, message).into()) };
+        let refused = |message: String| -> Result<Self> {
+            Err(ExitFailure::new(Exit::Error, message).into())
+        };
         if into.symlink_metadata().is_ok() {
-            return refused(format!("{whole} is there already, and is not written over; name another file, or remove it"));
+            return refused(format!(
+                "{whole} is there already, and is not written over; name another file, or remove it"
+            ));
         }
         let made = match (path.exists(), resume) {
             (false, _) => {
-                let file = File::create_new(&path).with_context(|| format!("cannot create {begun}"))?;
+                let file =
+                    File::create_new(&path).with_context(|| format!("cannot create {begun}"))?;
                 Self::over(Box::new(BufWriter::new(file)), tags)?
             }
             (true, false) => {
-                return refused(format!("{begun} is a discovery that was broken off; go on with it by --resume, or remove it"));
+                return refused(format!(
+                    "{begun} is a discovery that was broken off; go on with it by --resume, or remove it"
+                ));
             }
-            (true, true) => Self::resumed(&path, tags).with_context(|| format!("cannot resume {begun}"))?,
+            (true, true) => {
+                Self::resumed(&path, tags).with_context(|| format!("cannot resume {begun}"))?
+            }
         };
         Ok(Self { into: into.to_owned(), ..made })
     }
@@ -251,7 +291,10 @@ impl<'a> TargetFileWriter<'a> {
         kept.iter().try_for_each(|record| made.csv.write_record(record))?;
         made.csv.flush()?;
         std::fs::rename(&beside, path)?;
-        term::say(&format!("{} from before", count(u32::try_from(there.len()).unwrap_or(u32::MAX), "instance", "instances")));
+        term::say(&format!(
+            "{} from before",
+            count(u32::try_from(there.len()).unwrap_or(u32::MAX), "instance", "instances")
+        ));
         made.there = there;
         Ok(made)
     }
@@ -259,7 +302,9 @@ impl<'a> TargetFileWriter<'a> {
     /// All of the fleet is in it: it gets its name.
     fn complete(&mut self) -> Result<()> {
         let (path, into) = (part(&self.into), &self.into);
-        let named = || format!("{} is complete, and cannot be renamed to {}", path.display(), into.display());
+        let named = || {
+            format!("{} is complete, and cannot be renamed to {}", path.display(), into.display())
+        };
         self.csv.flush()?;
         File::open(&path).and_then(|file| file.sync_all()).with_context(named)?;
         anyhow::ensure!(into.symlink_metadata().is_err(), "{}, which is there by now", named());
@@ -268,7 +313,10 @@ impl<'a> TargetFileWriter<'a> {
 
     fn rows(&mut self, rows: &[DiscoveredProxy]) -> Result<()> {
         for row in rows {
-            let tags = self.tags.iter().map(|name| row.tags.get(name).map(String::as_str).unwrap_or_default());
+            let tags = self
+                .tags
+                .iter()
+                .map(|name| row.tags.get(name).map(String::as_str).unwrap_or_default());
             let ids = [&*row.lane, &*row.instance_id, &*row.proxy_id];
             target_file::row(&mut self.csv, ids, row.ssl_option, &row.instance_name, tags)?;
         }
@@ -277,10 +325,17 @@ impl<'a> TargetFileWriter<'a> {
 }
 
 /// The rows that an earlier run wrote, and the instances that are whole in them.
-fn written(path: &Path, tags: &[String]) -> Result<(Vec<csv::StringRecord>, BTreeSet<LookInstance>)> {
+fn written(
+    path: &Path,
+    tags: &[String],
+) -> Result<(Vec<csv::StringRecord>, BTreeSet<LookInstance>)> {
     let mut reader = csv::Reader::from_path(path)?;
     let header: Vec<String> = reader.headers()?.iter().map(str::to_owned).collect();
-    anyhow::ensure!(header == target_file::header(tags), "its columns are {}; say the same --tag-columns as before", header.join(","));
+    anyhow::ensure!(
+        header == target_file::header(tags),
+        "its columns are {}; say the same --tag-columns as before",
+        header.join(",")
+    );
     let instance = |record: &csv::StringRecord| LookInstance {
         lane: record.get(0).unwrap_or_default().to_owned(),
         instance_id: record.get(1).unwrap_or_default().to_owned(),

@@ -26,7 +26,9 @@ const FAULTS_MAX: u64 = 1 << 20;
 /// `emulate`: runs until interrupted.
 pub async fn emulate(args: &EmulateArgs) -> Result<Exit> {
     let fleet = match &args.fleet {
-        Some(file) => Fleet::from_csv(open(file)?).with_context(|| format!("{}", file.display()))?,
+        Some(file) => {
+            Fleet::from_csv(open(file)?).with_context(|| format!("{}", file.display()))?
+        }
         None => Fleet::generate(args.proxies as usize, args.instances as usize, args.seed)?,
     };
     let faults = match &args.faults {
@@ -34,12 +36,15 @@ pub async fn emulate(args: &EmulateArgs) -> Result<Exit> {
         None => Faults::default(),
     };
     let accounts = match &args.accounts {
-        Some(file) => Accounts::from_yaml(&read(file)?).with_context(|| format!("{}", file.display()))?,
+        Some(file) => {
+            Accounts::from_yaml(&read(file)?).with_context(|| format!("{}", file.display()))?
+        }
         None => Accounts::default(),
     };
     if let Some(file) = &args.write_fleet {
         let lane = Name::parse(&args.lane, "lane")?;
-        let written = File::create(file).with_context(|| format!("cannot write {}", file.display()))?;
+        let written =
+            File::create(file).with_context(|| format!("cannot write {}", file.display()))?;
         fleet.write_targets(&lane, BufWriter::new(written))?;
     }
     let proxies = u32::try_from(fleet.proxies().len()).unwrap_or(u32::MAX);
@@ -89,7 +94,9 @@ async fn terminated() {
 pub(super) fn faults(file: &Path) -> Result<(Faults, String)> {
     let text = read(file)?;
     let faults = Faults::read(&file.display().to_string(), &text);
-    let faults = faults.map_err(|mistakes| ExitFailure::new(Exit::Error, mistakes.render(term::colour()).trim_end()))?;
+    let faults = faults.map_err(|mistakes| {
+        ExitFailure::new(Exit::Error, mistakes.render(term::colour()).trim_end())
+    })?;
     Ok((faults, text))
 }
 
@@ -100,6 +107,9 @@ fn open(file: &Path) -> Result<File> {
 fn read(file: &Path) -> Result<String> {
     use std::io::Read as _;
     let mut text = String::new();
-    open(file)?.take(FAULTS_MAX).read_to_string(&mut text).with_context(|| format!("cannot read {}", file.display()))?;
+    open(file)?
+        .take(FAULTS_MAX)
+        .read_to_string(&mut text)
+        .with_context(|| format!("cannot read {}", file.display()))?;
     Ok(text)
 }

@@ -24,7 +24,8 @@ pub enum Exit {
     NeedsPerson = 7,
     /// The daemon cannot be reached.
     Unreachable = 8,
-    /// The store that belongs to the state directory is not there: a person decides, and the unit does not start again.
+    /// The store that belongs to the state directory is not there: a person decides, and the unit
+    /// does not start again.
     StoreMissing = 9,
     /// The daemon is there, and too busy to answer now.
     Busy = 10,
@@ -63,14 +64,22 @@ impl Exit {
     /// What it means, for people.
     pub fn meaning(self) -> &'static str {
         match self {
-            Self::Done => "done, and verified; `preflight`: go; `probe`: as expected; `store check`: sound",
+            Self::Done => {
+                "done, and verified; `preflight`: go; `probe`: as expected; `store check`: sound"
+            }
             Self::Error => "usage or internal error, refused, or declined at the question",
             Self::Pending => "changes are pending (`plan --detailed-exitcode`)",
-            Self::Failed => "some changes failed; `preflight`: no-go; `probe`: not as expected; `store check`: damaged",
+            Self::Failed => {
+                "some changes failed; `preflight`: no-go; `probe`: not as expected; `store check`: damaged"
+            }
             Self::Stopped => "stopped by a guard, an abort or a revert",
             Self::InDoubt => "changes in doubt remain; `probe`: the wire could not be seen",
-            Self::WindowClosed => "the window closed first; the rollout goes on when it opens again",
-            Self::NeedsPerson => "a person is needed: an approval, a promotion, a resume, or an answer that nobody is there to give",
+            Self::WindowClosed => {
+                "the window closed first; the rollout goes on when it opens again"
+            }
+            Self::NeedsPerson => {
+                "a person is needed: an approval, a promotion, a resume, or an answer that nobody is there to give"
+            }
             Self::Unreachable => "the daemon cannot be reached",
             Self::StoreMissing => "the daemon's store is not where it was (`serve`)",
             Self::Busy => "the daemon is too busy to answer now: try again",
@@ -78,7 +87,8 @@ impl Exit {
         }
     }
 
-    /// What a rollout that was followed to where nothing moves by itself any more amounts to; `None` while it moves.
+    /// What a rollout that was followed to where nothing moves by itself any more amounts to;
+    /// `None` while it moves.
     pub fn of(rollout: &RolloutDoc) -> Option<Self> {
         match rollout.phase.as_str() {
             "completed" if rollout.tally.in_doubt > 0 => Some(Self::InDoubt),

@@ -1,7 +1,7 @@
 //! Follows a rollout until it is over, stopped, or waits for a person.
 //!
-//! Invariant: following changes nothing; leaving it (also by Ctrl-C) leaves the rollout as it is. A daemon that goes
-//! away for a restart is waited for a while.
+//! Invariant: following changes nothing; leaving it (also by Ctrl-C) leaves the rollout as it is. A
+//! daemon that goes away for a restart is waited for a while.
 
 use std::io::{self, IsTerminal as _, Write};
 use std::time::Duration;
@@ -26,7 +26,8 @@ const REDRAW: Duration = Duration::from_millis(250);
 /// Between two lines elsewhere.
 const LINE: Duration = Duration::from_secs(1);
 
-/// A line is repeated after this long without news, so that a log shows that somebody still follows.
+/// A line is repeated after this long without news, so that a log shows that somebody still
+/// follows.
 const REPEAT: i64 = 60;
 
 /// Seconds that the daemon is asked to hold an answer back while nothing moves.
@@ -49,7 +50,8 @@ pub enum Show<'a> {
 
 /// Follows the rollout with this id or name.
 pub async fn follow(client: &Client, reference: &str, show: Show<'_>) -> Result<Exit> {
-    let mut follower = Follower { show, drawn: 0, last_line: String::new(), last_at: None, was_open: false };
+    let mut follower =
+        Follower { show, drawn: 0, last_line: String::new(), last_at: None, was_open: false };
     tokio::select! {
         biased;
         interrupted = tokio::signal::ctrl_c() => {
@@ -79,7 +81,11 @@ impl Follower<'_> {
             let Events { seq, rollouts } = self.events(client, after, reference).await?;
             after = Some(seq);
             let Some(rollout) = rollouts.first() else {
-                return Err(ExitFailure::new(Exit::Error, format!("the daemon no longer knows {reference}")).into());
+                return Err(ExitFailure::new(
+                    Exit::Error,
+                    format!("the daemon no longer knows {reference}"),
+                )
+                .into());
             };
             let style = Style::at(SystemClock.times().wall);
             let end = Exit::of(rollout).or_else(|| self.window_closed(rollout));
@@ -92,7 +98,12 @@ impl Follower<'_> {
         }
     }
 
-    async fn events(&mut self, client: &Client, after: Option<u64>, reference: &str) -> Result<Events> {
+    async fn events(
+        &mut self,
+        client: &Client,
+        after: Option<u64>,
+        reference: &str,
+    ) -> Result<Events> {
         let mut absence = Absence::new(client.patience());
         // One try at a time: the view must be left before anything is said below it.
         let once = client.clone().waiting(Duration::ZERO);
@@ -115,23 +126,39 @@ impl Follower<'_> {
 
     /// The window was open while we followed and closed with work left.
     fn window_closed(&mut self, rollout: &RolloutDoc) -> Option<Exit> {
-        let shut = rollout.holds.iter().any(|hold| matches!(hold.word.as_str(), "window" | "cutoff" | "freeze"));
+        let shut = rollout
+            .holds
+            .iter()
+            .any(|hold| matches!(hold.word.as_str(), "window" | "cutoff" | "freeze"));
         if rollout.phase != "advancing" {
             return None;
         }
         self.was_open |= !shut;
-        (shut && self.was_open && rollout.tally.active == 0 && rollout.tally.queued > 0).then_some(Exit::WindowClosed)
+        (shut && self.was_open && rollout.tally.active == 0 && rollout.tally.queued > 0)
+            .then_some(Exit::WindowClosed)
     }
 
     fn show(&mut self, rollout: &RolloutDoc, style: &Style, last: bool) -> io::Result<()> {
         match &mut self.show {
             Show::View { screen, colour } => {
-                let (columns, rows) = term::size(io::stderr()).or_else(|| term::size(io::stdout())).unwrap_or((100, 40));
+                let (columns, rows) = term::size(io::stderr())
+                    .or_else(|| term::size(io::stdout()))
+                    .unwrap_or((100, 40));
                 let text = view(rollout, style, columns);
-                let text = if *colour { text } else { anstream::adapter::strip_str(&text).to_string() };
-                let text: String = text.lines().take(rows.saturating_sub(1)).map(|line| format!("{line}\n")).collect();
-                // Up to where the last picture began, then everything below is wiped and drawn anew, in one write.
-                let back = if self.drawn > 0 { format!("\x1b[{}A\x1b[J", self.drawn) } else { String::new() };
+                let text =
+                    if *colour { text } else { anstream::adapter::strip_str(&text).to_string() };
+                let text: String = text
+                    .lines()
+                    .take(rows.saturating_sub(1))
+                    .map(|line| format!("{line}\n"))
+                    .collect();
+                // Up to where the last picture began, then everything below is wiped and drawn
+                // anew, in one write.
+                let back = if self.drawn > 0 {
+                    format!("\x1b[{}A\x1b[J", self.drawn)
+                } else {
+                    String::new()
+                };
                 write!(screen, "{back}{text}")?;
                 self.drawn = text.lines().count();
                 screen.flush()
@@ -139,7 +166,8 @@ impl Follower<'_> {
             Show::Lines(out) => {
                 let line = tick(rollout, style);
                 let news = line.split_once(' ').map_or(line.as_str(), |(_, news)| news).to_owned();
-                let stale = self.last_at.is_none_or(|at| style.now.duration_since(at).as_secs() >= REPEAT);
+                let stale =
+                    self.last_at.is_none_or(|at| style.now.duration_since(at).as_secs() >= REPEAT);
                 if news == self.last_line && !stale && !last {
                     return Ok(());
                 }
@@ -167,10 +195,16 @@ impl Follower<'_> {
     fn report(&self, rollout: &RolloutDoc, exit: Exit, style: &Style) {
         let text = if exit == Exit::WindowClosed {
             let left = count(rollout.tally.queued, "change", "changes");
-            let (goes, it) = if rollout.tally.queued == 1 { ("it goes", "it") } else { ("they go", "them") };
-            let next =
-                rollout.next_opening.map_or_else(|| "no window opens any more".into(), |at| format!("{goes} on {}", style.until(at)));
-            format!("the window closed with {left} left; {next}: `sealift watch {}` follows {it}", rollout.name)
+            let (goes, it) =
+                if rollout.tally.queued == 1 { ("it goes", "it") } else { ("they go", "them") };
+            let next = rollout.next_opening.map_or_else(
+                || "no window opens any more".into(),
+                |at| format!("{goes} on {}", style.until(at)),
+            );
+            format!(
+                "the window closed with {left} left; {next}: `sealift watch {}` follows {it}",
+                rollout.name
+            )
         } else {
             verdict(rollout)
         };

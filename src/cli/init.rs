@@ -1,4 +1,5 @@
-//! `init`: writes a first plan and configuration with comments, which work as they are over the emulated cloud.
+//! `init`: writes a first plan and configuration with comments, which work as they are over the
+//! emulated cloud.
 //!
 //! Invariant: no file that exists is touched; if one is in the way, nothing is written.
 
@@ -13,7 +14,9 @@ use super::args::InitArgs;
 use super::exit::{Exit, ExitFailure};
 use super::term;
 use crate::domain::id::Name;
-use crate::simcloud::emulator::{INSTANCES_DEFAULT, LANE_DEFAULT, PROXIES_DEFAULT, SEED_DEFAULT, TOKEN_DEFAULT};
+use crate::simcloud::emulator::{
+    INSTANCES_DEFAULT, LANE_DEFAULT, PROXIES_DEFAULT, SEED_DEFAULT, TOKEN_DEFAULT,
+};
 use crate::simcloud::fleet::Fleet;
 use crate::words::text::clean;
 
@@ -33,7 +36,8 @@ const NEXT: &str = "
 pub fn init(args: &InitArgs) -> Result<Exit> {
     let folder = &args.folder;
     let mut fleet = Vec::new();
-    let made_up = Fleet::generate(PROXIES_DEFAULT as usize, INSTANCES_DEFAULT as usize, SEED_DEFAULT)?;
+    let made_up =
+        Fleet::generate(PROXIES_DEFAULT as usize, INSTANCES_DEFAULT as usize, SEED_DEFAULT)?;
     made_up.write_targets(&Name::parse(LANE_DEFAULT, "lane")?, &mut fleet)?;
     let files: [(&str, &[u8]); 4] = [
         ("sealift.yaml", include_bytes!("init/sealift.yaml")),
@@ -41,7 +45,11 @@ pub fn init(args: &InitArgs) -> Result<Exit> {
         ("fleet.csv", &fleet),
         ("token", TOKEN_DEFAULT.as_bytes()),
     ];
-    let there: Vec<_> = files.iter().map(|(name, _)| *name).filter(|name| folder.join(name).symlink_metadata().is_ok()).collect();
+    let there: Vec<_> = files
+        .iter()
+        .map(|(name, _)| *name)
+        .filter(|name| folder.join(name).symlink_metadata().is_ok())
+        .collect();
     if !there.is_empty() {
         let message = format!(
             "{} has {} already, and nothing was written; name another folder: `sealift init FOLDER`",
@@ -59,7 +67,11 @@ pub fn init(args: &InitArgs) -> Result<Exit> {
         writeln!(out, "{}", clean(&path.display().to_string()))?;
     }
     out.flush()?;
-    let enter = if folder == Path::new(".") { String::new() } else { format!("\n  cd {}", clean(&folder.display().to_string())) };
+    let enter = if folder == Path::new(".") {
+        String::new()
+    } else {
+        format!("\n  cd {}", clean(&folder.display().to_string()))
+    };
     term::say(&format!("\nNext:{enter}{}", NEXT.trim_end()));
     Ok(Exit::Done)
 }

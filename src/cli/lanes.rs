@@ -1,4 +1,5 @@
-//! How a lane stands, in one line: what it has used of its quota, what its account really gives, and why it pauses or is held.
+//! How a lane stands, in one line: what it has used of its quota, what its account really gives,
+//! and why it pauses or is held.
 
 use std::time::Duration;
 
@@ -23,7 +24,11 @@ pub fn line(lane: &LaneDoc, style: &Style) -> String {
             let per = Length::from(Duration::from_millis(quota.per_ms));
             parts.push(format!("{} of {} calls in the last {per}", quota.used, quota.requests));
             if quota.ceiling < quota.requests {
-                let refused = if quota.refused > 0 { format!(", {} refused", quota.refused) } else { String::new() };
+                let refused = if quota.refused > 0 {
+                    format!(", {} refused", quota.refused)
+                } else {
+                    String::new()
+                };
                 parts.push(format!("the account gives {}{refused}", quota.ceiling));
             }
         }
@@ -39,7 +44,11 @@ pub fn line(lane: &LaneDoc, style: &Style) -> String {
     if let Some(until) = lane.paused_until {
         let why = lane.paused_why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
         // One that has passed is only not looked at again yet.
-        let until = if until > style.now { format!(" until {}", style.until(until)) } else { String::new() };
+        let until = if until > style.now {
+            format!(" until {}", style.until(until))
+        } else {
+            String::new()
+        };
         parts.push(format!("paused{until}{why}"));
     }
     if let Some(clock) = lane.clock.as_ref() {
@@ -47,7 +56,10 @@ pub fn line(lane: &LaneDoc, style: &Style) -> String {
             parts.push(format!("{}: no switch is sent; {CLOCK_REMEDY}", clock.text));
         }
         if let Some(apart) = clock.jobs_apart_ms {
-            parts.push(format!("its jobs are dated {} s apart from its answers", apart.unsigned_abs() / 1_000));
+            parts.push(format!(
+                "its jobs are dated {} s apart from its answers",
+                apart.unsigned_abs() / 1_000
+            ));
         }
     }
     clean(&format!("lane {}  {}", lane.lane, parts.join("  ")))
@@ -59,9 +71,19 @@ mod tests {
     use crate::api::wire::{LaneClockDoc, LaneQuotaDoc};
 
     fn lane() -> LaneDoc {
-        let quota = LaneQuotaDoc { requests: 120, per_ms: 300_000, ceiling: 120, used: 87, refused: 0 };
+        let quota =
+            LaneQuotaDoc { requests: 120, per_ms: 300_000, ceiling: 120, used: 87, refused: 0 };
         let (lane, quota) = ("prod-sg".into(), Some(quota));
-        LaneDoc { lane, out: 2, waiting: 0, paused_until: None, paused_why: None, clock: None, held: None, quota }
+        LaneDoc {
+            lane,
+            out: 2,
+            waiting: 0,
+            paused_until: None,
+            paused_why: None,
+            clock: None,
+            held: None,
+            quota,
+        }
     }
 
     #[test]
@@ -72,12 +94,24 @@ mod tests {
         let quota = lane().quota.map(|quota| LaneQuotaDoc { ceiling: 96, refused: 3, ..quota });
         let learnt = LaneDoc { quota, waiting: 1, ..lane() };
         let shown = line(&learnt, &style);
-        assert_eq!(shown, "lane prod-sg  87 of 120 calls in the last 5m  the account gives 96, 3 refused  1 waits for the quota");
+        assert_eq!(
+            shown,
+            "lane prod-sg  87 of 120 calls in the last 5m  the account gives 96, 3 refused  1 waits for the quota"
+        );
         assert!(is_held_back(&learnt));
         let until = Some(jiff::Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(60));
-        let paused = LaneDoc { paused_until: until, paused_why: Some("slow\u{1b}[2J down".into()), quota: None, ..lane() };
+        let paused = LaneDoc {
+            paused_until: until,
+            paused_why: Some("slow\u{1b}[2J down".into()),
+            quota: None,
+            ..lane()
+        };
         let shown = line(&paused, &style);
-        assert!(shown.starts_with("lane prod-sg  2 calls out, no quota  paused until ") && shown.contains(": slow"), "{shown}");
+        assert!(
+            shown.starts_with("lane prod-sg  2 calls out, no quota  paused until ")
+                && shown.contains(": slow"),
+            "{shown}"
+        );
         assert!(!shown.contains('\u{1b}') && is_held_back(&paused));
         let clock = LaneClockDoc {
             ahead_least_ms: 10_799_000,
@@ -88,7 +122,9 @@ mod tests {
             text: "this machine's clock is 3 h 0 min behind the cloud's".into(),
         };
         let slow = LaneDoc { clock: Some(clock), ..lane() };
-        assert!(line(&slow, &style).contains("3 h 0 min behind the cloud's: no switch is sent; set this machine's clock right"));
+        assert!(line(&slow, &style).contains(
+            "3 h 0 min behind the cloud's: no switch is sent; set this machine's clock right"
+        ));
         assert!(is_held_back(&slow));
     }
 }

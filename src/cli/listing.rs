@@ -6,14 +6,18 @@ use std::time::Duration;
 use anyhow::Result;
 use serde::de::DeserializeOwned;
 
-use super::args::{ChangesArgs, DocumentFormat, JournalArgs, ListArgs, OutputArgs, OutputFormat, RowsArgs, StatusArgs};
+use super::args::{
+    ChangesArgs, DocumentFormat, JournalArgs, ListArgs, OutputArgs, OutputFormat, RowsArgs,
+    StatusArgs,
+};
 use super::client::Client;
 use super::exit::{Exit, ExitFailure};
 use super::output::{ListingPrinter, ListingRow, line, pretty};
 use super::status::view;
 use super::term::{self, say};
 use super::wire::{
-    AttentionDoc, ChangeRow, DaemonDoc, EnforcementDoc, Events, JournalRow, LaneDoc, PlanFault, RolloutDoc, RolloutRow, SavedJob,
+    AttentionDoc, ChangeRow, DaemonDoc, EnforcementDoc, Events, JournalRow, LaneDoc, PlanFault,
+    RolloutDoc, RolloutRow, SavedJob,
 };
 use super::{enforce, lanes, stop};
 use crate::words::moment::past;
@@ -37,8 +41,21 @@ pub async fn list(client: &Client, args: &ListArgs, style: Style) -> Result<Exit
     if args.open {
         query.push(("open", "true".to_owned()));
     }
-    let what = if args.open { "no rollout is open" } else { "no rollout yet; submit a plan with `sealift apply PLAN`" };
-    rows::<RolloutRow>(client, "/v1/rollouts", query, Some(args.limit), args.output.output, style, what).await
+    let what = if args.open {
+        "no rollout is open"
+    } else {
+        "no rollout yet; submit a plan with `sealift apply PLAN`"
+    };
+    rows::<RolloutRow>(
+        client,
+        "/v1/rollouts",
+        query,
+        Some(args.limit),
+        args.output.output,
+        style,
+        what,
+    )
+    .await
 }
 
 /// `changes`.
@@ -46,7 +63,16 @@ pub async fn changes(client: &Client, args: &ChangesArgs, style: Style) -> Resul
     let rollout = client.rollout(&args.rollout).await?;
     let query = args.state.iter().map(|state| ("state", state.clone())).collect();
     let path = format!("/v1/rollouts/{}/changes", rollout.id);
-    rows::<ChangeRow>(client, &path, query, args.limit, args.output.output, style, "no change is in such a state").await
+    rows::<ChangeRow>(
+        client,
+        &path,
+        query,
+        args.limit,
+        args.output.output,
+        style,
+        "no change is in such a state",
+    )
+    .await
 }
 
 /// All rows of this rollout, for people.
@@ -58,13 +84,23 @@ pub fn all(rollout: &str) -> RowsArgs {
 pub async fn jobs(client: &Client, args: &RowsArgs, style: Style) -> Result<Exit> {
     let rollout = client.rollout(&args.rollout).await?;
     let path = format!("/v1/rollouts/{}/jobs", rollout.id);
-    rows::<SavedJob>(client, &path, Vec::new(), args.limit, args.output.output, style, "no job id was saved yet").await
+    rows::<SavedJob>(
+        client,
+        &path,
+        Vec::new(),
+        args.limit,
+        args.output.output,
+        style,
+        "no job id was saved yet",
+    )
+    .await
 }
 
 /// `journal`.
 pub async fn journal(client: &Client, args: &JournalArgs, style: Style) -> Result<Exit> {
     let since = args.since.as_deref().map(|text| past(text, &style)).transpose();
-    let since = since.map_err(|complaint| ExitFailure::new(Exit::Error, format!("--since {complaint}")))?;
+    let since =
+        since.map_err(|complaint| ExitFailure::new(Exit::Error, format!("--since {complaint}")))?;
     let rollout = client.rollout(&args.rollout).await?;
     let style = style.in_zone(rollout.time_zone.as_deref());
     let path = format!("/v1/rollouts/{}/journal", rollout.id);
@@ -86,7 +122,10 @@ async fn follow_journal(
     format: OutputFormat,
     style: Style,
 ) -> Result<Exit> {
-    anyhow::ensure!(format != OutputFormat::Json, "a journal that is followed is no single JSON document; use -o jsonl");
+    anyhow::ensure!(
+        format != OutputFormat::Json,
+        "a journal that is followed is no single JSON document; use -o jsonl"
+    );
     let mut out = io::BufWriter::new(io::stdout().lock());
     let mut listing = ListingPrinter::new(&mut out, format, style);
     let (mut seq, mut after) = (None, 0);
@@ -106,7 +145,11 @@ async fn follow_journal(
         // All up to there was read, whether it fitted the filter or not.
         after = after.max(events.seq);
         seq = Some(events.seq);
-        if events.rollouts.first().is_none_or(|rollout| rollout.is_final && rollout.tally.active == 0) {
+        if events
+            .rollouts
+            .first()
+            .is_none_or(|rollout| rollout.is_final && rollout.tally.active == 0)
+        {
             listing.end::<JournalRow>()?;
             return Ok(Exit::Done);
         }
@@ -153,21 +196,36 @@ async fn rows<R: ListingRow + DeserializeOwned>(
 
 /// Plan files that were not taken, a line each; of one plan, if it is asked for.
 fn plan_faults(faults: &[PlanFault], plan: Option<&str>) -> Vec<String> {
-    let asked: Vec<&PlanFault> = faults.iter().filter(|fault| plan.is_none() || fault.plan.as_deref() == plan).collect();
-    let mut lines: Vec<String> =
-        asked.iter().take(FAULTS_SHOWN).map(|fault| clean(&format!("plan file {}: {}", fault.file, fault.why))).collect();
+    let asked: Vec<&PlanFault> =
+        faults.iter().filter(|fault| plan.is_none() || fault.plan.as_deref() == plan).collect();
+    let mut lines: Vec<String> = asked
+        .iter()
+        .take(FAULTS_SHOWN)
+        .map(|fault| clean(&format!("plan file {}: {}", fault.file, fault.why)))
+        .collect();
     if asked.len() > FAULTS_SHOWN {
-        lines.push(format!("and {} more plan files that were not taken; see the daemon's log", asked.len() - FAULTS_SHOWN));
+        lines.push(format!(
+            "and {} more plan files that were not taken; see the daemon's log",
+            asked.len() - FAULTS_SHOWN
+        ));
     }
     lines
 }
 
-/// What `status` says of the daemon: its lanes, its store, and plan files that were not taken. Of one plan that was asked
-/// for, only what its rollout may wait for.
+/// What `status` says of the daemon: its lanes, its store, and plan files that were not taken. Of
+/// one plan that was asked for, only what its rollout may wait for.
 pub fn beside(daemon: &DaemonDoc, asked: Option<&str>, style: &Style) -> Vec<String> {
     let is_listed = |lane: &&LaneDoc| asked.is_none() || lanes::is_held_back(lane);
-    let mut lines: Vec<String> = daemon.lanes.iter().filter(is_listed).map(|lane| lanes::line(lane, style)).collect();
-    lines.extend(daemon.store.growth.as_ref().filter(|_| asked.is_none()).map(|growth| format!("store: {}", growth.message())));
+    let mut lines: Vec<String> =
+        daemon.lanes.iter().filter(is_listed).map(|lane| lanes::line(lane, style)).collect();
+    lines.extend(
+        daemon
+            .store
+            .growth
+            .as_ref()
+            .filter(|_| asked.is_none())
+            .map(|growth| format!("store: {}", growth.message())),
+    );
     lines.extend(plan_faults(&daemon.plans, asked));
     lines
 }
@@ -215,7 +273,8 @@ pub async fn status(client: &Client, args: &StatusArgs, style: Style) -> Result<
                     writeln!(out, "{line}")?;
                 }
             }
-            let asked = args.rollout.as_ref().and(rollouts.first()).map(|rollout| rollout.name.as_str());
+            let asked =
+                args.rollout.as_ref().and(rollouts.first()).map(|rollout| rollout.name.as_str());
             for line in beside(&daemon, asked, &style) {
                 writeln!(out, "{line}")?;
             }

@@ -1,7 +1,8 @@
 //! `plan --look`: what the proxies of a plan show now, asked of the cloud through the daemon.
 //!
-//! Invariants: nothing is changed; what cannot be known is told as unknown, with the reason, and never taken for a value.
-//! The reads wait behind all work of their lane, so a look beside a rollout takes as long as that leaves it.
+//! Invariants: nothing is changed; what cannot be known is told as unknown, with the reason, and
+//! never taken for a value. The reads wait behind all work of their lane, so a look beside a
+//! rollout takes as long as that leaves it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal as _, Write as _};
@@ -42,7 +43,8 @@ pub struct Looked {
 /// Looks at every instance of these targets once.
 pub async fn look(client: &Client, targets: &[Target]) -> Result<Looked> {
     let instances: BTreeSet<LookInstance> = targets.iter().map(instance).collect();
-    let mut found = LookFinding { progress: LookProgress::new(instances.len()), ..LookFinding::default() };
+    let mut found =
+        LookFinding { progress: LookProgress::new(instances.len()), ..LookFinding::default() };
     let mut asked: Vec<LookInstance> = instances.into_iter().collect();
     while !asked.is_empty() {
         let rest = asked.split_off(asked.len().min(LOOK_INSTANCES_MAX));
@@ -80,18 +82,25 @@ fn instance(target: &Target) -> LookInstance {
 
 /// Writes the targets as a target file, each with the value that its proxy showed.
 pub fn save(path: &Path, targets: &[Target]) -> Result<()> {
-    let names: BTreeSet<String> =
-        targets.iter().flat_map(|target| target.tags.iter().flat_map(|tags| tags.iter())).map(|(name, _)| name.to_owned()).collect();
-    let file = std::fs::File::create_new(path).with_context(|| format!("cannot create {}", path.display()))?;
+    let names: BTreeSet<String> = targets
+        .iter()
+        .flat_map(|target| target.tags.iter().flat_map(|tags| tags.iter()))
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    let file = std::fs::File::create_new(path)
+        .with_context(|| format!("cannot create {}", path.display()))?;
     let mut csv = csv::Writer::from_writer(std::io::BufWriter::new(file));
     let written = || format!("cannot write {}", path.display());
     let names = Vec::from_iter(names);
     csv.write_record(target_file::header(&names)).with_context(written)?;
     for target in targets {
         let ids = [target.lane.as_str(), target.instance_id.as_str(), target.proxy_id.as_str()];
-        let tag = |name: &'_ String| target.tags.as_ref().and_then(|tags| tags.get(name)).unwrap_or_default();
+        let tag = |name: &'_ String| {
+            target.tags.as_ref().and_then(|tags| tags.get(name)).unwrap_or_default()
+        };
         let instance_name = target.instance_name.as_ref().map_or("", InstanceName::as_str);
-        target_file::row(&mut csv, ids, target.seen, instance_name, names.iter().map(tag)).with_context(written)?;
+        target_file::row(&mut csv, ids, target.seen, instance_name, names.iter().map(tag))
+            .with_context(written)?;
     }
     csv.flush().with_context(written)?;
     term::say(&format!(
@@ -159,7 +168,11 @@ impl LookFinding {
             ));
         }
         for (names, one, more) in [
-            (gone, "proxy is not in its instance's list", "proxies are not in their instances' lists"),
+            (
+                gone,
+                "proxy is not in its instance's list",
+                "proxies are not in their instances' lists",
+            ),
             (silent, "proxy shows no ssl_option", "proxies show no ssl_option"),
             (other, "proxy is not ACTIVE", "proxies are not ACTIVE"),
         ] {
@@ -173,7 +186,9 @@ fn named(names: &[String], one: &str, more: &str) -> Option<String> {
     let n = u32::try_from(names.len()).unwrap_or(u32::MAX);
     let rest = names.len().saturating_sub(NAMED);
     let rest = if rest > 0 { format!(" and {rest} more") } else { String::new() };
-    (n > 0).then(|| format!("{}: {}{rest}", count(n, one, more), names[..names.len().min(NAMED)].join(", ")))
+    (n > 0).then(|| {
+        format!("{}: {}{rest}", count(n, one, more), names[..names.len().min(NAMED)].join(", "))
+    })
 }
 
 /// How far a look is, on standard error.
@@ -202,7 +217,8 @@ impl LookProgress {
             self.drawn = true;
             let mut err = term::stderr();
             // That it cannot be said changes nothing.
-            let _ = write!(err, "\rlooked at {done} of {}\x1b[K", self.of).and_then(|()| err.flush());
+            let _ =
+                write!(err, "\rlooked at {done} of {}\x1b[K", self.of).and_then(|()| err.flush());
         } else if now.saturating_sub(self.last) >= LINE_EVERY {
             self.last = now;
             term::say(&format!("looked at {done} of {}", self.of));
@@ -211,7 +227,9 @@ impl LookProgress {
 
     fn silent(&mut self) {
         self.clear();
-        term::say("no answer for a while: looks wait for the quota of their lanes, and changes go first; `sealift status` shows it");
+        term::say(
+            "no answer for a while: looks wait for the quota of their lanes, and changes go first; `sealift status` shows it",
+        );
     }
 
     pub(super) fn clear(&mut self) {

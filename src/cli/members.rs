@@ -1,7 +1,8 @@
 //! `plan --members`: every target with its wave, in the order in which they run.
 //!
-//! Invariant: the order is the plan's own (its list, then its files as they are named, row by row) and the waves are cut
-//! from it, so the same files give the same rows on every machine. Rows are made and printed a page at a time.
+//! Invariant: the order is the plan's own (its list, then its files as they are named, row by row)
+//! and the waves are cut from it, so the same files give the same rows on every machine. Rows are
+//! made and printed a page at a time.
 
 use std::collections::BTreeMap;
 
@@ -52,22 +53,38 @@ impl MemberRow {
     }
 
     fn labels(&self) -> String {
-        self.tags.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+        self.tags
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 }
 
 impl ListingRow for MemberRow {
-    const COLUMNS: &'static [&'static str] = &["##", "WAVE", "PROXY", "SSL", "LANE", "INSTANCE", "TAGS"];
-    const FIELDS: &'static [&'static str] = &["ordinal", "wave", "lane", "instance_id", "proxy_id", "ssl_option", "tags"];
+    const COLUMNS: &'static [&'static str] =
+        &["##", "WAVE", "PROXY", "SSL", "LANE", "INSTANCE", "TAGS"];
+    const FIELDS: &'static [&'static str] =
+        &["ordinal", "wave", "lane", "instance_id", "proxy_id", "ssl_option", "tags"];
 
     fn cells(&self, _: &Style) -> Vec<String> {
-        let (place, lane, instance) = (self.ordinal.to_string(), self.lane.clone(), self.instance_id.clone());
+        let (place, lane, instance) =
+            (self.ordinal.to_string(), self.lane.clone(), self.instance_id.clone());
         let shown = self.ssl_option.map_or("?", |value| if value { "on" } else { "off" });
-        vec![place, self.wave.clone(), self.proxy_id.clone(), shown.into(), lane, instance, self.labels()]
+        vec![
+            place,
+            self.wave.clone(),
+            self.proxy_id.clone(),
+            shown.into(),
+            lane,
+            instance,
+            self.labels(),
+        ]
     }
 
     fn record(&self) -> Vec<String> {
-        let (place, lane, instance) = (self.ordinal.to_string(), self.lane.clone(), self.instance_id.clone());
+        let (place, lane, instance) =
+            (self.ordinal.to_string(), self.lane.clone(), self.instance_id.clone());
         let shown = self.ssl_option.map(|value| value.to_string()).unwrap_or_default();
         vec![place, self.wave.clone(), lane, instance, self.proxy_id.clone(), shown, self.labels()]
     }
@@ -77,8 +94,11 @@ pub fn list(loaded: &LoadedPlan, format: OutputFormat, style: &Style) -> Result<
     let mut out = term::stdout();
     let mut listing = ListingPrinter::new(&mut out, format, style.clone());
     for (first, page) in (0..).step_by(PAGE).zip(loaded.targets.chunks(PAGE)) {
-        let rows: Vec<MemberRow> =
-            page.iter().zip(first..).map(|(target, ordinal)| MemberRow::new(ordinal, target, &loaded.plan.strategy)).collect();
+        let rows: Vec<MemberRow> = page
+            .iter()
+            .zip(first..)
+            .map(|(target, ordinal)| MemberRow::new(ordinal, target, &loaded.plan.strategy))
+            .collect();
         listing.page(&rows)?;
     }
     listing.end::<MemberRow>()?;

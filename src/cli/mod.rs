@@ -1,7 +1,8 @@
 //! The verbs: clients of the daemon, or offline.
 //!
-//! Invariants: data on standard output, everything else on standard error; every ending has one of the codes of
-//! `exit`; nothing that came from elsewhere is printed before characters that act on a terminal are taken out.
+//! Invariants: data on standard output, everything else on standard error; every ending has one of
+//! the codes of `exit`; nothing that came from elsewhere is printed before characters that act on a
+//! terminal are taken out.
 //!
 //! Deliberately not here: `serve` and `demo`, which run the daemon's own parts (`daemon`).
 
@@ -78,8 +79,12 @@ pub async fn run(cli: Cli) -> Result<Exit> {
     let asked = || Ok(client()?);
     match &cli.verb {
         CliVerb::Check(args) => plan::check(args, &reach::find_offline(&cli.reach)?),
-        CliVerb::Plan(args) => plan::plan(args, &reach::find_offline(&cli.reach)?, asked, &style).await,
-        CliVerb::Rehearse(args) => rehearse::rehearse(args, &reach::find_offline(&cli.reach)?, asked, &style).await,
+        CliVerb::Plan(args) => {
+            plan::plan(args, &reach::find_offline(&cli.reach)?, asked, &style).await
+        }
+        CliVerb::Rehearse(args) => {
+            rehearse::rehearse(args, &reach::find_offline(&cli.reach)?, asked, &style).await
+        }
         CliVerb::Windows(args) => windows::windows(args, &reach::find_offline(&cli.reach)?, &style),
         CliVerb::Preflight(args) => preflight::preflight(&client()?, args, &find()?, &style).await,
         CliVerb::Discover(args) => discover::discover(&client()?, args, &find()?, style).await,
@@ -120,13 +125,17 @@ fn is_gone(cause: &(dyn Error + 'static)) -> bool {
     let csv = |error: &csv::Error| matches!(error.kind(), csv::ErrorKind::Io(error) if io(error));
     if let Some(error) = cause.downcast_ref::<io::Error>() {
         // What the writer of CSV met is wrapped once more where it passes as an error of I/O.
-        return io(error) || error.get_ref().and_then(|inner| inner.downcast_ref::<csv::Error>()).is_some_and(csv);
+        return io(error)
+            || error
+                .get_ref()
+                .and_then(|inner| inner.downcast_ref::<csv::Error>())
+                .is_some_and(csv);
     }
     cause.downcast_ref::<csv::Error>().is_some_and(csv)
 }
 
-/// Ends the program: says what went wrong, and turns it into an exit code. A reader of our output that went away
-/// (`sealift jobs … | head`) is no error.
+/// Ends the program: says what went wrong, and turns it into an exit code. A reader of our output
+/// that went away (`sealift jobs … | head`) is no error.
 pub fn conclude(result: Result<Exit>) -> Exit {
     let error = match result {
         Ok(exit) => return exit,

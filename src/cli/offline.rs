@@ -28,13 +28,17 @@ pub fn schema(args: &SchemaArgs) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// `config`: every value in force with its origin. A secret is never read for it: only its place is known here.
+/// `config`: every value in force with its origin. A secret is never read for it: only its place is
+/// known here.
 pub fn config(args: &ConfigArgs, at: &Reach) -> Result<Exit> {
     let config = reach::config(at)?;
     if !config.shared.is_empty() {
-        // A daemon starts with it, so that an upgrade takes nothing down; here it is told as what it is.
+        // A daemon starts with it, so that an upgrade takes nothing down; here it is told as what
+        // it is.
         let mistakes = yaml::Diagnostics { list: config.shared, more: 0 };
-        return Err(ExitFailure::new(Exit::Error, mistakes.render(term::colour()).trim_end()).into());
+        return Err(
+            ExitFailure::new(Exit::Error, mistakes.render(term::colour()).trim_end()).into()
+        );
     }
     if !config.warnings.is_empty() {
         term::say(&yaml::diagnostic::render_warnings(&config.warnings, term::colour()));
@@ -51,18 +55,30 @@ pub fn config(args: &ConfigArgs, at: &Reach) -> Result<Exit> {
             let rows: Vec<Vec<String>> = config
                 .settings
                 .iter()
-                .map(|setting| vec![clean(&setting.key), clean(&value(&setting.value)), clean(&setting.origin.to_string())])
+                .map(|setting| {
+                    vec![
+                        clean(&setting.key),
+                        clean(&value(&setting.value)),
+                        clean(&setting.origin.to_string()),
+                    ]
+                })
                 .collect();
             write!(out, "{}", aligned(&["KEY", "VALUE", "FROM"], true, &rows, &mut Vec::new()))?;
             if config.lanes.is_empty() {
-                term::say("no lane is configured yet: the daemon can queue nothing until `lanes` names one");
+                term::say(
+                    "no lane is configured yet: the daemon can queue nothing until `lanes` names one",
+                );
             }
         }
         OutputFormat::Csv => {
             let mut csv = csv::Writer::from_writer(&mut out);
             csv.write_record(["key", "value", "from"])?;
             for setting in &config.settings {
-                csv.write_record([cell(&setting.key), cell(&value(&setting.value)), cell(&setting.origin.to_string())])?;
+                csv.write_record([
+                    cell(&setting.key),
+                    cell(&value(&setting.value)),
+                    cell(&setting.origin.to_string()),
+                ])?;
             }
             csv.flush()?;
         }

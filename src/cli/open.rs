@@ -1,7 +1,7 @@
 //! `open`: a link that brings a browser in.
 //!
-//! Invariant: the link goes to standard output alone. No browser is started with it: what a process is called with, every user of the host can
-//! read.
+//! Invariant: the link goes to standard output alone. No browser is started with it: what a process
+//! is called with, every user of the host can read.
 
 use std::io::Write as _;
 
@@ -17,7 +17,8 @@ use super::term;
 /// `open`.
 pub async fn open(client: &Client, args: &OpenArgs, daemon: &DaemonAddress) -> Result<Exit> {
     let DaemonPlace::Socket(socket) = daemon.place() else {
-        let message = "a link is given on the daemon's host; from elsewhere sign in on its page with a token";
+        let message =
+            "a link is given on the daemon's host; from elsewhere sign in on its page with a token";
         return Err(ExitFailure::new(Exit::Error, message).into());
     };
     let link = client.link().await?;

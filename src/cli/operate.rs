@@ -5,14 +5,17 @@ use std::io::Write as _;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::args::{AbortArgs, ApproveArgs, DocumentArgs, DocumentFormat, HoldArgs, PauseArgs, ResolveArgs, RetryArgs, VerbArgs};
+use super::args::{
+    AbortArgs, ApproveArgs, DocumentArgs, DocumentFormat, HoldArgs, PauseArgs, ResolveArgs,
+    RetryArgs, VerbArgs,
+};
 use super::client::Client;
 use super::exit::{Exit, ExitFailure};
 use super::output::{line, pretty};
 use super::term::{self, ask, can_ask};
 use super::wire::{
-    AbortRequest, ApproveRequest, LaneAnswer, LaneRequest, PauseRequest, PromoteRequest, ResolveRequest, ResumeRequest, RetryRequest,
-    VerbAnswer,
+    AbortRequest, ApproveRequest, LaneAnswer, LaneRequest, PauseRequest, PromoteRequest,
+    ResolveRequest, ResumeRequest, RetryRequest, VerbAnswer,
 };
 use crate::words::moment::moment;
 use crate::words::text::{Style, clean};
@@ -30,10 +33,18 @@ pub async fn resume(client: &Client, args: &HoldArgs) -> Result<Exit> {
 }
 
 /// `pause` and `resume`: of a lane, or of a rollout by this body.
-async fn held(client: &Client, verb: &str, args: &HoldArgs, request: impl Serialize) -> Result<Exit> {
+async fn held(
+    client: &Client,
+    verb: &str,
+    args: &HoldArgs,
+    request: impl Serialize,
+) -> Result<Exit> {
     if let Some(lane) = &args.lane {
         let reason = args.reason.clone();
-        return report_lane(&client.lane_verb(lane, verb, &LaneRequest { reason }).await?, &args.output);
+        return report_lane(
+            &client.lane_verb(lane, verb, &LaneRequest { reason }).await?,
+            &args.output,
+        );
     }
     let rollout = args.rollout.as_deref().unwrap_or_default();
     report(&client.verb(rollout, verb, &request).await?, &args.output)
@@ -42,8 +53,11 @@ async fn held(client: &Client, verb: &str, args: &HoldArgs, request: impl Serial
 /// `pause`.
 pub async fn pause(client: &Client, args: &PauseArgs, style: &Style) -> Result<Exit> {
     let until = args.until.as_deref().map(|text| moment(text, style)).transpose();
-    let until = until.map_err(|complaint| ExitFailure::new(Exit::Error, format!("--until {complaint}")))?;
-    let exit = held(client, "pause", &args.what, PauseRequest { reason: args.what.reason.clone(), until }).await?;
+    let until =
+        until.map_err(|complaint| ExitFailure::new(Exit::Error, format!("--until {complaint}")))?;
+    let exit =
+        held(client, "pause", &args.what, PauseRequest { reason: args.what.reason.clone(), until })
+            .await?;
     if let Some(until) = until {
         term::say(&format!("it goes on by itself {}", style.until(until)));
     }
@@ -52,19 +66,25 @@ pub async fn pause(client: &Client, args: &PauseArgs, style: &Style) -> Result<E
 
 /// `approve`.
 pub async fn approve(client: &Client, args: &ApproveArgs) -> Result<Exit> {
-    let request = ApproveRequest { reason: args.verb.reason.clone(), digest: Some(args.digest.clone()) };
+    let request =
+        ApproveRequest { reason: args.verb.reason.clone(), digest: Some(args.digest.clone()) };
     report(&client.verb(&args.verb.rollout, "approve", &request).await?, &args.verb.output)
 }
 
 /// `retry`.
 pub async fn retry(client: &Client, args: &RetryArgs) -> Result<Exit> {
-    let request = RetryRequest { reason: args.verb.reason.clone(), in_doubt: args.in_doubt, proxy: args.proxy.clone() };
+    let request = RetryRequest {
+        reason: args.verb.reason.clone(),
+        in_doubt: args.in_doubt,
+        proxy: args.proxy.clone(),
+    };
     report(&client.verb(&args.verb.rollout, "retry", &request).await?, &args.verb.output)
 }
 
 /// `resolve`.
 pub async fn resolve(client: &Client, args: &ResolveArgs) -> Result<Exit> {
-    let (reason, proxy, job) = (args.verb.reason.clone(), Some(args.proxy.clone()), args.job.clone());
+    let (reason, proxy, job) =
+        (args.verb.reason.clone(), Some(args.proxy.clone()), args.job.clone());
     let request = ResolveRequest { reason, proxy, job, give_up: args.give_up };
     report(&client.verb(&args.verb.rollout, "resolve", &request).await?, &args.verb.output)
 }
@@ -74,17 +94,26 @@ pub async fn abort(client: &Client, args: &AbortArgs) -> Result<Exit> {
     let rollout = client.rollout(&args.verb.rollout).await?;
     if !args.yes && !rollout.is_final {
         if !can_ask() {
-            return Err(ExitFailure::nobody("an abort cannot be taken back; say --yes to do it without being asked").into());
+            return Err(ExitFailure::nobody(
+                "an abort cannot be taken back; say --yes to do it without being asked",
+            )
+            .into());
         }
-        let what =
-            format!("{} revision {}: {}", clean(&rollout.name), rollout.revision, aborts(rollout.tally.queued, rollout.tally.active));
+        let what = format!(
+            "{} revision {}: {}",
+            clean(&rollout.name),
+            rollout.revision,
+            aborts(rollout.tally.queued, rollout.tally.active)
+        );
         term::say(&what);
         if !matches!(ask("Abort? [y/N]")?.as_str(), "y" | "Y" | "yes") {
             term::say("nothing was done");
             return Ok(Exit::Error);
         }
     }
-    let answer = client.verb(&rollout.id, "abort", &AbortRequest { reason: args.verb.reason.clone() }).await?;
+    let answer = client
+        .verb(&rollout.id, "abort", &AbortRequest { reason: args.verb.reason.clone() })
+        .await?;
     report(&answer, &args.verb.output)
 }
 
@@ -93,7 +122,11 @@ fn report_lane(answer: &LaneAnswer, output: &DocumentArgs) -> Result<Exit> {
     let mut out = term::stdout();
     match output.output {
         DocumentFormat::Table if answer.verb == "pause" => {
-            writeln!(out, "lane {}: paused; nothing that changes anything is sent over it until it is resumed", clean(&answer.lane))?;
+            writeln!(
+                out,
+                "lane {}: paused; nothing that changes anything is sent over it until it is resumed",
+                clean(&answer.lane)
+            )?;
             term::say("reads go on, and what is in flight is followed to its end");
         }
         DocumentFormat::Table => writeln!(out, "lane {}: resumed", clean(&answer.lane))?,
@@ -104,7 +137,8 @@ fn report_lane(answer: &LaneAnswer, output: &DocumentArgs) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// What a verb did, in one line: `night: paused (wave 2 of 3); 30 in flight are followed to their end`.
+/// What a verb did, in one line: `night: paused (wave 2 of 3); 30 in flight are followed to their
+/// end`.
 pub fn done(answer: &VerbAnswer) -> String {
     let (done, leads_to) = match answer.verb.as_str() {
         "pause" => ("paused", "advancing"),
@@ -117,9 +151,13 @@ pub fn done(answer: &VerbAnswer) -> String {
         "revert" => ("what it changed is put back", "reverting"),
         other => (other, ""),
     };
-    // The phase that the verb itself names is not said twice, nor the one wave of a plan without waves.
+    // The phase that the verb itself names is not said twice, nor the one wave of a plan without
+    // waves.
     let phase = (answer.phase != leads_to).then(|| answer.phase.clone());
-    let wave = answer.wave.filter(|_| answer.waves > 1).map(|wave| format!("wave {wave} of {}", answer.waves));
+    let wave = answer
+        .wave
+        .filter(|_| answer.waves > 1)
+        .map(|wave| format!("wave {wave} of {}", answer.waves));
     let at: Vec<String> = phase.into_iter().chain(wave).collect();
     let at = if at.is_empty() { String::new() } else { format!(" ({})", at.join(", ")) };
     let begins_nothing = matches!(answer.verb.as_str(), "pause" | "abort" | "revert");

@@ -1,7 +1,7 @@
 //! Prints listings: the same rows for people, as JSON, as lines of JSON, and as CSV.
 //!
-//! Invariant: data goes to the writer given and nowhere else; rows are printed as their page arrives, so a listing of a
-//! million costs one page of memory.
+//! Invariant: data goes to the writer given and nowhere else; rows are printed as their page
+//! arrives, so a listing of a million costs one page of memory.
 
 use std::io::{self, Write};
 
@@ -96,9 +96,16 @@ impl<'a> ListingPrinter<'a> {
         if rows.is_empty() {
             return Ok(());
         }
-        let cells: Vec<Vec<String>> = rows.iter().map(|row| row.cells(&self.style).iter().map(|cell| clean(cell)).collect()).collect();
+        let cells: Vec<Vec<String>> = rows
+            .iter()
+            .map(|row| row.cells(&self.style).iter().map(|cell| clean(cell)).collect())
+            .collect();
         let headings = (self.rows == 0).then_some(R::COLUMNS);
-        write!(self.out, "{}", fitted(R::COLUMNS, headings.is_some(), &cells, &mut self.widths, self.screen))
+        write!(
+            self.out,
+            "{}",
+            fitted(R::COLUMNS, headings.is_some(), &cells, &mut self.widths, self.screen)
+        )
     }
 }
 
@@ -123,22 +130,42 @@ const GAP: u16 = 2;
 /// A narrower last column reads worse than a line of its own.
 const LAST_MIN: usize = 24;
 
-/// Columns without borders. `widths` carries the widths from page to page, so that columns stay where they were.
-pub fn aligned(columns: &[&str], headings: bool, cells: &[Vec<String>], widths: &mut Vec<u16>) -> String {
+/// Columns without borders. `widths` carries the widths from page to page, so that columns stay
+/// where they were.
+pub fn aligned(
+    columns: &[&str],
+    headings: bool,
+    cells: &[Vec<String>],
+    widths: &mut Vec<u16>,
+) -> String {
     fitted(columns, headings, cells, widths, usize::MAX)
 }
 
-/// As [`aligned`], for a screen of `width` columns. Where rows are longer, the last column is broken within itself if that leaves it
-/// room; else what does not fit stands below its row, indented.
-pub fn fitted(columns: &[&str], headings: bool, cells: &[Vec<String>], widths: &mut Vec<u16>, width: usize) -> String {
+/// As [`aligned`], for a screen of `width` columns. Where rows are longer, the last column is
+/// broken within itself if that leaves it room; else what does not fit stands below its row,
+/// indented.
+pub fn fitted(
+    columns: &[&str],
+    headings: bool,
+    cells: &[Vec<String>],
+    widths: &mut Vec<u16>,
+    width: usize,
+) -> String {
     widths.resize(columns.len(), 0);
     for (index, widest) in widths.iter_mut().enumerate() {
         let heading = title(columns[index]).chars().count();
-        let cell = cells.iter().filter_map(|row| row.get(index)).map(|cell| cell.chars().count()).max().unwrap_or(0);
+        let cell = cells
+            .iter()
+            .filter_map(|row| row.get(index))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0);
         *widest = (*widest).max(u16::try_from(cell.max(heading)).unwrap_or(u16::MAX));
     }
     let (last, gap) = (columns.len() - 1, usize::from(GAP));
-    let end = |columns: usize| widths[..columns].iter().map(|widest| usize::from(*widest) + gap).sum::<usize>();
+    let end = |columns: usize| {
+        widths[..columns].iter().map(|widest| usize::from(*widest) + gap).sum::<usize>()
+    };
     if end(last + 1) <= width.saturating_add(gap) {
         return drawn(columns, headings, cells, widths);
     }
@@ -148,7 +175,8 @@ pub fn fitted(columns: &[&str], headings: bool, cells: &[Vec<String>], widths: &
         return drawn(columns, headings, cells, &widths);
     }
     let fit = (1..=last).rev().find(|fit| end(*fit) <= width + gap).unwrap_or(1);
-    let first: Vec<Vec<String>> = cells.iter().map(|row| row.iter().take(fit).cloned().collect()).collect();
+    let first: Vec<Vec<String>> =
+        cells.iter().map(|row| row.iter().take(fit).cloned().collect()).collect();
     let titles: Vec<String> = columns.iter().map(|column| title(column).to_owned()).collect();
     let rows = headings.then_some(&titles).into_iter().chain(cells);
     let lead = " ".repeat(2 * gap);
@@ -156,18 +184,28 @@ pub fn fitted(columns: &[&str], headings: bool, cells: &[Vec<String>], widths: &
         .lines()
         .zip(rows)
         .map(|(line, row)| {
-            let rest: Vec<&str> = row.iter().skip(fit).map(String::as_str).filter(|cell| !cell.is_empty()).collect();
-            let below = if rest.is_empty() { String::new() } else { wrap(&format!("{lead}{}", rest.join("  ")), width) + "\n" };
+            let rest: Vec<&str> =
+                row.iter().skip(fit).map(String::as_str).filter(|cell| !cell.is_empty()).collect();
+            let below = if rest.is_empty() {
+                String::new()
+            } else {
+                wrap(&format!("{lead}{}", rest.join("  ")), width) + "\n"
+            };
             format!("{line}\n{below}")
         })
         .collect()
 }
 
-/// A table whose columns are so wide; only the last one may hold cells that are longer, and breaks them.
+/// A table whose columns are so wide; only the last one may hold cells that are longer, and breaks
+/// them.
 fn drawn(columns: &[&str], headings: bool, cells: &[Vec<String>], widths: &[u16]) -> String {
     let mut table = Table::new();
     let whole = widths.iter().map(|width| width.saturating_add(GAP)).fold(0, u16::saturating_add);
-    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(whole).force_no_tty();
+    table
+        .load_style(NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(whole)
+        .force_no_tty();
     if headings {
         table.set_header(columns.iter().map(|column| title(column)));
     }
@@ -176,7 +214,9 @@ fn drawn(columns: &[&str], headings: bool, cells: &[Vec<String>], widths: &[u16]
     }
     for (index, heading) in columns.iter().enumerate() {
         let Some(column) = table.column_mut(index) else { continue };
-        column.set_padding((0, GAP)).set_constraint(ColumnConstraint::Absolute(Width::Fixed(widths[index].saturating_add(GAP))));
+        column.set_padding((0, GAP)).set_constraint(ColumnConstraint::Absolute(Width::Fixed(
+            widths[index].saturating_add(GAP),
+        )));
         if heading.starts_with('#') {
             column.set_cell_alignment(CellAlignment::Right);
         }
@@ -195,8 +235,13 @@ mod tests {
     const COLUMNS: [&str; 4] = ["#NO", "PROXY", "JOB", "WHY"];
 
     fn rows() -> Vec<Vec<String>> {
-        let row = |no: &str, why: &str| vec![no.into(), "5b8b79c5".repeat(2), "7a4fd48f".into(), why.into()];
-        vec![row("7", "it shows the wanted value"), row("16", "answer 500, DBS.05000000: Server failure. Contact customer service.")]
+        let row = |no: &str, why: &str| {
+            vec![no.into(), "5b8b79c5".repeat(2), "7a4fd48f".into(), why.into()]
+        };
+        vec![
+            row("7", "it shows the wanted value"),
+            row("16", "answer 500, DBS.05000000: Server failure. Contact customer service."),
+        ]
     }
 
     fn shown(width: usize) -> String {
@@ -231,8 +276,11 @@ NO  PROXY             JOB
 "
         );
         for width in 1..100 {
-            let letters = |text: &str| text.chars().filter(|letter| !letter.is_whitespace()).collect::<String>();
-            let (mut some, mut all) = (letters(&shown(width)).into_bytes(), letters(&whole).into_bytes());
+            let letters = |text: &str| {
+                text.chars().filter(|letter| !letter.is_whitespace()).collect::<String>()
+            };
+            let (mut some, mut all) =
+                (letters(&shown(width)).into_bytes(), letters(&whole).into_bytes());
             some.sort_unstable();
             all.sort_unstable();
             assert_eq!(some, all, "nothing is lost at {width}");

@@ -1,7 +1,8 @@
-//! Where the daemon is spoken to: its socket, or an address of the network with what tells there who asks.
+//! Where the daemon is spoken to: its socket, or an address of the network with what tells there
+//! who asks.
 //!
-//! Invariants: a token is read from a file that nobody else may read, and leaves this machine by TLS alone; on the socket neither an authority nor
-//! a proxy is looked for.
+//! Invariants: a token is read from a file that nobody else may read, and leaves this machine by
+//! TLS alone; on the socket neither an authority nor a proxy is looked for.
 //!
 //! Deliberately not here: the requests (`client`).
 
@@ -73,8 +74,9 @@ impl DaemonPlace {
 
     /// The daemon at this address of the network.
     pub fn network(addr: &str, files: ClientFiles) -> Result<Self, ExitFailure> {
-        let url =
-            Url::parse(addr).ok().filter(|url| url.has_host() && url.path() == "/" && url.query().is_none() && url.fragment().is_none());
+        let url = Url::parse(addr).ok().filter(|url| {
+            url.has_host() && url.path() == "/" && url.query().is_none() && url.fragment().is_none()
+        });
         let url = url.filter(|url| url.username().is_empty() && url.password().is_none());
         let Some(url) = url else {
             return Err(failed(format!(
@@ -113,8 +115,12 @@ impl DaemonPlace {
     /// What to do where nobody answers.
     pub fn remedy(&self) -> &'static str {
         match self {
-            Self::Socket(_) => "start it with `sealift serve`, or name its socket with --config FILE or SEALIFT_ADDR=PATH",
-            Self::Network { .. } => "look there whether it runs with `api.listen`, and here whether SEALIFT_ADDR names its host and port",
+            Self::Socket(_) => {
+                "start it with `sealift serve`, or name its socket with --config FILE or SEALIFT_ADDR=PATH"
+            }
+            Self::Network { .. } => {
+                "look there whether it runs with `api.listen`, and here whether SEALIFT_ADDR names its host and port"
+            }
         }
     }
 
@@ -137,7 +143,11 @@ impl DaemonPlace {
 
     /// Why there can be no client for it.
     pub(super) fn unprepared(&self, error: &reqwest::Error) -> String {
-        let why = std::iter::successors(Some(error as &(dyn std::error::Error + 'static)), |error| error.source()).last();
+        let why =
+            std::iter::successors(Some(error as &(dyn std::error::Error + 'static)), |error| {
+                error.source()
+            })
+            .last();
         let why = why.map_or_else(String::new, ToString::to_string);
         match self {
             Self::Network { files: ClientFiles { authorities: None, .. }, .. } => format!(
@@ -150,10 +160,13 @@ impl DaemonPlace {
     /// Prepares a client for this place.
     pub(super) fn prepare(&self, builder: ClientBuilder) -> Result<ClientBuilder, ExitFailure> {
         let (base, files) = match self {
-            // Nothing is encrypted there, and to look for this machine's authorities would fail where it has none; an idle connection
-            // would only take a place.
+            // Nothing is encrypted there, and to look for this machine's authorities would fail
+            // where it has none; an idle connection would only take a place.
             Self::Socket(path) => {
-                let builder = builder.unix_socket(path.as_path()).tls_certs_only([]).pool_max_idle_per_host(0);
+                let builder = builder
+                    .unix_socket(path.as_path())
+                    .tls_certs_only([])
+                    .pool_max_idle_per_host(0);
                 return Ok(builder.connect_timeout(SOCKET_CONNECT));
             }
             Self::Network { base, files } => (base, files),
@@ -163,22 +176,33 @@ impl DaemonPlace {
             builder = builder.no_proxy().tls_certs_only([]);
         } else if let Some(path) = &files.authorities {
             let pem = read(path, "SEALIFT_CA_FILE", false)?;
-            let authorities = Certificate::from_pem_bundle(&pem).ok().filter(|found| !found.is_empty());
-            let unusable = || failed(format!("SEALIFT_CA_FILE: {} holds no authorities as PEM", path.display()));
+            let authorities =
+                Certificate::from_pem_bundle(&pem).ok().filter(|found| !found.is_empty());
+            let unusable = || {
+                failed(format!("SEALIFT_CA_FILE: {} holds no authorities as PEM", path.display()))
+            };
             builder = builder.tls_certs_only(authorities.ok_or_else(unusable)?);
         }
         if let Some((certificate, key)) = &files.certificate {
             let mut pem = read(certificate, "SEALIFT_CERT_FILE", false)?;
             pem.push(b'\n');
             pem.extend(read(key, "SEALIFT_KEY_FILE", true)?);
-            let wrong = |error| failed(format!("SEALIFT_CERT_FILE and SEALIFT_KEY_FILE are no certificate and key as PEM: {error}"));
+            let wrong = |error| {
+                failed(format!(
+                    "SEALIFT_CERT_FILE and SEALIFT_KEY_FILE are no certificate and key as PEM: {error}"
+                ))
+            };
             builder = builder.identity(Identity::from_pem(&pem).map_err(wrong)?);
         }
         if let Some(path) = &files.token {
             let text = read(path, "SEALIFT_TOKEN_FILE", true)?;
             let text = String::from_utf8_lossy(&text);
-            let value = HeaderValue::try_from(format!("Bearer {}", text.trim())).ok().filter(|_| !text.trim().is_empty());
-            let mut value = value.ok_or_else(|| failed(format!("SEALIFT_TOKEN_FILE: {} holds no token", path.display())))?;
+            let value = HeaderValue::try_from(format!("Bearer {}", text.trim()))
+                .ok()
+                .filter(|_| !text.trim().is_empty());
+            let mut value = value.ok_or_else(|| {
+                failed(format!("SEALIFT_TOKEN_FILE: {} holds no token", path.display()))
+            })?;
             value.set_sensitive(true);
             builder = builder.default_headers(HeaderMap::from_iter([(AUTHORIZATION, value)]));
         }
@@ -188,19 +212,26 @@ impl DaemonPlace {
 
 fn is_here(url: &Url) -> bool {
     url.host_str().is_some_and(|host| {
-        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-        matches!(host, "localhost" | "sealift.localhost") || address.is_ok_and(|address| address.is_loopback())
+        let address =
+            host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+        matches!(host, "localhost" | "sealift.localhost")
+            || address.is_ok_and(|address| address.is_loopback())
     })
 }
 
 /// What a file holds that a variable names; of a secret only where nobody else may read it.
 fn read(path: &Path, variable: &str, secret: bool) -> Result<Vec<u8>, ExitFailure> {
-    let unreadable = |error: io::Error| failed(format!("{variable}: cannot read {}: {error}", path.display()));
+    let unreadable =
+        |error: io::Error| failed(format!("{variable}: cannot read {}: {error}", path.display()));
     let file = File::open(path).map_err(unreadable)?;
     let mode = file.metadata().map_err(unreadable)?.mode();
     if secret && mode & 0o077 != 0 {
-        let message =
-            format!("{variable}: others may read {} (mode {:04o}); type `chmod 600 {}`", path.display(), mode & 0o7777, path.display());
+        let message = format!(
+            "{variable}: others may read {} (mode {:04o}); type `chmod 600 {}`",
+            path.display(),
+            mode & 0o7777,
+            path.display()
+        );
         return Err(failed(message));
     }
     let mut bytes = Vec::new();
@@ -210,12 +241,16 @@ fn read(path: &Path, variable: &str, secret: bool) -> Result<Vec<u8>, ExitFailur
 
 /// Whether a connection failed for the other side's certificate.
 pub(super) fn is_unknown_certificate(error: &reqwest::Error) -> bool {
-    std::iter::successors(Some(error as &(dyn std::error::Error + 'static)), |error| error.source()).any(is_of_certificate)
+    std::iter::successors(Some(error as &(dyn std::error::Error + 'static)), |error| error.source())
+        .any(is_of_certificate)
 }
 
 /// An error of I/O skips what it wraps when it is asked for its source, so that is looked at here.
 fn is_of_certificate(cause: &(dyn std::error::Error + 'static)) -> bool {
-    match (cause.downcast_ref::<rustls::Error>(), cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref)) {
+    match (
+        cause.downcast_ref::<rustls::Error>(),
+        cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref),
+    ) {
         (Some(error), _) => matches!(error, rustls::Error::InvalidCertificate(_)),
         (None, Some(wrapped)) => is_of_certificate(wrapped),
         (None, None) => false,
@@ -230,8 +265,11 @@ mod tests {
 
     #[test]
     fn plain_http_goes_to_this_machine_alone() {
-        let base =
-            |addr: &str| DaemonPlace::network(addr, ClientFiles::default()).map(|place| place.to_string()).map_err(|failure| failure.exit);
+        let base = |addr: &str| {
+            DaemonPlace::network(addr, ClientFiles::default())
+                .map(|place| place.to_string())
+                .map_err(|failure| failure.exit)
+        };
         for (addr, place) in [
             ("https://sealift.example.net:7633", "https://sealift.example.net:7633"),
             ("https://sealift.example.net/", "https://sealift.example.net"),
@@ -260,7 +298,10 @@ mod tests {
         let prepared = || {
             let files = ClientFiles { token: Some(path.clone()), ..ClientFiles::default() };
             let place = DaemonPlace::network("http://127.0.0.1:7633", files).expect("a place");
-            place.prepare(reqwest::Client::builder()).map(drop).map_err(|failure| failure.to_string())
+            place
+                .prepare(reqwest::Client::builder())
+                .map(drop)
+                .map_err(|failure| failure.to_string())
         };
         assert!(prepared().is_err_and(|told| told.contains("cannot read")));
         std::fs::write(&path, "sealift_1_2\n").expect("a file");

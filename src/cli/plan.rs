@@ -1,5 +1,6 @@
-//! `check` and `plan`: what can be said of a plan file without any network; where a daemon is at hand, which enforcements
-//! keep its targets at the other value; and with `--look` what its proxies show.
+//! `check` and `plan`: what can be said of a plan file without any network; where a daemon is at
+//! hand, which enforcements keep its targets at the other value; and with `--look` what its proxies
+//! show.
 
 use std::io::Write;
 
@@ -47,8 +48,9 @@ pub fn check(args: &CheckArgs, daemon: &DaemonAddress) -> Result<Exit> {
     let mut exit = Exit::Done;
     let mut documents = Vec::new();
     for path in &args.plans {
-        let read =
-            planfile::read(path, None).and_then(|read| daemon.lanes().map_or(Ok(()), |known| read.lanes().check(known)).map(|()| read));
+        let read = planfile::read(path, None).and_then(|read| {
+            daemon.lanes().map_or(Ok(()), |known| read.lanes().check(known)).map(|()| read)
+        });
         if read.is_err() {
             exit = Exit::Error;
         }
@@ -68,9 +70,14 @@ pub fn check(args: &CheckArgs, daemon: &DaemonAddress) -> Result<Exit> {
                         mistakes: None,
                         warnings: read.warnings().iter().map(warning).collect(),
                     },
-                    Err(mistakes) => {
-                        CheckedFile { file, ok: false, name: None, targets: None, mistakes: Some(mistakes), warnings: Vec::new() }
-                    }
+                    Err(mistakes) => CheckedFile {
+                        file,
+                        ok: false,
+                        name: None,
+                        targets: None,
+                        mistakes: Some(mistakes),
+                        warnings: Vec::new(),
+                    },
                 };
                 documents.push(line(&checked)?);
             }
@@ -78,7 +85,9 @@ pub fn check(args: &CheckArgs, daemon: &DaemonAddress) -> Result<Exit> {
     }
     match args.output.output {
         DocumentFormat::Json => writeln!(out, "[\n{}\n]", documents.join(",\n"))?,
-        DocumentFormat::Jsonl => documents.iter().try_for_each(|document| writeln!(out, "{document}"))?,
+        DocumentFormat::Jsonl => {
+            documents.iter().try_for_each(|document| writeln!(out, "{document}"))?
+        }
         DocumentFormat::Table => {}
     }
     out.flush()?;
@@ -95,14 +104,22 @@ fn report(out: &mut impl Write, file: &str, read: &Result<ReadPlan, Diagnostics>
             let targets = match read {
                 ReadPlan::Whole(loaded) => {
                     let waves = count(number(loaded.plan.strategy.waves.len()), "wave", "waves");
-                    format!("{} in {waves}", count(number(loaded.targets.len()), "proxy", "proxies"))
+                    format!(
+                        "{} in {waves}",
+                        count(number(loaded.targets.len()), "proxy", "proxies")
+                    )
                 }
                 ReadPlan::Open(outline) => {
                     let selectors = count(number(outline.discover.len()), "entry", "entries");
                     format!("proxies to be discovered by {selectors} of `targets.discover`")
                 }
             };
-            writeln!(out, "{file}: ok, plan {} revision {}, {targets}", read.name(), read.revision())?;
+            writeln!(
+                out,
+                "{file}: ok, plan {} revision {}, {targets}",
+                read.name(),
+                read.revision()
+            )?;
         }
         Err(mistakes) => {
             term::say(mistakes.render(term::colour()).trim_end());
@@ -111,8 +128,14 @@ fn report(out: &mut impl Write, file: &str, read: &Result<ReadPlan, Diagnostics>
     Ok(())
 }
 
-/// `plan`; with a look, of what the proxies show now. The daemon is asked for only where it is needed.
-pub async fn plan(args: &PlanArgs, daemon: &DaemonAddress, client: impl Fn() -> Result<Client>, style: &Style) -> Result<Exit> {
+/// `plan`; with a look, of what the proxies show now. The daemon is asked for only where it is
+/// needed.
+pub async fn plan(
+    args: &PlanArgs,
+    daemon: &DaemonAddress,
+    client: impl Fn() -> Result<Client>,
+    style: &Style,
+) -> Result<Exit> {
     let planned = match &args.save_discovered {
         Some(into) => discovered::load_and_save(&args.plan, into, daemon, &client).await?,
         None => discovered::load(&args.plan, &args.discovered, daemon, &client).await?,
@@ -138,7 +161,11 @@ pub async fn plan(args: &PlanArgs, daemon: &DaemonAddress, client: impl Fn() -> 
         looked = Some(found);
     }
     let right = loaded.targets.iter().all(|target| target.seen == Some(loaded.plan.ssl_option));
-    let pending = if args.detailed_exitcode && !(looked.is_some() && right) { Exit::Pending } else { Exit::Done };
+    let pending = if args.detailed_exitcode && !(looked.is_some() && right) {
+        Exit::Pending
+    } else {
+        Exit::Done
+    };
     if args.members {
         super::members::list(&loaded, args.output.output, style)?;
         return Ok(pending);
@@ -146,7 +173,8 @@ pub async fn plan(args: &PlanArgs, daemon: &DaemonAddress, client: impl Fn() -> 
     let per_wave = if args.all { usize::MAX } else { PER_WAVE };
     let mut preview = Preview { opposing, ..of_loaded(&loaded, per_wave, style) };
     if let Some(found) = looked {
-        // A look binds nothing: the rollout is still that of the list, and so is what an approval is for.
+        // A look binds nothing: the rollout is still that of the list, and so is what an approval
+        // is for.
         (preview.rollout, preview.digest) = (as_listed.rollout, as_listed.digest);
         preview.looked_at = Some(found.at);
         preview.warnings.extend(found.warnings);
@@ -159,19 +187,28 @@ pub async fn plan(args: &PlanArgs, daemon: &DaemonAddress, client: impl Fn() -> 
         OutputFormat::Table => write!(out, "{}", wrap_all(&text(&preview, style), term::width()))?,
         OutputFormat::Json => writeln!(out, "{}", pretty(&preview)?)?,
         OutputFormat::Jsonl => writeln!(out, "{}", line(&preview)?)?,
-        OutputFormat::Csv => anyhow::bail!("a preview has no rows for CSV; use -o json, or --members for the list of targets"),
+        OutputFormat::Csv => anyhow::bail!(
+            "a preview has no rows for CSV; use -o json, or --members for the list of targets"
+        ),
     }
     out.flush()?;
     Ok(pending)
 }
 
 /// Adds the forecast, and says what is wrong with it among the warnings.
-pub fn foresee(preview: &mut Preview, loaded: &LoadedPlan, cloud: &CloudArgs, daemon: &DaemonAddress, style: &Style) -> Result<()> {
+pub fn foresee(
+    preview: &mut Preview,
+    loaded: &LoadedPlan,
+    cloud: &CloudArgs,
+    daemon: &DaemonAddress,
+    style: &Style,
+) -> Result<()> {
     if preview.openings.is_empty() {
         // That nothing would ever be done is told already.
         return Ok(());
     }
-    let (scenario, basis) = assume(loaded.plan.clone(), loaded.targets.clone(), daemon, cloud, style.now)?;
+    let (scenario, basis) =
+        assume(loaded.plan.clone(), loaded.targets.clone(), daemon, cloud, style.now)?;
     match Forecast::of(&scenario, basis)? {
         Some(forecast) => {
             preview.warnings.extend(forecast.warnings.iter().cloned());
@@ -188,8 +225,13 @@ pub fn foresee(preview: &mut Preview, loaded: &LoadedPlan, cloud: &CloudArgs, da
 /// The preview of a plan that was read here.
 pub fn of_loaded(loaded: &LoadedPlan, per_wave: usize, style: &Style) -> Preview {
     // Who submits it and when is not part of a preview.
-    let submission =
-        Submission { plan: loaded.plan.clone(), targets: loaded.targets.clone(), by: "".into(), at: style.now, note: String::new() };
+    let submission = Submission {
+        plan: loaded.plan.clone(),
+        targets: loaded.targets.clone(),
+        by: "".into(),
+        at: style.now,
+        note: String::new(),
+    };
     let warnings = loaded.warnings.iter().map(warning).collect();
     Preview {
         excluded: excluded(loaded, per_wave),
@@ -218,15 +260,25 @@ pub fn text(preview: &Preview, style: &Style) -> String {
         let budget = count(wave.max_failures, "failure halts it", "failures halt it");
         // Only where the budget is what bounds it.
         let bound = wave.max_in_flight < preview.max_in_flight.min(wave.size);
-        let pace = if bound { format!(", so {} at a time", wave.max_in_flight) } else { String::new() };
+        let pace =
+            if bound { format!(", so {} at a time", wave.max_in_flight) } else { String::new() };
         let size = count(wave.size, "proxy", "proxies");
-        text.push_str(&format!("\nwave {} {}: {size}, {budget}{pace}{after}\n", index + 1, wave.name));
+        text.push_str(&format!(
+            "\nwave {} {}: {size}, {budget}{pace}{after}\n",
+            index + 1,
+            wave.name
+        ));
         let cells: Vec<Vec<String>> = wave
             .targets
             .iter()
             .map(|target| {
                 let (sign, what) = expected(target.ssl_option, preview);
-                vec![format!("  {sign} {}", target.proxy_id), target.lane.clone(), target.instance_id.clone(), what]
+                vec![
+                    format!("  {sign} {}", target.proxy_id),
+                    target.lane.clone(),
+                    target.instance_id.clone(),
+                    what,
+                ]
             })
             .collect();
         text.push_str(&aligned(&["", "", "", ""], false, &cells, &mut Vec::new()));
@@ -271,12 +323,20 @@ pub fn text(preview: &Preview, style: &Style) -> String {
             1 => "its certificate signed by the authority of `ca_file`".to_owned(),
             n => format!("its certificate signed by one of the {n} authorities of `ca_file`"),
         };
-        let shows = if preview.ssl_option { format!("TLS {} or newer, {chain}", wire.min_tls) } else { "no TLS".to_owned() };
+        let shows = if preview.ssl_option {
+            format!("TLS {} or newer, {chain}", wire.min_tls)
+        } else {
+            "no TLS".to_owned()
+        };
         let within = seconds(preview.verify_timeout_seconds);
-        text.push_str(&format!("each is proven on the wire: within {within} its port must show {shows}\n"));
+        text.push_str(&format!(
+            "each is proven on the wire: within {within} its port must show {shows}\n"
+        ));
     }
     if let Some(limits) = limits(&preview.max_in_flight_per) {
-        text.push_str(&format!("in flight {limits}; a change whose group is full waits until a place is free\n"));
+        text.push_str(&format!(
+            "in flight {limits}; a change whose group is full waits until a place is free\n"
+        ));
     }
     text.push_str(&guards(preview));
     text.push_str(&enforced(preview, style));
@@ -297,7 +357,13 @@ pub fn text(preview: &Preview, style: &Style) -> String {
     if listed || preview.looked_at.is_some() {
         let seen = &preview.seen;
         let by = if preview.looked_at.is_some() { "now" } else { "by the list" };
-        text.push_str(&format!("{by} {} {}, {} {to} already, {} unknown\n", seen.other, other(preview), seen.right, seen.unknown));
+        text.push_str(&format!(
+            "{by} {} {}, {} {to} already, {} unknown\n",
+            seen.other,
+            other(preview),
+            seen.right,
+            seen.unknown
+        ));
     }
     text.push_str(&format!("rollout {}\ndigest  {}\n", preview.rollout, preview.digest));
     clean_lines(&text)
@@ -307,12 +373,26 @@ pub fn text(preview: &Preview, style: &Style) -> String {
 fn left_out(excluded: &[ExcludedRow]) -> String {
     let mut text = String::new();
     for row in excluded {
-        text.push_str(&format!("\nleft out, {}: {}\n", count(row.targets, "proxy", "proxies"), row.reason));
+        text.push_str(&format!(
+            "\nleft out, {}: {}\n",
+            count(row.targets, "proxy", "proxies"),
+            row.reason
+        ));
         let cells = row.first.iter().map(|target| {
             let name = target.instance_name.clone().unwrap_or_default();
-            vec![format!("  - {}", target.proxy_id), target.lane.clone(), target.instance_id.clone(), name]
+            vec![
+                format!("  - {}", target.proxy_id),
+                target.lane.clone(),
+                target.instance_id.clone(),
+                name,
+            ]
         });
-        text.push_str(&aligned(&["", "", "", ""], false, &cells.collect::<Vec<_>>(), &mut Vec::new()));
+        text.push_str(&aligned(
+            &["", "", "", ""],
+            false,
+            &cells.collect::<Vec<_>>(),
+            &mut Vec::new(),
+        ));
         let hidden = row.targets as usize - row.first.len();
         if hidden > 0 {
             text.push_str(&format!("  - and {hidden} more\n"));
@@ -340,8 +420,16 @@ fn other(preview: &Preview) -> &'static str {
 
 /// What follows when too much fails, and who must agree first.
 fn guards(preview: &Preview) -> String {
-    let when = if preview.revert_in_window { "inside the windows only" } else { "outside the windows too, except in freezes" };
-    let then = if preview.on_failure == "revert" { "puts back by itself what it changed" } else { "waits for a person" };
+    let when = if preview.revert_in_window {
+        "inside the windows only"
+    } else {
+        "outside the windows too, except in freezes"
+    };
+    let then = if preview.on_failure == "revert" {
+        "puts back by itself what it changed"
+    } else {
+        "waits for a person"
+    };
     let mut text = format!("when a failure budget is spent it {then}; a revert runs {when}\n");
     if preview.approvals > 0 {
         let people = count(u32::from(preview.approvals), "approval", "approvals");
@@ -356,10 +444,16 @@ fn enforced(preview: &Preview, style: &Style) -> String {
     let style = style.in_zone(Some(&enforce.time_zone));
     let next = enforce.next.map_or_else(|| "never again".to_owned(), |next| style.until(next));
     let does = match enforce.mode.as_str() {
-        "apply" => format!("up to {} that drifted put right, more is held", count(enforce.max_drift, "proxy", "proxies")),
+        "apply" => format!(
+            "up to {} that drifted put right, more is held",
+            count(enforce.max_drift, "proxy", "proxies")
+        ),
         _ => "drift is reported".into(),
     };
-    format!("once completed it is enforced at `{}` {}, next {next}: {does}\n", enforce.cron, enforce.time_zone)
+    format!(
+        "once completed it is enforced at `{}` {}, next {next}: {does}\n",
+        enforce.cron, enforce.time_zone
+    )
 }
 
 fn windows(preview: &Preview, style: &Style) -> String {
@@ -374,7 +468,11 @@ fn windows(preview: &Preview, style: &Style) -> String {
             .iter()
             .enumerate()
             .map(|(index, row)| {
-                let from = if index == 0 && preview.open_now { "open now".into() } else { style.until(row.from) };
+                let from = if index == 0 && preview.open_now {
+                    "open now".into()
+                } else {
+                    style.until(row.from)
+                };
                 format!("window: {}\n", span(from, row.until))
             })
             .collect(),

@@ -1,7 +1,9 @@
-//! `preflight`: all that a plan's rollout needs, looked at before its window: go or no-go, with the reasons.
+//! `preflight`: all that a plan's rollout needs, looked at before its window: go or no-go, with the
+//! reasons.
 //!
-//! Invariants: nothing is changed; one thing that stands in the way makes it a no-go, and what a look cannot tell is said to be
-//! so. The daemon looks, with its own credentials and from its own place in the network; here it is only told.
+//! Invariants: nothing is changed; one thing that stands in the way makes it a no-go, and what a
+//! look cannot tell is said to be so. The daemon looks, with its own credentials and from its own
+//! place in the network; here it is only told.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
@@ -18,7 +20,9 @@ use super::look::LookProgress;
 use super::output::{fitted, line, pretty};
 use super::reach::DaemonAddress;
 use super::text::count;
-use super::wire::{CheckRow, LOOK_INSTANCES_MAX, PORTS_WITHIN, PreflightInstance, PreflightRequest};
+use super::wire::{
+    CheckRow, LOOK_INSTANCES_MAX, PORTS_WITHIN, PreflightInstance, PreflightRequest,
+};
 use super::{discovered, term};
 use crate::clock::{Clock as _, SystemClock};
 use crate::domain::target::Target;
@@ -40,20 +44,38 @@ struct PreflightVerdict<'a> {
 }
 
 /// `preflight`.
-pub async fn preflight(client: &Client, args: &PreflightArgs, daemon: &DaemonAddress, style: &Style) -> Result<Exit> {
-    let planned = discovered::load(&args.plan, &args.discovered, daemon, || Ok(client.clone())).await?;
+pub async fn preflight(
+    client: &Client,
+    args: &PreflightArgs,
+    daemon: &DaemonAddress,
+    style: &Style,
+) -> Result<Exit> {
+    let planned =
+        discovered::load(&args.plan, &args.discovered, daemon, || Ok(client.clone())).await?;
     let opposing = planned.opposing(&args.plan, client).await;
     let loaded = planned.loaded;
     let mut out = term::stdout();
     let lines = matches!(args.output.output, DocumentFormat::Jsonl);
     let mut printed = 0;
     let now = || SystemClock.times().boot;
-    let mut found = PreflightFinding { rows: Vec::new(), proxies: 0, last_proxy: now(), progress: LookProgress::new(loaded.targets.len()) };
+    let mut found = PreflightFinding {
+        rows: Vec::new(),
+        proxies: 0,
+        last_proxy: now(),
+        progress: LookProgress::new(loaded.targets.len()),
+    };
     let mut ports_left = PORTS_WITHIN;
     found.rows.extend(of_plan(&loaded, style));
     found.rows.extend(match opposing {
-        Ok(opposing) => opposed(&opposing, style).into_iter().map(|text| note(&loaded, "opposed", text)).collect(),
-        Err(error) => vec![note(&loaded, "not_told", format!("what enforcements keep was not looked at: {error:#}"))],
+        Ok(opposing) => opposed(&opposing, style)
+            .into_iter()
+            .map(|text| note(&loaded, "opposed", text))
+            .collect(),
+        Err(error) => vec![note(
+            &loaded,
+            "not_told",
+            format!("what enforcements keep was not looked at: {error:#}"),
+        )],
     });
     let interrupted = tokio::signal::ctrl_c();
     let mut interrupted = std::pin::pin!(interrupted);
@@ -62,7 +84,8 @@ pub async fn preflight(client: &Client, args: &PreflightArgs, daemon: &DaemonAdd
         if !request.daemon && request.instances.is_empty() {
             continue;
         }
-        request.ports_within_ms = request.ports.then(|| u64::try_from(ports_left.as_millis()).unwrap_or(u64::MAX));
+        request.ports_within_ms =
+            request.ports.then(|| u64::try_from(ports_left.as_millis()).unwrap_or(u64::MAX));
         found.last_proxy = now();
         let mut take = |row| found.take(row);
         let asked = client.preflight(&request, &mut take);
@@ -86,12 +109,17 @@ pub async fn preflight(client: &Client, args: &PreflightArgs, daemon: &DaemonAdd
     }
     found.progress.clear();
     found.rows.extend(found.not_looked_at(&loaded));
-    let stands: Vec<&CheckRow> = found.rows.iter().filter(|row| row.verdict == CheckRow::NO_GO).collect();
+    let stands: Vec<&CheckRow> =
+        found.rows.iter().filter(|row| row.verdict == CheckRow::NO_GO).collect();
     let go = stands.is_empty();
     match args.output.output {
-        DocumentFormat::Json => writeln!(out, "{}", pretty(&PreflightVerdict { go, checks: &found.rows })?)?,
+        DocumentFormat::Json => {
+            writeln!(out, "{}", pretty(&PreflightVerdict { go, checks: &found.rows })?)?
+        }
         DocumentFormat::Jsonl => drop(print(&mut out, &found.rows, printed)?),
-        DocumentFormat::Table => write!(out, "{}", table(&found.rows, loaded.plan.ssl_option, term::width()))?,
+        DocumentFormat::Table => {
+            write!(out, "{}", table(&found.rows, loaded.plan.ssl_option, term::width()))?
+        }
     }
     out.flush()?;
     let n = u32::try_from(stands.len()).unwrap_or(u32::MAX);
@@ -99,7 +127,10 @@ pub async fn preflight(client: &Client, args: &PreflightArgs, daemon: &DaemonAdd
         term::say("go: nothing stands in the way, as far as a look can tell");
         return Ok(Exit::Done);
     }
-    term::say(&format!("no-go: {}", count(n, "thing stands in the way", "things stand in the way")));
+    term::say(&format!(
+        "no-go: {}",
+        count(n, "thing stands in the way", "things stand in the way")
+    ));
     Ok(Exit::Failed)
 }
 
@@ -120,14 +151,20 @@ fn note(loaded: &LoadedPlan, word: &str, text: String) -> CheckRow {
 /// What the plan itself says of tonight.
 fn of_plan(loaded: &LoadedPlan, style: &Style) -> Option<CheckRow> {
     let note = |word: &str, text: String| note(loaded, word, text);
-    let style = style.in_zone(loaded.plan.calendar.windows().first().map(|window| window.zone().name()));
+    let style =
+        style.in_zone(loaded.plan.calendar.windows().first().map(|window| window.zone().name()));
     match loaded.plan.opening(style.now, false) {
-        Opening::Open { until: Some(until) } => Some(note("open", format!("its window is open until {}", style.until(until)))),
-        Opening::Open { until: None } => None,
-        Opening::Shut { next: Some(next), .. } => Some(note("shut", format!("it may begin {}", style.until(next)))),
-        Opening::Shut { next: None, .. } => {
-            Some(CheckRow { verdict: CheckRow::NO_GO.into(), ..note("never", "no window of it opens any more".into()) })
+        Opening::Open { until: Some(until) } => {
+            Some(note("open", format!("its window is open until {}", style.until(until))))
         }
+        Opening::Open { until: None } => None,
+        Opening::Shut { next: Some(next), .. } => {
+            Some(note("shut", format!("it may begin {}", style.until(next))))
+        }
+        Opening::Shut { next: None, .. } => Some(CheckRow {
+            verdict: CheckRow::NO_GO.into(),
+            ..note("never", "no window of it opens any more".into())
+        }),
     }
 }
 
@@ -135,15 +172,32 @@ fn of_plan(loaded: &LoadedPlan, style: &Style) -> Option<CheckRow> {
 fn requests(loaded: &LoadedPlan, ports: bool) -> Vec<PreflightRequest> {
     let mut instances: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
     for Target { lane, instance_id, proxy_id, .. } in loaded.targets.iter() {
-        instances.entry((lane.to_string(), instance_id.to_string())).or_default().push(proxy_id.to_string());
+        instances
+            .entry((lane.to_string(), instance_id.to_string()))
+            .or_default()
+            .push(proxy_id.to_string());
     }
-    let lanes: BTreeSet<String> = loaded.targets.iter().map(|target| target.lane.to_string()).collect();
-    let blank =
-        PreflightRequest { ssl_option: loaded.plan.ssl_option, ports, wire: loaded.plan.wire.is_some(), ..PreflightRequest::default() };
-    let mut requests = vec![PreflightRequest { daemon: true, lanes: lanes.into_iter().collect(), ..blank.clone() }];
-    let all: Vec<PreflightInstance> =
-        instances.into_iter().map(|((lane, instance_id), proxies)| PreflightInstance { lane, instance_id, proxies }).collect();
-    requests.extend(all.chunks(LOOK_INSTANCES_MAX).map(|some| PreflightRequest { instances: some.to_vec(), ..blank.clone() }));
+    let lanes: BTreeSet<String> =
+        loaded.targets.iter().map(|target| target.lane.to_string()).collect();
+    let blank = PreflightRequest {
+        ssl_option: loaded.plan.ssl_option,
+        ports,
+        wire: loaded.plan.wire.is_some(),
+        ..PreflightRequest::default()
+    };
+    let mut requests = vec![PreflightRequest {
+        daemon: true,
+        lanes: lanes.into_iter().collect(),
+        ..blank.clone()
+    }];
+    let all: Vec<PreflightInstance> = instances
+        .into_iter()
+        .map(|((lane, instance_id), proxies)| PreflightInstance { lane, instance_id, proxies })
+        .collect();
+    requests.extend(
+        all.chunks(LOOK_INSTANCES_MAX)
+            .map(|some| PreflightRequest { instances: some.to_vec(), ..blank.clone() }),
+    );
     requests
 }
 
@@ -158,19 +212,27 @@ struct PreflightFinding {
 impl PreflightFinding {
     /// Reads of a lane that has just failed would wait until its pause is over, only to fail again.
     fn leave_out_lanes_that_are_down(&self, request: &mut PreflightRequest) {
-        let down = |lane: &str| self.rows.iter().any(|row| row.what == "lane" && row.name == lane && row.verdict == CheckRow::NO_GO);
+        let down = |lane: &str| {
+            self.rows
+                .iter()
+                .any(|row| row.what == "lane" && row.name == lane && row.verdict == CheckRow::NO_GO)
+        };
         request.instances.retain(|instance| !down(&instance.lane));
     }
 
     /// Targets of such lanes.
     fn not_looked_at(&self, loaded: &LoadedPlan) -> Option<CheckRow> {
-        let left = u32::try_from(loaded.targets.len().saturating_sub(self.proxies)).unwrap_or(u32::MAX);
+        let left =
+            u32::try_from(loaded.targets.len().saturating_sub(self.proxies)).unwrap_or(u32::MAX);
         (left > 0).then(|| CheckRow {
             verdict: CheckRow::NOTE.into(),
             what: "proxy".into(),
             name: String::new(),
             word: "not_looked_at".into(),
-            text: format!("{} of lanes that cannot be reached were not looked at", count(left, "proxy", "proxies")),
+            text: format!(
+                "{} of lanes that cannot be reached were not looked at",
+                count(left, "proxy", "proxies")
+            ),
         })
     }
 
@@ -187,28 +249,44 @@ impl PreflightFinding {
 /// What was looked at, in the order in which a rollout needs it.
 const KINDS: [&str; 8] = ["plan", "daemon", "store", "lane", "permission", "beta", "proxy", "port"];
 
-/// The table: what stands in the way and what is worth knowing one by one, what is as it must be summed up where it is many.
+/// The table: what stands in the way and what is worth knowing one by one, what is as it must be
+/// summed up where it is many.
 pub(super) fn table(rows: &[CheckRow], ssl_option: bool, width: usize) -> String {
     let mut cells: Vec<Vec<String>> = Vec::new();
     for kind in KINDS {
         let of_kind: Vec<&CheckRow> = rows.iter().filter(|row| row.what == kind).collect();
         let many = matches!(kind, "proxy" | "port" | "beta");
-        for (verdict, shown) in [(CheckRow::NO_GO, "NO-GO"), (CheckRow::NOTE, "note"), (CheckRow::GO, "go")] {
-            let these: Vec<&&CheckRow> = of_kind.iter().filter(|row| row.verdict == verdict).collect();
+        for (verdict, shown) in
+            [(CheckRow::NO_GO, "NO-GO"), (CheckRow::NOTE, "note"), (CheckRow::GO, "go")]
+        {
+            let these: Vec<&&CheckRow> =
+                of_kind.iter().filter(|row| row.verdict == verdict).collect();
             if these.is_empty() {
                 continue;
             }
             if many && verdict == CheckRow::GO {
-                cells.push(vec![shown.into(), plural(kind).into(), summed(kind, &these, of_kind.len(), ssl_option)]);
+                cells.push(vec![
+                    shown.into(),
+                    plural(kind).into(),
+                    summed(kind, &these, of_kind.len(), ssl_option),
+                ]);
                 continue;
             }
             let most = if many && verdict == CheckRow::NOTE { NOTES_SHOWN } else { SHOWN };
             for row in these.iter().take(most) {
-                cells.push(vec![shown.into(), clean(format!("{kind} {}", row.name).trim_end()), clean(&row.text)]);
+                cells.push(vec![
+                    shown.into(),
+                    clean(format!("{kind} {}", row.name).trim_end()),
+                    clean(&row.text),
+                ]);
             }
             if these.len() > most {
                 let more = these.len() - most;
-                cells.push(vec![shown.into(), plural(kind).into(), format!("and {more} more; `-o jsonl` has them all")]);
+                cells.push(vec![
+                    shown.into(),
+                    plural(kind).into(),
+                    format!("and {more} more; `-o jsonl` has them all"),
+                ]);
             }
         }
     }
@@ -230,7 +308,10 @@ fn summed(kind: &str, these: &[&&CheckRow], all: usize, ssl_option: bool) -> Str
     }
     let right = these.iter().filter(|row| row.word == "right").count();
     let to = if ssl_option { "on" } else { "off" };
-    format!("{n} of {all} are listed and ACTIVE: {} to switch {to}, {right} {to} already", n - right)
+    format!(
+        "{n} of {all} are listed and ACTIVE: {} to switch {to}, {right} {to} already",
+        n - right
+    )
 }
 
 #[cfg(test)]
@@ -238,7 +319,13 @@ mod tests {
     use super::*;
 
     fn row(verdict: &str, what: &str, name: &str, word: &str, text: &str) -> CheckRow {
-        CheckRow { verdict: verdict.into(), what: what.into(), name: name.into(), word: word.into(), text: text.into() }
+        CheckRow {
+            verdict: verdict.into(),
+            what: what.into(),
+            name: name.into(),
+            word: word.into(),
+            text: text.into(),
+        }
     }
 
     #[test]
@@ -249,9 +336,17 @@ mod tests {
             row("go", "proxy", "a", "right", "it shows the wanted value already"),
             row("go", "proxy", "c", "to_switch", "it is ACTIVE"),
             row("go", "daemon", "", "ok", "sealift runs, and nothing stops it"),
-            row("note", "permission", "lab", "not_told", "whether the account may switch is not told by a read"),
+            row(
+                "note",
+                "permission",
+                "lab",
+                "not_told",
+                "whether the account may switch is not told by a read",
+            ),
         ];
-        rows.extend((0..13).map(|n| row("note", "port", &format!("p{n:02}"), "timed_out", "no greeting \u{1b}[31mcame")));
+        rows.extend((0..13).map(|n| {
+            row("note", "port", &format!("p{n:02}"), "timed_out", "no greeting \u{1b}[31mcame")
+        }));
         let text = table(&rows, true, 200);
         let expected = [
             "       WHAT",
@@ -260,8 +355,16 @@ mod tests {
             "NO-GO  proxy b         instance i has no such proxy",
             "go     proxies         2 of 3 are listed and ACTIVE: 1 to switch on, 1 on already",
         ];
-        assert_eq!(text.lines().take(expected.len()).map(str::trim_end).collect::<Vec<_>>(), expected, "{text}");
-        assert!(text.contains("and 10 more; `-o jsonl` has them all") && text.contains("1 of 14 answer as MySQL does"), "{text}");
+        assert_eq!(
+            text.lines().take(expected.len()).map(str::trim_end).collect::<Vec<_>>(),
+            expected,
+            "{text}"
+        );
+        assert!(
+            text.contains("and 10 more; `-o jsonl` has them all")
+                && text.contains("1 of 14 answer as MySQL does"),
+            "{text}"
+        );
         assert!(!text.contains('\u{1b}'), "what a server says must not act on a terminal");
     }
 }

@@ -15,7 +15,9 @@ use super::output::{aligned, line, pretty};
 use super::term;
 use crate::authorities::CA_FILE_BYTES_MAX;
 use crate::clock::SystemClock;
-use crate::domain::proof::{Certificate, Demand, Handshake, Login, PlaintextLogin, Proof, ProofVerdict, judge};
+use crate::domain::proof::{
+    Certificate, Demand, Handshake, Login, PlaintextLogin, Proof, ProofVerdict, judge,
+};
 use crate::probe::{Prober, Roots};
 use crate::words::text::{Style, clean};
 use crate::yaml::open;
@@ -64,14 +66,17 @@ pub async fn probe(args: &ProbeArgs, style: &Style) -> Result<Exit> {
 }
 
 fn authorities(file: &Path) -> Result<Roots> {
-    let mut opened = open::named(file, CA_FILE_BYTES_MAX).map_err(|complaint| anyhow!("{}: {}", file.display(), complaint.message))?;
-    let pem = open::read(&mut opened, CA_FILE_BYTES_MAX).map_err(|complaint| anyhow!("{}: {}", file.display(), complaint.message))?;
+    let mut opened = open::named(file, CA_FILE_BYTES_MAX)
+        .map_err(|complaint| anyhow!("{}: {}", file.display(), complaint.message))?;
+    let pem = open::read(&mut opened, CA_FILE_BYTES_MAX)
+        .map_err(|complaint| anyhow!("{}: {}", file.display(), complaint.message))?;
     Roots::of_pem(&pem).with_context(|| format!("{}", file.display()))
 }
 
 /// The verdict, then all that was seen.
 fn view(proof: &Proof, verdict: &ProofVerdict, style: &Style) -> String {
-    let mut rows: Vec<[String; 2]> = vec![[verdict.as_str().to_owned(), verdict.message().to_owned()]];
+    let mut rows: Vec<[String; 2]> =
+        vec![[verdict.as_str().to_owned(), verdict.message().to_owned()]];
     let mut row = |name: &str, text: String| rows.push([name.to_owned(), text]);
     if let Some(greeting) = &proof.greeting {
         row("server", greeting.version.clone());
@@ -83,22 +88,35 @@ fn view(proof: &Proof, verdict: &ProofVerdict, style: &Style) -> String {
         spoken(tls, style, &mut row);
     }
     match &proof.login {
-        Some(Login::Refused { code, message, .. }) => row("login", format!("refused, as it must be ({code}: {message})")),
-        Some(Login::Accepted) => row("login", "ACCEPTED: the server lets an unknown user in with any password".into()),
+        Some(Login::Refused { code, message, .. }) => {
+            row("login", format!("refused, as it must be ({code}: {message})"))
+        }
+        Some(Login::Accepted) => {
+            row("login", "ACCEPTED: the server lets an unknown user in with any password".into())
+        }
         Some(Login::Unanswered { message }) => {
-            row("login", format!("not answered ({message}): the server may count a broken connection against this host"));
+            row(
+                "login",
+                format!(
+                    "not answered ({message}): the server may count a broken connection against this host"
+                ),
+            );
         }
         None => {}
     }
     row("took", format!("{} ms, at {}", proof.took_ms, style.time(proof.at)));
-    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| clean(cell)).collect()).collect();
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| clean(cell)).collect()).collect();
     aligned(&["", ""], false, &rows, &mut Vec::new())
 }
 
 fn spoken(tls: &Handshake, style: &Style, row: &mut impl FnMut(&str, String)) {
     row("handshake", format!("{}, {}", tls.version, tls.cipher));
     for (depth, certificate) in tls.chain.iter().enumerate() {
-        row(if depth == 0 { "certificate" } else { "sent with it" }, format!("{}, signed by {}", certificate.subject, certificate.issuer));
+        row(
+            if depth == 0 { "certificate" } else { "sent with it" },
+            format!("{}, signed by {}", certificate.subject, certificate.issuer),
+        );
         if depth == 0 && !certificate.names.is_empty() {
             row("", format!("for {}", certificate.names.join(", ")));
         }
@@ -112,7 +130,9 @@ fn spoken(tls: &Handshake, style: &Style, row: &mut impl FnMut(&str, String)) {
 
 fn validity(certificate: &Certificate, style: &Style) -> String {
     match (certificate.not_before, certificate.not_after) {
-        (Some(begin), Some(end)) => format!("valid from {} until {}", style.time(begin), style.until(end)),
+        (Some(begin), Some(end)) => {
+            format!("valid from {} until {}", style.time(begin), style.until(end))
+        }
         _ => "its dates cannot be read".into(),
     }
 }
@@ -120,7 +140,9 @@ fn validity(certificate: &Certificate, style: &Style) -> String {
 fn plaintext(plaintext: PlaintextLogin) -> &'static str {
     match plaintext {
         PlaintextLogin::Only => "is all that is spoken there",
-        PlaintextLogin::NotExcluded => "not excluded: a greeting does not tell whether TLS is required",
+        PlaintextLogin::NotExcluded => {
+            "not excluded: a greeting does not tell whether TLS is required"
+        }
         PlaintextLogin::Refused => "is refused",
     }
 }

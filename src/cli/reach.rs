@@ -1,6 +1,7 @@
 //! Finds the daemon: flag, environment, configuration.
 //!
-//! Invariant: the client verbs and the daemon read the same configuration, so what one listens on the other finds.
+//! Invariant: the client verbs and the daemon read the same configuration, so what one listens on
+//! the other finds.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -25,10 +26,12 @@ pub struct Reach {
     /// The daemon's configuration [default: /etc/sealift/sealift.yaml]
     #[arg(long, global = true, display_order = LAST + 1, env = "SEALIFT_CONFIG", value_name = "FILE", hide_env_values = true)]
     pub config: Option<PathBuf>,
-    /// The daemon, if not the configuration's: its socket's PATH or unix:PATH, where `serve` listens; or https://HOST:PORT
+    /// The daemon, if not the configuration's: its socket's PATH or unix:PATH, where `serve`
+    /// listens; or https://HOST:PORT
     #[arg(long, global = true, display_order = LAST + 2, env = "SEALIFT_ADDR", value_name = "ADDRESS", hide_env_values = true)]
     pub addr: Option<String>,
-    /// How long a daemon that does not answer, as while it starts anew, is waited for; 0s asks once [default: 30s]
+    /// How long a daemon that does not answer, as while it starts anew, is waited for; 0s asks once
+    /// [default: 30s]
     #[arg(long, global = true, display_order = LAST + 3, env = "SEALIFT_WAIT", value_name = "DURATION", hide_env_values = true, value_parser = moment::length)]
     pub wait: Option<Length>,
 }
@@ -53,8 +56,8 @@ impl DaemonAddress {
         self.stop_file.as_deref()
     }
 
-    /// Its lanes, as a plan is checked against them, if its configuration is at hand; without one the daemon itself tells
-    /// which it has not.
+    /// Its lanes, as a plan is checked against them, if its configuration is at hand; without one
+    /// the daemon itself tells which it has not.
     pub fn lanes(&self) -> Option<&BTreeMap<Name, Option<Name>>> {
         self.lanes.as_ref()
     }
@@ -70,11 +73,12 @@ impl DaemonAddress {
     }
 }
 
-/// The configuration that flag, environment and default name; an address stands above its socket. One of the network is another host's, and
-/// changes nothing here.
+/// The configuration that flag, environment and default name; an address stands above its socket.
+/// One of the network is another host's, and changes nothing here.
 pub fn config(reach: &Reach) -> Result<Config, ExitFailure> {
-    let config = Config::load(reach.config.as_deref(), &|name| std::env::var(name).ok())
-        .map_err(|mistakes| ExitFailure::new(Exit::Error, mistakes.render(term::colour()).trim_end()))?;
+    let config = Config::load(reach.config.as_deref(), &|name| std::env::var(name).ok()).map_err(
+        |mistakes| ExitFailure::new(Exit::Error, mistakes.render(term::colour()).trim_end()),
+    )?;
     match &reach.addr {
         Some(addr) if !DaemonPlace::names_network(addr) => Ok(config.at(socket(addr)?)),
         Some(_) | None => Ok(config),
@@ -97,7 +101,9 @@ pub fn serving(reach: &Reach) -> Result<Config, ExitFailure> {
 /// Finds the daemon. An address wins over a configuration, which then need not be readable.
 pub fn find(reach: &Reach) -> Result<DaemonAddress, ExitFailure> {
     if let Some(addr) = &reach.addr {
-        let env = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let env = |name: &str| {
+            std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+        };
         return Ok(DaemonAddress::at(match DaemonPlace::names_network(addr) {
             true => DaemonPlace::network(addr, ClientFiles::of(&env))?,
             false => DaemonPlace::Socket(socket(addr)?),
@@ -106,11 +112,16 @@ pub fn find(reach: &Reach) -> Result<DaemonAddress, ExitFailure> {
     let config = self::config(reach)?;
     let lanes = config.file.is_some().then(|| reached(&config.lanes));
     let stop_file = Some(config::stop_file(&config.store));
-    Ok(DaemonAddress { place: DaemonPlace::Socket(config.socket), stop_file, lanes, configured: config.lanes })
+    Ok(DaemonAddress {
+        place: DaemonPlace::Socket(config.socket),
+        stop_file,
+        lanes,
+        configured: config.lanes,
+    })
 }
 
-/// Finds the daemon for a verb that works without one: a configuration that cannot be read costs it the check of the
-/// lanes, no more.
+/// Finds the daemon for a verb that works without one: a configuration that cannot be read costs it
+/// the check of the lanes, no more.
 pub fn find_offline(reach: &Reach) -> Result<DaemonAddress, ExitFailure> {
     match find(reach) {
         // Somebody named that file: then its mistakes are told.

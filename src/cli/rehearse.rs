@@ -33,21 +33,39 @@ use crate::words::text::{Style, clean_lines, length};
 const CRASHES_MAX: usize = 1000;
 
 /// `rehearse`.
-pub async fn rehearse(args: &RehearseArgs, daemon: &DaemonAddress, client: impl FnOnce() -> Result<Client>, style: &Style) -> Result<Exit> {
+pub async fn rehearse(
+    args: &RehearseArgs,
+    daemon: &DaemonAddress,
+    client: impl FnOnce() -> Result<Client>,
+    style: &Style,
+) -> Result<Exit> {
     let loaded = discovered::load(&args.plan, &args.discovered, daemon, client).await?.loaded;
     // A second is as fine as anybody reads it, and it makes the command repeatable.
-    let zone = loaded.plan.calendar.windows().first().map_or_else(|| style.zone.clone(), |window| window.zone().rules().clone());
+    let zone = loaded
+        .plan
+        .calendar
+        .windows()
+        .first()
+        .map_or_else(|| style.zone.clone(), |window| window.zone().rules().clone());
     let now = jiff::Timestamp::from_second(style.now.as_second()).unwrap_or(style.now);
     let from = args.from.as_deref().map_or(Ok(now), |text| instant("--from", text, &zone))?;
     let (mut scenario, mut basis) = assume(loaded.plan, loaded.targets, daemon, &args.cloud, from)?;
     basis.push(begins(&scenario));
     if let Some(lasts) = args.lasts {
         let lasts = lasts.get();
-        anyhow::ensure!(lasts <= FOR_MAX && !lasts.is_zero(), "--for lies between 1ms and {} days; give less", FOR_MAX.as_secs() / 86_400);
+        anyhow::ensure!(
+            lasts <= FOR_MAX && !lasts.is_zero(),
+            "--for lies between 1ms and {} days; give less",
+            FOR_MAX.as_secs() / 86_400
+        );
         scenario.lasts = lasts;
     }
     scenario.until()?;
-    anyhow::ensure!(args.crash.len() <= CRASHES_MAX, "{} crashes are more than {CRASHES_MAX}; give fewer", args.crash.len());
+    anyhow::ensure!(
+        args.crash.len() <= CRASHES_MAX,
+        "{} crashes are more than {CRASHES_MAX}; give fewer",
+        args.crash.len()
+    );
     if let Some(targets) = args.targets {
         scenario = scenario.cut_to(targets);
     }
@@ -58,11 +76,13 @@ pub async fn rehearse(args: &RehearseArgs, daemon: &DaemonAddress, client: impl 
     scenario.crashes = args.crash.iter().map(|crash| crash.get()).collect();
     let run = run(&scenario)?;
     if let Some(file) = &args.journal {
-        write_journal(file, &run.journal).with_context(|| format!("cannot write {}", file.display()))?;
+        write_journal(file, &run.journal)
+            .with_context(|| format!("cannot write {}", file.display()))?;
     }
     let style = Style { zone, ..style.clone() };
     let clocks = clocks(&scenario.plan.calendar, &run.verdict);
-    let report = RehearsalReport { verdict: &run.verdict, basis, clocks, journal_lines: run.journal.len() };
+    let report =
+        RehearsalReport { verdict: &run.verdict, basis, clocks, journal_lines: run.journal.len() };
     let mut out = term::stdout();
     match args.output.output {
         DocumentFormat::Table => write!(out, "{}", text(&report, &style))?,
@@ -94,9 +114,18 @@ fn begins(scenario: &Scenario) -> String {
     match scenario.targets.len() - listed {
         0 => "every proxy begins with what the list says".into(),
         rest if listed == 0 => {
-            format!("{} SSL {other}", count(u32::try_from(rest).unwrap_or(u32::MAX), "proxy begins with", "proxies begin with"))
+            format!(
+                "{} SSL {other}",
+                count(
+                    u32::try_from(rest).unwrap_or(u32::MAX),
+                    "proxy begins with",
+                    "proxies begin with"
+                )
+            )
         }
-        rest => format!("{listed} of the proxies begin with what the list says, the other {rest} with SSL {other}"),
+        rest => format!(
+            "{listed} of the proxies begin with what the list says, the other {rest} with SSL {other}"
+        ),
     }
 }
 
@@ -106,7 +135,8 @@ fn clocks(calendar: &Calendar, verdict: &RehearsalVerdict) -> BTreeMap<usize, St
         let outlook = calendar.outlook(window.open, None, 1);
         let sight = outlook.sights.first()?;
         let zone = sight.zone?.rules();
-        let remarks: Vec<String> = sight.clocks.iter().map(|change| clock_remark(change, zone, window.open)).collect();
+        let remarks: Vec<String> =
+            sight.clocks.iter().map(|change| clock_remark(change, zone, window.open)).collect();
         (!remarks.is_empty()).then(|| (window.number, remarks.join("; ")))
     };
     verdict.windows.iter().filter_map(met).collect()
@@ -137,8 +167,14 @@ pub fn exit(verdict: &RehearsalVerdict) -> Exit {
 pub fn text(report: &RehearsalReport<'_>, style: &Style) -> String {
     let verdict = report.verdict;
     let to = if verdict.ssl_option { "on" } else { "off" };
-    let mut text = format!("rehearsal of plan {} revision {}  ssl -> {to}\n", verdict.plan, verdict.revision);
-    text.push_str(&format!("from {}, seed {}, {}\n", style.time(verdict.from), verdict.seed, count(verdict.targets, "proxy", "proxies")));
+    let mut text =
+        format!("rehearsal of plan {} revision {}  ssl -> {to}\n", verdict.plan, verdict.revision);
+    text.push_str(&format!(
+        "from {}, seed {}, {}\n",
+        style.time(verdict.from),
+        verdict.seed,
+        count(verdict.targets, "proxy", "proxies")
+    ));
     for basis in &report.basis {
         text.push_str(&format!("  {basis}\n"));
     }
@@ -151,27 +187,56 @@ pub fn text(report: &RehearsalReport<'_>, style: &Style) -> String {
     text.push('\n');
     for worst in &verdict.worst {
         let interval = span(Duration::from_millis(worst.interval_ms));
-        let allowed = worst.allowed.map(|allowed| format!(" of {allowed} allowed")).unwrap_or_default();
-        text.push_str(&format!("lane {}: at most {}{allowed} in any {interval}\n", worst.lane, count(worst.calls as u64, "call", "calls")));
+        let allowed =
+            worst.allowed.map(|allowed| format!(" of {allowed} allowed")).unwrap_or_default();
+        text.push_str(&format!(
+            "lane {}: at most {}{allowed} in any {interval}\n",
+            worst.lane,
+            count(worst.calls as u64, "call", "calls")
+        ));
     }
-    text.push_str(&format!("{} calls, {} of them switches, {} journal lines\n", verdict.calls, verdict.switches, report.journal_lines));
+    text.push_str(&format!(
+        "{} calls, {} of them switches, {} journal lines\n",
+        verdict.calls, verdict.switches, report.journal_lines
+    ));
     for (fault, times) in &verdict.faults {
-        text.push_str(&format!("met {fault} {}\n", count(u32::try_from(*times).unwrap_or(u32::MAX), "time", "times")));
+        text.push_str(&format!(
+            "met {fault} {}\n",
+            count(u32::try_from(*times).unwrap_or(u32::MAX), "time", "times")
+        ));
     }
     if verdict.crashes > 0 {
-        text.push_str(&format!("the daemon was killed {}\n", count(verdict.crashes, "time", "times")));
+        text.push_str(&format!(
+            "the daemon was killed {}\n",
+            count(verdict.crashes, "time", "times")
+        ));
     }
     for halt in &verdict.halts {
-        text.push_str(&format!("halted {} in wave {}: {}\n", style.time(halt.at), halt.wave, halt.why));
+        text.push_str(&format!(
+            "halted {} in wave {}: {}\n",
+            style.time(halt.at),
+            halt.wave,
+            halt.why
+        ));
     }
     for change in &verdict.troubled {
-        text.push_str(&format!("{} {}: {}\n", change.proxy_id, change.state.replace('_', " "), change.why));
+        text.push_str(&format!(
+            "{} {}: {}\n",
+            change.proxy_id,
+            change.state.replace('_', " "),
+            change.why
+        ));
     }
     text.push('\n');
     for checked in &verdict.invariants {
         match &checked.broken {
             None => text.push_str(&format!("held    {}\n", checked.promise)),
-            Some(broken) => text.push_str(&format!("BROKEN  {}: {} ({})\n", checked.promise, broken.how, style.time(broken.at))),
+            Some(broken) => text.push_str(&format!(
+                "BROKEN  {}: {} ({})\n",
+                checked.promise,
+                broken.how,
+                style.time(broken.at)
+            )),
         }
     }
     clean_lines(&text)
@@ -189,7 +254,9 @@ fn look_for(args: &RehearseArgs, base: &Scenario, seeds: u32) -> Result<Exit> {
     let document = SearchDoc::of(&found, &|story: &Repro| command(args, base, story));
     let mut out = term::stdout();
     match args.output.output {
-        DocumentFormat::Table => write!(out, "{}", clean_lines(&search_text(&document, args.find)))?,
+        DocumentFormat::Table => {
+            write!(out, "{}", clean_lines(&search_text(&document, args.find)))?
+        }
         DocumentFormat::Json => writeln!(out, "{}", pretty(&document)?)?,
         DocumentFormat::Jsonl => writeln!(out, "{}", line(&document)?)?,
     }
@@ -229,7 +296,11 @@ impl SearchDoc {
         let story = found.story.as_ref().map(|(drawn, short)| StoryDoc {
             drawn_with_faults: drawn.settings.len() + drawn.crashes.len(),
             drawn_with_targets: drawn.targets,
-            faults: short.settings.iter().map(|setting| format!("{}={}", setting.key, setting.value)).collect(),
+            faults: short
+                .settings
+                .iter()
+                .map(|setting| format!("{}={}", setting.key, setting.value))
+                .collect(),
             crashes: short.crashes.len(),
             targets: short.targets,
             seed: short.seed,
@@ -242,8 +313,14 @@ impl SearchDoc {
 
 /// The command that tells a story again.
 fn command(args: &RehearseArgs, base: &Scenario, story: &Repro) -> String {
-    let mut words = vec!["sealift".to_owned(), "rehearse".to_owned(), args.plan.display().to_string()];
-    words.extend(args.cloud.faults.iter().flat_map(|file| ["--faults".to_owned(), file.display().to_string()]));
+    let mut words =
+        vec!["sealift".to_owned(), "rehearse".to_owned(), args.plan.display().to_string()];
+    words.extend(
+        args.cloud
+            .faults
+            .iter()
+            .flat_map(|file| ["--faults".to_owned(), file.display().to_string()]),
+    );
     words.extend(args.cloud.fault.iter().flat_map(|fault| ["--fault".to_owned(), fault.clone()]));
     words.extend(["--from".to_owned(), base.from.to_string()]);
     words.extend(args.lasts.iter().flat_map(|lasts| ["--for".to_owned(), lasts.to_string()]));
@@ -252,8 +329,10 @@ fn command(args: &RehearseArgs, base: &Scenario, story: &Repro) -> String {
 }
 
 fn search_text(found: &SearchDoc, find: Find) -> String {
-    let endings: Vec<_> = found.endings.iter().map(|(ending, times)| format!("{times} {ending}")).collect();
-    let mut text = format!("{} stories with drawn faults: {}\n", found.searched, endings.join(", "));
+    let endings: Vec<_> =
+        found.endings.iter().map(|(ending, times)| format!("{times} {ending}")).collect();
+    let mut text =
+        format!("{} stories with drawn faults: {}\n", found.searched, endings.join(", "));
     let what = match find {
         Find::Broken => "breaks a promise",
         Find::Halted => "is halted by a guard",
@@ -264,7 +343,8 @@ fn search_text(found: &SearchDoc, find: Find) -> String {
         text.push_str(&format!("none of them {what}\n"));
         return text;
     };
-    let times = |n: usize, one: &str, many: &str| count(u32::try_from(n).unwrap_or(u32::MAX), one, many);
+    let times =
+        |n: usize, one: &str, many: &str| count(u32::try_from(n).unwrap_or(u32::MAX), one, many);
     text.push_str(&format!(
         "one {what}; shrunk from {} and {} to {} and {}, in {}:\n\n",
         times(story.drawn_with_faults, "fault", "faults"),
@@ -280,14 +360,24 @@ fn search_text(found: &SearchDoc, find: Find) -> String {
 /// How it ended, in one line.
 pub fn ending(verdict: &RehearsalVerdict, style: &Style) -> String {
     let tally = &verdict.tally;
-    let outcome = format!("{} switched, {} failed, {} in doubt", tally.succeeded, tally.failed, tally.in_doubt);
+    let outcome = format!(
+        "{} switched, {} failed, {} in doubt",
+        tally.succeeded, tally.failed, tally.in_doubt
+    );
     let after = length(verdict.ended_at.duration_since(verdict.from));
     let at = style.time(verdict.ended_at);
     match verdict.ending {
         Ending::Completed => format!("completed {at}, after {after}: {outcome}"),
-        Ending::Halted => format!("halted {at}, after {after}: {outcome}, {} not begun", tally.queued),
-        Ending::Stopped => format!("stopped {at}, after {after}: {outcome}, {} withdrawn", tally.cancelled),
-        Ending::NotEnded => format!("not ended by {at}, after {after}: {outcome}, {} still to do", tally.queued + tally.active),
+        Ending::Halted => {
+            format!("halted {at}, after {after}: {outcome}, {} not begun", tally.queued)
+        }
+        Ending::Stopped => {
+            format!("stopped {at}, after {after}: {outcome}, {} withdrawn", tally.cancelled)
+        }
+        Ending::NotEnded => format!(
+            "not ended by {at}, after {after}: {outcome}, {} still to do",
+            tally.queued + tally.active
+        ),
     }
 }
 
@@ -303,7 +393,13 @@ fn waves(verdict: &RehearsalVerdict, style: &Style) -> String {
             } else {
                 format!("{} to {}", window(wave.begins_in), window(wave.ends_in))
             };
-            vec![wave.name.clone(), wave.size.to_string(), at(wave.began_at), at(wave.ended_at), windows]
+            vec![
+                wave.name.clone(),
+                wave.size.to_string(),
+                at(wave.began_at),
+                at(wave.ended_at),
+                windows,
+            ]
         })
         .collect();
     aligned(&["WAVE", "#SIZE", "BEGAN", "ENDED", "WINDOW"], true, &cells, &mut Vec::new())
@@ -322,21 +418,42 @@ fn windows(report: &RehearsalReport<'_>, style: &Style) -> String {
             let until = window.cutoff.map_or("-".into(), |cutoff| style.time(cutoff));
             let clocks = report.clocks.get(&window.number).cloned().unwrap_or_default();
             let (switches, settled) = (window.switches.to_string(), window.settled.to_string());
-            vec![window.number.to_string(), style.time(window.open), until, switches, settled, clocks]
+            vec![
+                window.number.to_string(),
+                style.time(window.open),
+                until,
+                switches,
+                settled,
+                clocks,
+            ]
         })
         .collect();
     let mut text = aligned(
-        &["#WINDOW", "OPEN", "CUTOFF", "#SWITCHES", "#SETTLED", if report.clocks.is_empty() { "" } else { "CLOCKS" }],
+        &[
+            "#WINDOW",
+            "OPEN",
+            "CUTOFF",
+            "#SWITCHES",
+            "#SETTLED",
+            if report.clocks.is_empty() { "" } else { "CLOCKS" },
+        ],
         true,
         &cells,
         &mut Vec::new(),
     );
     let hidden = verdict.windows.len() - cells.len();
     if hidden > 0 {
-        text.push_str(&format!("and {} more (-o json has them)\n", count(u32::try_from(hidden).unwrap_or(u32::MAX), "window", "windows")));
+        text.push_str(&format!(
+            "and {} more (-o json has them)\n",
+            count(u32::try_from(hidden).unwrap_or(u32::MAX), "window", "windows")
+        ));
     }
     let opened = u32::try_from(verdict.windows_opened).unwrap_or(u32::MAX);
-    text.push_str(&format!("{} opened, {} used\n", count(opened, "window", "windows"), verdict.windows.len()));
+    text.push_str(&format!(
+        "{} opened, {} used\n",
+        count(opened, "window", "windows"),
+        verdict.windows.len()
+    ));
     text
 }
 
@@ -372,7 +489,12 @@ mod tests {
         let run = run(scenario).expect("a fleet");
         let basis = vec!["jobs take 30s to 1m, as given".into()];
         let clocks = clocks(&scenario.plan.calendar, &run.verdict);
-        let report = RehearsalReport { verdict: &run.verdict, basis, clocks, journal_lines: run.journal.len() };
+        let report = RehearsalReport {
+            verdict: &run.verdict,
+            basis,
+            clocks,
+            journal_lines: run.journal.len(),
+        };
         (text(&report, &style), pretty(&report).expect("JSON"), exit(&run.verdict))
     }
 
@@ -389,12 +511,20 @@ mod tests {
         let mut stage = StagedRun::of(8, 8, &[("all", 8)]);
         stage.windows_in(&["Europe/Berlin"], "30 2 * * *", 60, 0);
         stage.scenario.plan.strategy.max_in_flight = 2;
-        stage.scenario.faults =
-            with(&stage.scenario.faults, &[FaultSetting { key: "job_time".into(), value: "50s".into() }]).expect("a fault");
-        for (from, name) in [("2027-03-27T00:00:00Z", "rehearsal-spring"), ("2027-10-30T00:00:00Z", "rehearsal-autumn")] {
+        stage.scenario.faults = with(
+            &stage.scenario.faults,
+            &[FaultSetting { key: "job_time".into(), value: "50s".into() }],
+        )
+        .expect("a fault");
+        for (from, name) in [
+            ("2027-03-27T00:00:00Z", "rehearsal-spring"),
+            ("2027-10-30T00:00:00Z", "rehearsal-autumn"),
+        ] {
             stage.scenario.from = from.parse().expect("an instant");
             let (text, json, _) = rehearsed(&stage.scenario);
-            let from = text.find("CUTOFF").map_or(0, |at| text[..at].rfind('\n').map_or(0, |line| line + 1));
+            let from = text
+                .find("CUTOFF")
+                .map_or(0, |at| text[..at].rfind('\n').map_or(0, |line| line + 1));
             golden(name, text[from..].split("\n\n").next().unwrap_or_default());
             assert_eq!(json.matches("\"clocks\"").count(), 1, "{json}");
         }
@@ -403,7 +533,8 @@ mod tests {
     #[test]
     fn a_rehearsal_that_halts() {
         let mut scenario = scenario();
-        let setting = |key: &str, value: &str| FaultSetting { key: key.into(), value: value.into() };
+        let setting =
+            |key: &str, value: &str| FaultSetting { key: key.into(), value: value.into() };
         scenario.faults = with(&scenario.faults, &[setting("job_fails", "0.7")]).expect("a fault");
         scenario.plan.strategy.max_failures = 2;
         scenario.plan.retry.max_attempts = 1;
@@ -426,14 +557,17 @@ mod tests {
         assert_eq!(with(Ending::Halted, 1, 1), Exit::Stopped);
         assert_eq!(with(Ending::NotEnded, 0, 0), Exit::WindowClosed);
         let mut broken = well;
-        broken.invariants[0].broken = Some(crate::rehearse::invariants::Violation { at: after(0), how: "twice".into() });
+        broken.invariants[0].broken =
+            Some(crate::rehearse::invariants::Violation { at: after(0), how: "twice".into() });
         assert_eq!(exit(&broken), Exit::Error);
     }
 
     #[test]
     fn the_forecast_of_a_plan() {
         let style = Style { now: after(0), zone: TimeZone::UTC }.in_zone(Some("Asia/Singapore"));
-        let forecast = Forecast::of(&scenario(), vec!["jobs take 30s to 1m, as given".into()]).expect("a fleet").expect("small");
+        let forecast = Forecast::of(&scenario(), vec!["jobs take 30s to 1m, as given".into()])
+            .expect("a fleet")
+            .expect("small");
         golden("forecast", &super::super::forecast::text(&forecast, &style));
         golden("forecast-lines", &super::super::forecast::lines(&forecast, &style, 8).join("\n"));
         golden("forecast-json", &pretty(&forecast).expect("JSON"));
@@ -452,7 +586,8 @@ mod tests {
                 targets: 3,
                 seed: 17,
                 shrunk_in: 23,
-                command: "sealift rehearse night.yaml --seed 17 --targets 3 --fault job_fails=1".into(),
+                command: "sealift rehearse night.yaml --seed 17 --targets 3 --fault job_fails=1"
+                    .into(),
             }),
         };
         golden("search", &search_text(&found, Find::Halted));

@@ -1,8 +1,10 @@
-//! `revert`: asks the daemon to put back what a rollout changed; or, for one that is over, writes a plan that does.
+//! `revert`: asks the daemon to put back what a rollout changed; or, for one that is over, writes a
+//! plan that does.
 //!
-//! Invariant: a plan that is written holds only what the rollout surely switched, the newest wave first; whatever
-//! somebody changed since shows the wanted value already when that plan runs, and is left alone. What it does not carry
-//! over of the rollout's own plan is named on the screen and in the file.
+//! Invariant: a plan that is written holds only what the rollout surely switched, the newest wave
+//! first; whatever somebody changed since shows the wanted value already when that plan runs, and
+//! is left alone. What it does not carry over of the rollout's own plan is named on the screen and
+//! in the file.
 
 pub(super) mod file;
 
@@ -27,10 +29,16 @@ const PAGE: usize = 1000;
 
 /// What an enforcement at work would do to whatever is put back; nothing where none is.
 fn enforced(rollout: &RolloutDoc) -> Option<String> {
-    let enforcement = rollout.enforcement.as_deref().filter(|known| known.stage != "ended" && known.ssl_option == rollout.ssl_option)?;
-    let does = if enforcement.mode == "apply" { "switches them again" } else { "tells them as drifted" };
+    let enforcement = rollout
+        .enforcement
+        .as_deref()
+        .filter(|known| known.stage != "ended" && known.ssl_option == rollout.ssl_option)?;
+    let does =
+        if enforcement.mode == "apply" { "switches them again" } else { "tells them as drifted" };
     let name = clean(&enforcement.name);
-    Some(format!("plan {name} is enforced: its next run {does}; end that first with `sealift enforce stop {name}`"))
+    Some(format!(
+        "plan {name} is enforced: its next run {does}; end that first with `sealift enforce stop {name}`"
+    ))
 }
 
 /// `revert`.
@@ -41,7 +49,10 @@ pub async fn revert(client: &Client, args: &RevertArgs, style: &Style) -> Result
     }
     if !args.yes && !rollout.is_final {
         if !can_ask() {
-            return Err(ExitFailure::nobody("a revert cannot be taken back; say --yes to do it without being asked").into());
+            return Err(ExitFailure::nobody(
+                "a revert cannot be taken back; say --yes to do it without being asked",
+            )
+            .into());
         }
         let tally = &rollout.tally;
         let does = reverts(rollout.ssl_option, tally.succeeded + tally.active, tally.queued);
@@ -55,12 +66,18 @@ pub async fn revert(client: &Client, args: &RevertArgs, style: &Style) -> Result
         term::say(&format!("warning: {warning}"));
     }
     // Whoever said yes was told the plan's name and what becomes of it.
-    let request = RevertRequest { reason: args.verb.reason.clone(), confirm: Some(rollout.name.clone()) };
+    let request =
+        RevertRequest { reason: args.verb.reason.clone(), confirm: Some(rollout.name.clone()) };
     let answer = client.verb(&rollout.id, "revert", &request).await?;
     report(&answer, &args.verb.output)
 }
 
-async fn write_plan(client: &Client, rollout: &RolloutDoc, file: &Path, style: &Style) -> Result<Exit> {
+async fn write_plan(
+    client: &Client,
+    rollout: &RolloutDoc,
+    file: &Path,
+    style: &Style,
+) -> Result<Exit> {
     if !rollout.is_final || rollout.tally.active > 0 {
         let message = format!(
             "rollout {} is {}: put it back with `sealift revert {}`; a plan is written of one that is over",
@@ -70,10 +87,16 @@ async fn write_plan(client: &Client, rollout: &RolloutDoc, file: &Path, style: &
     }
     let rows = switched(client, rollout).await?;
     if rows.is_empty() {
-        return Err(ExitFailure::new(Exit::Error, format!("nothing to put back: rollout {} switched nothing", rollout.name)).into());
+        return Err(ExitFailure::new(
+            Exit::Error,
+            format!("nothing to put back: rollout {} switched nothing", rollout.name),
+        )
+        .into());
     }
     let opened = OpenOptions::new().write(true).create_new(true).open(file);
-    let mut out = BufWriter::new(opened.with_context(|| format!("cannot create {}; an existing file is left as it is", file.display()))?);
+    let mut out = BufWriter::new(opened.with_context(|| {
+        format!("cannot create {}; an existing file is left as it is", file.display())
+    })?);
     let plan: PlanDoc = client.get(&format!("/v1/rollouts/{}/plan", rollout.id), &[]).await?;
     let written = file::file(rollout, &plan, &rows, style);
     out.write_all(written.text.as_bytes())?;
@@ -84,7 +107,12 @@ async fn write_plan(client: &Client, rollout: &RolloutDoc, file: &Path, style: &
         count(u32::try_from(rows.len()).unwrap_or(u32::MAX), "proxy", "proxies")
     ));
     if !written.carried.is_empty() {
-        term::say(&format!("carried over from {} revision {}: {}", clean(&rollout.name), rollout.revision, written.carried.join(", ")));
+        term::say(&format!(
+            "carried over from {} revision {}: {}",
+            clean(&rollout.name),
+            rollout.revision,
+            written.carried.join(", ")
+        ));
     }
     for line in &written.left_out {
         term::say(&format!("left out: {line}"));
@@ -101,9 +129,12 @@ async fn switched(client: &Client, rollout: &RolloutDoc) -> Result<Vec<ChangeRow
     let mut after: Option<String> = None;
     loop {
         // What an aborted revert left is put back as well.
-        let mut query = vec![("state", "succeeded,skipped".to_owned()), ("limit", PAGE.to_string())];
+        let mut query =
+            vec![("state", "succeeded,skipped".to_owned()), ("limit", PAGE.to_string())];
         query.extend(after.take().map(|after| ("after", after)));
-        let page = client.page::<ChangeRow>(&format!("/v1/rollouts/{}/changes", rollout.id), &query).await?;
+        let page = client
+            .page::<ChangeRow>(&format!("/v1/rollouts/{}/changes", rollout.id), &query)
+            .await?;
         rows.extend(page.rows.into_iter().filter(|row| is_ours(row, rollout.ssl_option)));
         after = page.next;
         if after.is_none() {
@@ -116,7 +147,8 @@ async fn switched(client: &Client, rollout: &RolloutDoc) -> Result<Vec<ChangeRow
 }
 
 fn is_ours(row: &ChangeRow, set: bool) -> bool {
-    let switched = row.how.as_deref() == Some("switched") || row.reason_word.as_deref() == Some("revert_aborted");
+    let switched = row.how.as_deref() == Some("switched")
+        || row.reason_word.as_deref() == Some("revert_aborted");
     switched && row.before == Some(!set)
 }
 

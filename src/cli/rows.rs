@@ -61,7 +61,8 @@ impl ListingRow for RolloutRow {
     ];
 
     fn cells(&self, style: &Style) -> Vec<String> {
-        let phase = if self.paused { format!("{} (paused)", self.phase) } else { self.phase.clone() };
+        let phase =
+            if self.paused { format!("{} (paused)", self.phase) } else { self.phase.clone() };
         vec![
             self.id.chars().take(8).collect(),
             self.name.clone(),
@@ -70,7 +71,11 @@ impl ListingRow for RolloutRow {
             phase,
             self.wave.clone().unwrap_or_else(|| "-".into()),
             // Switched, or put back where that is what it does.
-            format!("{}/{}", if self.reverting { self.tally.reverted } else { self.tally.succeeded }, self.tally.total),
+            format!(
+                "{}/{}",
+                if self.reverting { self.tally.reverted } else { self.tally.succeeded },
+                self.tally.total
+            ),
             self.tally.active.to_string(),
             self.tally.failed.to_string(),
             self.tally.in_doubt.to_string(),
@@ -116,7 +121,9 @@ fn describe(row: &ChangeRow, style: &Style) -> String {
 
 /// An answer of the cloud, field by field.
 fn answered(answer: &Option<AnswerDoc>) -> [String; 6] {
-    let Some(AnswerDoc { to, attempt, status, code, request_id, message }) = answer else { return Default::default() };
+    let Some(AnswerDoc { to, attempt, status, code, request_id, message }) = answer else {
+        return Default::default();
+    };
     [to.clone(), attempt.to_string(), text(status), text(code), text(request_id), message.clone()]
 }
 
@@ -126,7 +133,8 @@ pub fn held(hold: &HoldView, style: &Style) -> String {
 }
 
 impl ListingRow for ChangeRow {
-    const COLUMNS: &'static [&'static str] = &["##", "PROXY", "WAVE", "STATE", "#TRIES", "JOB", "MOVED", "WHY"];
+    const COLUMNS: &'static [&'static str] =
+        &["##", "PROXY", "WAVE", "STATE", "#TRIES", "JOB", "MOVED", "WHY"];
     const FIELDS: &'static [&'static str] = &[
         "ordinal",
         "lane",
@@ -217,14 +225,31 @@ impl ListingRow for ChangeRow {
 
 impl ListingRow for SavedJob {
     const COLUMNS: &'static [&'static str] = &["JOB", "PROXY", "INSTANCE", "WAVE", "STATE"];
-    const FIELDS: &'static [&'static str] =
-        &["job_id", "ordinal", "lane", "instance_id", "proxy_id", "wave", "number", "latest", "state", "moved_at", "presumed"];
+    const FIELDS: &'static [&'static str] = &[
+        "job_id",
+        "ordinal",
+        "lane",
+        "instance_id",
+        "proxy_id",
+        "wave",
+        "number",
+        "latest",
+        "state",
+        "moved_at",
+        "presumed",
+    ];
 
     fn cells(&self, _: &Style) -> Vec<String> {
         // Of an earlier job it is known that the change went on with another.
         let state = if self.latest { self.state.clone() } else { "superseded".into() };
         let state = if self.presumed { format!("{state}, presumed") } else { state };
-        vec![self.job_id.clone(), self.proxy_id.clone(), self.instance_id.clone(), self.wave.clone(), state]
+        vec![
+            self.job_id.clone(),
+            self.proxy_id.clone(),
+            self.instance_id.clone(),
+            self.wave.clone(),
+            state,
+        ]
     }
 
     fn record(&self) -> Vec<String> {
@@ -277,7 +302,8 @@ impl ListingRow for JournalRow {
             None => self.to.clone(),
         };
         let mut why = self.why.clone();
-        for (word, value) in [("code", &self.code), ("request", &self.request_id), ("by", &self.by)] {
+        for (word, value) in [("code", &self.code), ("request", &self.request_id), ("by", &self.by)]
+        {
             // A verb's own words name the operator already.
             if let Some(value) = value.as_ref().filter(|value| !self.why.contains(value.as_str())) {
                 why.push_str(&format!(" [{word} {value}]"));

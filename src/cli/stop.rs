@@ -77,8 +77,13 @@ pub fn lines(attention: &AttentionDoc, style: &Style) -> Vec<String> {
     let line = |row: &AttentionRow| {
         let why = if row.why.is_empty() { String::new() } else { format!(": {}", row.why) };
         match (row.word.as_str(), &row.by, row.since) {
-            ("stopped", Some(by), Some(since)) => Some(format!("STOPPED by {by} {}{why}; `sealift start` goes on", style.ago(since))),
-            ("stop_file", _, _) => Some(format!("STOPPED {}{why}; remove it to go on", row.text.replacen("everything is stopped ", "", 1))),
+            ("stopped", Some(by), Some(since)) => {
+                Some(format!("STOPPED by {by} {}{why}; `sealift start` goes on", style.ago(since)))
+            }
+            ("stop_file", _, _) => Some(format!(
+                "STOPPED {}{why}; remove it to go on",
+                row.text.replacen("everything is stopped ", "", 1)
+            )),
             _ => None,
         }
     };

@@ -1,7 +1,7 @@
 //! `store`: looks after a store's directory: check, backup, export, import, new, repair, compact.
 //!
-//! Invariant: a copy of a store on which a daemon works is made by that daemon, which knows what is synced; everything
-//! else is refused while a daemon works there.
+//! Invariant: a copy of a store on which a daemon works is made by that daemon, which knows what is
+//! synced; everything else is refused while a daemon works there.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -12,8 +12,8 @@ use serde::Serialize;
 use tokio_util::io::SyncIoBridge;
 
 use super::args::{
-    BackupArgs, CompactArgs, DocumentArgs, DocumentFormat, ExportArgs, ImportArgs, RepairArgs, StateArgs, StoreArgs, StoreCheckArgs,
-    StoreVerb, TakeBackArgs,
+    BackupArgs, CompactArgs, DocumentArgs, DocumentFormat, ExportArgs, ImportArgs, RepairArgs,
+    StateArgs, StoreArgs, StoreCheckArgs, StoreVerb, TakeBackArgs,
 };
 use super::client::Client;
 use super::client_error::ClientError;
@@ -52,7 +52,8 @@ pub async fn store(args: &StoreArgs, reach: &Reach, style: &Style) -> Result<Exi
     }
 }
 
-/// sled panics on much damage; it is caught and told with the place, so the panic itself is not printed.
+/// sled panics on much damage; it is caught and told with the place, so the panic itself is not
+/// printed.
 fn quiet_threads() {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -84,7 +85,8 @@ enum From {
 async fn from(state: Option<&Path>, reach: &Reach) -> Result<From> {
     if state.is_none() {
         // Without a daemon the directory is read: nobody is waited for.
-        let client = Client::new(reach::find(reach)?.place().clone())?.waiting(std::time::Duration::ZERO);
+        let client =
+            Client::new(reach::find(reach)?.place().clone())?.waiting(std::time::Duration::ZERO);
         match client.get::<super::wire::DaemonDoc>("/v1/daemon", &[]).await {
             Ok(_) => return Ok(From::Daemon(client)),
             Err(ClientError::Unreachable { .. }) if reach.addr.is_none() => {}
@@ -113,20 +115,38 @@ fn check_up(args: &StoreCheckArgs, reach: &Reach) -> Result<Exit> {
 
 fn view(dir: &Path, report: &Report) -> String {
     let mut text = format!("{}\n", clean(&dir.display().to_string()));
-    let mut row = |name: &str, text_of: String| text.push_str(&format!("  {name:<12} {}\n", clean(&text_of)));
+    let mut row =
+        |name: &str, text_of: String| text.push_str(&format!("  {name:<12} {}\n", clean(&text_of)));
     row("store", report.store.clone().unwrap_or_else(|| "cannot be told".into()));
     if let Some(pid) = &report.daemon {
-        row("daemon", format!("pid {pid} works on it; journal and submissions are checked as far as they are written"));
+        row(
+            "daemon",
+            format!(
+                "pid {pid} works on it; journal and submissions are checked as far as they are written"
+            ),
+        );
     }
     let segments = count(u32::try_from(report.segments).unwrap_or(u32::MAX), "segment", "segments");
-    row("journal", format!("{} in {segments}, up to {} {}", count(report.entries, "entry", "entries"), report.seq, report.head));
+    row(
+        "journal",
+        format!(
+            "{} in {segments}, up to {} {}",
+            count(report.entries, "entry", "entries"),
+            report.seq,
+            report.head
+        ),
+    );
     row("submissions", report.submissions.to_string());
     match &report.queue {
-        QueueReport::Compared { keys, behind: 0, .. } => row("queue", format!("{keys} keys compared with the journal")),
+        QueueReport::Compared { keys, behind: 0, .. } => {
+            row("queue", format!("{keys} keys compared with the journal"))
+        }
         QueueReport::Compared { keys, reached, behind } => {
             row(
                 "queue",
-                format!("{keys} keys compared with the journal up to entry {reached}; the next start brings the {behind} after it"),
+                format!(
+                    "{keys} keys compared with the journal up to entry {reached}; the next start brings the {behind} after it"
+                ),
             );
         }
         QueueReport::No { why } => row("queue", format!("not compared: {why}")),
@@ -147,7 +167,15 @@ async fn backup(args: &BackupArgs, reach: &Reach, style: &Style) -> Result<Exit>
     let manifest = match from(args.state.as_deref(), reach).await? {
         From::Daemon(client) => {
             let stream = client.export().await?;
-            blocking(move || keep(CopySource::Stream(Box::new(SyncIoBridge::new(stream))), "of the daemon", &dir, now)).await?
+            blocking(move || {
+                keep(
+                    CopySource::Stream(Box::new(SyncIoBridge::new(stream))),
+                    "of the daemon",
+                    &dir,
+                    now,
+                )
+            })
+            .await?
         }
         From::Directory(state) => {
             let export = looked_at(&state)?;
@@ -174,13 +202,16 @@ fn looked_at(dir: &Path) -> Result<Export, CopyError> {
 async fn export(args: &ExportArgs, reach: &Reach, style: &Style) -> Result<Exit> {
     let (now, streams) = (style.now, args.file.as_os_str() == STREAM);
     if streams && io::stdout().is_terminal() {
-        return Err(ExitFailure::new(Exit::Error, "standard output is a terminal; name a file, or send it through a pipe").into());
+        return Err(ExitFailure::new(
+            Exit::Error,
+            "standard output is a terminal; name a file, or send it through a pipe",
+        )
+        .into());
     }
     let file = args.file.clone();
     let manifest = match from(args.state.as_deref(), reach).await? {
         From::Daemon(_) if args.hand_over => {
-            let message =
-                "a daemon works on the store; stop it (systemctl stop sealift) and say this again: after a hand-over none starts here";
+            let message = "a daemon works on the store; stop it (systemctl stop sealift) and say this again: after a hand-over none starts here";
             return Err(ExitFailure::new(Exit::Error, message).into());
         }
         From::Daemon(client) => {
@@ -197,11 +228,17 @@ async fn export(args: &ExportArgs, reach: &Reach, style: &Style) -> Result<Exit>
         }
         From::Directory(state) => offline(&state, &args.file, args.hand_over, now)?,
     };
-    let what = if args.hand_over { "holds the store, which goes on where it is imported" } else { "holds a copy of the store" };
+    let what = if args.hand_over {
+        "holds the store, which goes on where it is imported"
+    } else {
+        "holds a copy of the store"
+    };
     let name = if streams { "the export".into() } else { args.file.display().to_string() };
     report(&manifest, &format!("{name} {what}"), &args.output, streams, style)?;
     if args.hand_over {
-        term::say("no daemon starts on the old directory any more; `sealift store take-back` undoes it, if the file is imported nowhere");
+        term::say(
+            "no daemon starts on the old directory any more; `sealift store take-back` undoes it, if the file is imported nowhere",
+        );
     }
     Ok(Exit::Done)
 }
@@ -212,15 +249,33 @@ fn offline(dir: &Path, file: &Path, over: bool, now: Timestamp) -> Result<Manife
         true => export.write(now, over, io::stdout()),
         false => export.write_file(now, over, file),
     };
-    if over { hand_over(dir, now, &file.display().to_string(), &export, write) } else { write(&export) }
+    if over {
+        hand_over(dir, now, &file.display().to_string(), &export, write)
+    } else {
+        write(&export)
+    }
 }
 
 fn take_in(args: &ImportArgs, reach: &Reach, style: &Style) -> Result<Exit> {
     let dir = of(&args.state, reach)?;
-    let name = if args.from.as_os_str() == STREAM { "on standard input".into() } else { args.from.display().to_string() };
-    let source = if args.from.as_os_str() == STREAM { CopySource::Stream(Box::new(io::stdin())) } else { CopySource::at(&args.from)? };
+    let name = if args.from.as_os_str() == STREAM {
+        "on standard input".into()
+    } else {
+        args.from.display().to_string()
+    };
+    let source = if args.from.as_os_str() == STREAM {
+        CopySource::Stream(Box::new(io::stdin()))
+    } else {
+        CopySource::at(&args.from)?
+    };
     let Imported { manifest, store } = import(source, &name, &dir, style.now)?;
-    report(&manifest, &format!("{} is ready for a daemon", dir.display()), &args.output, false, style)?;
+    report(
+        &manifest,
+        &format!("{} is ready for a daemon", dir.display()),
+        &args.output,
+        false,
+        style,
+    )?;
     if !manifest.hand_over {
         term::say(&clean_lines(&format!(
             "It goes on under an id of its own, {store}: the original may go on too.\nThis is the store as it was at {}. What its original did after that is not known here: job ids saved and verbs given\n\
@@ -262,7 +317,10 @@ fn back(args: &TakeBackArgs, reach: &Reach, style: &Style) -> Result<Exit> {
             term::say(&clean_lines(&what));
         }
         if !can_ask() {
-            return Err(ExitFailure::nobody("say --yes to take a hand-over back without being asked").into());
+            return Err(ExitFailure::nobody(
+                "say --yes to take a hand-over back without being asked",
+            )
+            .into());
         }
         if !matches!(ask("Take it back? [y/N]")?.as_str(), "y" | "Y" | "yes") {
             term::say("nothing was done");
@@ -284,14 +342,20 @@ fn back(args: &TakeBackArgs, reach: &Reach, style: &Style) -> Result<Exit> {
 fn mend(args: &RepairArgs, reach: &Reach, style: &Style) -> Result<Exit> {
     let dir = of(&args.state, reach)?;
     let name = args.from.as_ref().map(|from| from.display().to_string()).unwrap_or_default();
-    let from = args.from.as_deref().map(CopySource::at).transpose()?.map(|source| (source, name.as_str()));
+    let from =
+        args.from.as_deref().map(CopySource::at).transpose()?.map(|source| (source, name.as_str()));
     let repaired = repair(&dir, from, style.now)?;
     let mut out = term::stdout();
     for done in &repaired.done {
         writeln!(out, "{}", clean(done))?;
     }
     let verdict = if repaired.done.is_empty() { "nothing was to be repaired" } else { "repaired" };
-    writeln!(out, "{}: {verdict}; the journal is sound up to entry {}", clean(&dir.display().to_string()), repaired.seq)?;
+    writeln!(
+        out,
+        "{}: {verdict}; the journal is sound up to entry {}",
+        clean(&dir.display().to_string()),
+        repaired.seq
+    )?;
     out.flush()?;
     Ok(Exit::Done)
 }
@@ -315,7 +379,9 @@ fn smaller(args: &CompactArgs, reach: &Reach) -> Result<Exit> {
 }
 
 /// Runs what waits for the disk beside the client, which goes on reading.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, CopyError> + Send + 'static) -> Result<T> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, CopyError> + Send + 'static,
+) -> Result<T> {
     Ok(tokio::task::spawn_blocking(work).await??)
 }
 
@@ -327,7 +393,13 @@ struct CopyDoc<'m> {
     manifest: &'m Manifest,
 }
 
-fn report(manifest: &Manifest, what: &str, output: &DocumentArgs, beside: bool, style: &Style) -> Result<()> {
+fn report(
+    manifest: &Manifest,
+    what: &str,
+    output: &DocumentArgs,
+    beside: bool,
+    style: &Style,
+) -> Result<()> {
     let doc = CopyDoc { what, manifest };
     let text = match output.output {
         DocumentFormat::Json => pretty(&doc)? + "\n",
@@ -336,7 +408,14 @@ fn report(manifest: &Manifest, what: &str, output: &DocumentArgs, beside: bool, 
             let rows: Vec<Vec<String>> = [
                 ("store", manifest.store.clone()),
                 ("as of", style.time(manifest.at)),
-                ("journal", format!("{} in {}", count(manifest.seq, "entry", "entries"), count(manifest.segments, "segment", "segments"))),
+                (
+                    "journal",
+                    format!(
+                        "{} in {}",
+                        count(manifest.seq, "entry", "entries"),
+                        count(manifest.segments, "segment", "segments")
+                    ),
+                ),
                 ("head", manifest.head.to_string()),
                 ("submissions", manifest.submissions.to_string()),
                 ("bytes", manifest.bytes.to_string()),

@@ -1,6 +1,8 @@
-//! Target files as they are written here: the columns that the plan reader knows, and one for each tag.
+//! Target files as they are written here: the columns that the plan reader knows, and one for each
+//! tag.
 //!
-//! Invariant: what is written is read back by `planfile` as it was; a value that is not known is `unknown`.
+//! Invariant: what is written is read back by `planfile` as it was; a value that is not known is
+//! `unknown`.
 
 use std::io::Write;
 
@@ -8,12 +10,14 @@ use anyhow::Result;
 
 /// The columns, with one for each of these tags.
 pub fn header(tags: &[String]) -> Vec<String> {
-    let fixed = ["lane", "instance_id", "proxy_id", "ssl_option", "instance_name"].map(str::to_owned).into_iter();
+    let fixed = ["lane", "instance_id", "proxy_id", "ssl_option", "instance_name"]
+        .map(str::to_owned)
+        .into_iter();
     fixed.chain(tags.iter().map(|name| format!("tag:{name}"))).collect()
 }
 
-/// Writes one target: lane, instance and proxy, what the proxy shows, the instance's name (empty where it is not known), and the
-/// tags' values in the header's order.
+/// Writes one target: lane, instance and proxy, what the proxy shows, the instance's name (empty
+/// where it is not known), and the tags' values in the header's order.
 pub fn row<'a>(
     csv: &mut csv::Writer<impl Write>,
     ids: [&'a str; 3],

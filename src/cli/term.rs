@@ -10,7 +10,8 @@ use super::text::wrap;
 /// Width assumed where there is no terminal: long lines hurt nobody in a file.
 const WIDE: usize = 200;
 
-/// Standard output; colours are taken out where they are not wanted (`NO_COLOR`, a pipe, a dumb terminal).
+/// Standard output; colours are taken out where they are not wanted (`NO_COLOR`, a pipe, a dumb
+/// terminal).
 pub fn stdout() -> AutoStream<io::Stdout> {
     AutoStream::auto(io::stdout())
 }
@@ -19,8 +20,8 @@ pub fn stderr() -> AutoStream<io::Stderr> {
     AutoStream::auto(io::stderr())
 }
 
-/// Says something beside the data, broken at the terminal's width; the lines of an excerpt stay as they are drawn. That it cannot be
-/// said changes nothing.
+/// Says something beside the data, broken at the terminal's width; the lines of an excerpt stay as
+/// they are drawn. That it cannot be said changes nothing.
 pub fn say(text: &str) {
     let _ = match size(io::stderr()) {
         Some((columns, _)) => stderr().write_all(broken(text, columns).as_bytes()),
@@ -29,7 +30,9 @@ pub fn say(text: &str) {
 }
 
 fn broken(text: &str, columns: usize) -> String {
-    text.lines().map(|line| if is_excerpt(line) { line.to_owned() } else { wrap(line, columns) } + "\n").collect()
+    text.lines()
+        .map(|line| if is_excerpt(line) { line.to_owned() } else { wrap(line, columns) } + "\n")
+        .collect()
 }
 
 /// Whether this line shows a place in a file: `9 | text`, `9 + text`, ` --> file:9:1`.
@@ -39,7 +42,10 @@ fn is_excerpt(line: &str) -> bool {
     let rest = line.trim_start_matches(|letter: char| letter.is_ascii_digit());
     let numbered = rest.len() < line.len();
     let rest = rest.trim_start();
-    rest.starts_with(['|']) || rest.starts_with("-->") || rest.starts_with(":::") || (numbered && rest.starts_with(['+', '-']))
+    rest.starts_with(['|'])
+        || rest.starts_with("-->")
+        || rest.starts_with(":::")
+        || (numbered && rest.starts_with(['+', '-']))
 }
 
 /// Columns of the terminal behind standard output.
@@ -50,7 +56,8 @@ pub fn width() -> usize {
 /// Columns and rows of the terminal behind a stream.
 pub fn size(stream: impl std::os::fd::AsFd) -> Option<(usize, usize)> {
     let size = rustix::termios::tcgetwinsize(stream).ok()?;
-    (size.ws_col > 0 && size.ws_row > 0).then(|| (usize::from(size.ws_col), usize::from(size.ws_row)))
+    (size.ws_col > 0 && size.ws_row > 0)
+        .then(|| (usize::from(size.ws_col), usize::from(size.ws_row)))
 }
 
 /// Whether a person can be asked.
@@ -61,7 +68,10 @@ pub fn can_ask() -> bool {
 /// Asks, and reads one line; empty at the end of the input.
 pub fn ask(question: &str) -> io::Result<String> {
     let mut err = stderr();
-    let question = size(io::stderr()).map_or_else(|| question.to_owned(), |(columns, _)| wrap(question, columns.saturating_sub(1)));
+    let question = size(io::stderr()).map_or_else(
+        || question.to_owned(),
+        |(columns, _)| wrap(question, columns.saturating_sub(1)),
+    );
     write!(err, "{question} ")?;
     err.flush()?;
     let mut answer = String::new();

@@ -11,9 +11,11 @@ use super::members::MemberRow;
 use super::output::{ListingPrinter, ListingRow, pretty};
 use super::status::{tick, verdict, view};
 use super::wire::{
-    AnswerDoc, Budget, ChangeRow, CheckRow, Counters, DaemonDoc, EnforcePreview, EnforcementDoc, EnforcementRunDoc, GrowthDoc, HaltDoc,
-    HeldTarget, HoldView, JournalRow, MarkDoc, MissedDoc, OpeningRow, OpposingRow, PlanDoc, Preview, PreviewTarget, PreviewWave, ProofDoc,
-    RevertDoc, RolloutDoc, RolloutRow, SavedJob, SeenRow, StoreDoc, TallyDoc, VerbAnswer, WaveDoc, WireDoc, WirePreview,
+    AnswerDoc, Budget, ChangeRow, CheckRow, Counters, DaemonDoc, EnforcePreview, EnforcementDoc,
+    EnforcementRunDoc, GrowthDoc, HaltDoc, HeldTarget, HoldView, JournalRow, MarkDoc, MissedDoc,
+    OpeningRow, OpposingRow, PlanDoc, Preview, PreviewTarget, PreviewWave, ProofDoc, RevertDoc,
+    RolloutDoc, RolloutRow, SavedJob, SeenRow, StoreDoc, TallyDoc, VerbAnswer, WaveDoc, WireDoc,
+    WirePreview,
 };
 use super::{enforce, operate, plan, preflight, revert};
 use crate::domain::tally::Tally;
@@ -48,7 +50,16 @@ fn wave(name: &str, state: &str, tally: Tally, soak_seconds: u64, promote: &str)
 
 fn rollout() -> RolloutDoc {
     let canary = Tally { succeeded: 5, ..Tally::default() };
-    let rest = Tally { queued: 370, active: 20, succeeded: 102, failed: 2, in_doubt: 1, cancelled: 0, reverted: 0, skipped: 0 };
+    let rest = Tally {
+        queued: 370,
+        active: 20,
+        succeeded: 102,
+        failed: 2,
+        in_doubt: 1,
+        cancelled: 0,
+        reverted: 0,
+        skipped: 0,
+    };
     let total: Tally = [canary, rest].into_iter().sum();
     RolloutDoc {
         tag: String::new(),
@@ -68,9 +79,17 @@ fn rollout() -> RolloutDoc {
         revert: None,
         aborted: None,
         wave: Some(1),
-        waves: vec![wave("canary", "done", canary, 86_400, "manual"), wave("rest", "current", rest, 0, "auto")],
+        waves: vec![
+            wave("canary", "done", canary, 86_400, "manual"),
+            wave("rest", "current", rest, 0, "auto"),
+        ],
         tally: total.into(),
-        counters: Counters { accepted: Some(128), completed: Some(110), effective: 107, verified: None },
+        counters: Counters {
+            accepted: Some(128),
+            completed: Some(110),
+            effective: 107,
+            verified: None,
+        },
         wire: None,
         max_in_flight: 20,
         max_in_flight_per: Default::default(),
@@ -93,7 +112,17 @@ fn rollout() -> RolloutDoc {
 
 fn hold(word: &str, text: &str, until: Option<&str>) -> HoldView {
     let (by, why, verb, command, help) = (None, String::new(), None, None, None);
-    HoldView { word: word.into(), text: text.into(), by, why, verb, command, help, since: None, until: until.map(at) }
+    HoldView {
+        word: word.into(),
+        text: text.into(),
+        by,
+        why,
+        verb,
+        command,
+        help,
+        since: None,
+        until: until.map(at),
+    }
 }
 
 fn shown(rollout: &RolloutDoc) -> String {
@@ -136,20 +165,34 @@ fn one_end_is_reported() {
     let endless = rollout().with_forecast(Some(Forecast { p50: None, ..forecast(1) }));
     assert_eq!(endless.eta, None, "a guess does not contradict that no end is in sight");
     let words = |waves| {
-        shown(&rollout().with_forecast(Some(forecast(waves)))).lines().filter(|line| line.contains("failure budget")).collect::<String>()
+        shown(&rollout().with_forecast(Some(forecast(waves))))
+            .lines()
+            .filter(|line| line.contains("failure budget"))
+            .collect::<String>()
     };
     let hangs = Forecast {
-        waves: vec![wave("canary"), ForecastWave { after: Some("the promotion of wave canary".into()), ..wave("rest") }],
+        waves: vec![
+            wave("canary"),
+            ForecastWave { after: Some("the promotion of wave canary".into()), ..wave("rest") },
+        ],
         ..forecast(0)
     };
     let hanging = rollout().with_forecast(Some(hangs));
     assert_eq!(hanging.eta, None, "nobody knows when a person promotes");
     golden(
         "after-a-promotion",
-        &format!("{}\n{}", shown(&hanging), super::forecast::text(&hanging.forecast.expect("it has one"), &style())),
+        &format!(
+            "{}\n{}",
+            shown(&hanging),
+            super::forecast::text(&hanging.forecast.expect("it has one"), &style())
+        ),
     );
     assert!(!words(1).contains("ends about"), "{}", words(1));
-    assert!(words(9).contains("ends about 2026-12-07 02:10"), "the last wave is not among the lines: {}", words(9));
+    assert!(
+        words(9).contains("ends about 2026-12-07 02:10"),
+        "the last wave is not among the lines: {}",
+        words(9)
+    );
 }
 
 #[test]
@@ -165,7 +208,11 @@ fn a_rollout_that_is_proven_on_the_wire() {
     golden("on-the-wire", &shown(&proven));
     golden(
         "on-the-wire-completed",
-        &verdict(&RolloutDoc { phase: "completed".into(), tally: Tally { succeeded: 107, ..Tally::default() }.into(), ..proven }),
+        &verdict(&RolloutDoc {
+            phase: "completed".into(),
+            tally: Tally { succeeded: 107, ..Tally::default() }.into(),
+            ..proven
+        }),
     );
     let proof = ProofDoc {
         at: at("2026-12-05T17:29:58Z"),
@@ -175,31 +222,63 @@ fn a_rollout_that_is_proven_on_the_wire() {
         sha256: Some("ab".repeat(32)),
         plaintext: "not_excluded".into(),
     };
-    let off = ProofDoc { tls: None, cipher: None, expires: None, sha256: None, plaintext: "only".into(), ..proof.clone() };
+    let off = ProofDoc {
+        tls: None,
+        cipher: None,
+        expires: None,
+        sha256: None,
+        plaintext: "only".into(),
+        ..proof.clone()
+    };
     let row = |ordinal, how: &str, proof: ProofDoc| ChangeRow {
         how: Some(how.into()),
         endpoint: Some("10.0.0.7:3306".into()),
         proof: Some(proof),
         ..change(ordinal, "succeeded")
     };
-    golden("changes-proven", &listed(&[row(0, "switched", proof.clone()), row(1, "already_right", proof), row(2, "switched", off)]));
+    golden(
+        "changes-proven",
+        &listed(&[
+            row(0, "switched", proof.clone()),
+            row(1, "already_right", proof),
+            row(2, "switched", off),
+        ]),
+    );
 }
 
 #[test]
 fn a_rollout_that_is_held() {
-    let mark = MarkDoc { by: "ada".into(), reason: "application team sees errors".into(), at: at("2026-12-05T17:20:00Z") };
+    let mark = MarkDoc {
+        by: "ada".into(),
+        reason: "application team sees errors".into(),
+        at: at("2026-12-05T17:20:00Z"),
+    };
     let held = RolloutDoc {
         paused: Some(mark.clone()),
         holds: vec![
-            hold("stop_file", "everything is stopped by the file /var/lib/sealift/STOP: fire drill; remove it to go on", None),
-            HoldView { since: Some(mark.at), ..hold("paused", "paused by ada: application team sees errors", None) },
-            HoldView { since: Some(at("2026-12-04T21:00:00Z")), ..hold("window", "no window is open", Some("2026-12-11T17:00:00Z")) },
+            hold(
+                "stop_file",
+                "everything is stopped by the file /var/lib/sealift/STOP: fire drill; remove it to go on",
+                None,
+            ),
+            HoldView {
+                since: Some(mark.at),
+                ..hold("paused", "paused by ada: application team sees errors", None)
+            },
+            HoldView {
+                since: Some(at("2026-12-04T21:00:00Z")),
+                ..hold("window", "no window is open", Some("2026-12-11T17:00:00Z"))
+            },
         ],
         rate_per_minute: None,
         eta: None,
         open_until: None,
         next_opening: Some(at("2026-12-11T17:00:00Z")),
-        missed_windows: Some(MissedDoc { count: 2, last_open: at("2026-12-04T17:00:00Z"), last_until: at("2026-12-04T20:40:00Z") }),
+        missed_windows: Some(MissedDoc {
+            count: 2,
+            last_open: at("2026-12-04T17:00:00Z"),
+            last_until: at("2026-12-04T20:40:00Z"),
+        }),
         ..rollout()
     };
     golden("held", &shown(&held));
@@ -211,7 +290,11 @@ fn a_rollout_that_halted() {
     let halted = RolloutDoc {
         phase: "halted".into(),
         halt: Some(HaltDoc { guard: "failures".into(), text: text.into() }),
-        holds: vec![hold("halted", &format!("{text}; `sealift retry proxy-ssl-2026q4` goes on"), None)],
+        holds: vec![hold(
+            "halted",
+            &format!("{text}; `sealift retry proxy-ssl-2026q4` goes on"),
+            None,
+        )],
         eta: None,
         ..rollout()
     };
@@ -236,43 +319,101 @@ fn rollouts_that_are_over() {
     golden("completed", &shown(&over));
     let hurt = Tally { succeeded: 490, failed: 7, in_doubt: 3, ..Tally::default() };
     golden("completed-with-failures", &shown(&RolloutDoc { tally: hurt.into(), ..over.clone() }));
-    let mark = MarkDoc { by: "ada".into(), reason: "wrong fleet".into(), at: at("2026-12-05T17:20:00Z") };
+    let mark =
+        MarkDoc { by: "ada".into(), reason: "wrong fleet".into(), at: at("2026-12-05T17:20:00Z") };
     let cut = Tally { succeeded: 107, active: 3, cancelled: 390, ..Tally::default() };
     let waves = vec![wave("all", "done", cut, 0, "auto")];
-    golden("aborted", &shown(&RolloutDoc { phase: "aborted".into(), aborted: Some(mark), waves, tally: cut.into(), ..over.clone() }));
-    let back = Tally { succeeded: 12, failed: 2, cancelled: 370, reverted: 113, skipped: 3, ..Tally::default() };
+    golden(
+        "aborted",
+        &shown(&RolloutDoc {
+            phase: "aborted".into(),
+            aborted: Some(mark),
+            waves,
+            tally: cut.into(),
+            ..over.clone()
+        }),
+    );
+    let back = Tally {
+        succeeded: 12,
+        failed: 2,
+        cancelled: 370,
+        reverted: 113,
+        skipped: 3,
+        ..Tally::default()
+    };
     let waves = vec![wave("all", "done", back, 0, "auto")];
-    golden("reverted", &shown(&RolloutDoc { phase: "reverted".into(), waves, tally: back.into(), ..over }));
+    golden(
+        "reverted",
+        &shown(&RolloutDoc { phase: "reverted".into(), waves, tally: back.into(), ..over }),
+    );
 }
 
 #[test]
 fn a_rollout_that_puts_back() {
     let canary = Tally { succeeded: 5, ..Tally::default() };
-    let rest = Tally { queued: 40, active: 20, failed: 2, in_doubt: 1, cancelled: 370, reverted: 58, skipped: 4, ..Tally::default() };
+    let rest = Tally {
+        queued: 40,
+        active: 20,
+        failed: 2,
+        in_doubt: 1,
+        cancelled: 370,
+        reverted: 58,
+        skipped: 4,
+        ..Tally::default()
+    };
     let total: Tally = [canary, rest].into_iter().sum();
-    let revert = RevertDoc { stage: "releasing".into(), cause: "asked for by ada: clients fail".into(), asked: None };
-    let waves = vec![wave("canary", "waiting", canary, 86_400, "manual"), wave("rest", "current", rest, 0, "auto")];
+    let revert = RevertDoc {
+        stage: "releasing".into(),
+        cause: "asked for by ada: clients fail".into(),
+        asked: None,
+    };
+    let waves = vec![
+        wave("canary", "waiting", canary, 86_400, "manual"),
+        wave("rest", "current", rest, 0, "auto"),
+    ];
     golden(
         "reverting",
-        &shown(&RolloutDoc { phase: "reverting".into(), revert: Some(revert), waves, tally: total.into(), eta: None, ..rollout() }),
+        &shown(&RolloutDoc {
+            phase: "reverting".into(),
+            revert: Some(revert),
+            waves,
+            tally: total.into(),
+            eta: None,
+            ..rollout()
+        }),
     );
 }
 
 #[test]
 fn nothing_that_counts_is_cut_at_80_columns() {
-    let held =
-        "paused by ada: the application team sees errors on the orders database and asks for an hour; `sealift resume proxy-ssl-2026q4`";
-    let wide =
-        |name: &str, state: &str, tally| WaveDoc { budget: Budget::of(12_000, &tally), ..wave(name, state, tally, 86_400, "manual") };
+    let held = "paused by ada: the application team sees errors on the orders database and asks for an hour; `sealift resume proxy-ssl-2026q4`";
+    let wide = |name: &str, state: &str, tally| WaveDoc {
+        budget: Budget::of(12_000, &tally),
+        ..wave(name, state, tally, 86_400, "manual")
+    };
     let early = Tally { succeeded: 4_990, failed: 7, in_doubt: 3, ..Tally::default() };
-    let rest =
-        Tally { queued: 81_017, active: 400, succeeded: 13_523, failed: 42, in_doubt: 11, cancelled: 2, skipped: 5, ..Tally::default() };
+    let rest = Tally {
+        queued: 81_017,
+        active: 400,
+        succeeded: 13_523,
+        failed: 42,
+        in_doubt: 11,
+        cancelled: 2,
+        skipped: 5,
+        ..Tally::default()
+    };
     let total: Tally = [early, rest].into_iter().sum();
     let doc = RolloutDoc {
-        waves: vec![wide("early-regions-of-the-south", "done", early), wide("rest", "current", rest)],
+        waves: vec![
+            wide("early-regions-of-the-south", "done", early),
+            wide("rest", "current", rest),
+        ],
         tally: total.into(),
         max_in_flight: 400,
-        holds: vec![HoldView { since: Some(at("2026-12-05T17:20:00Z")), ..hold("paused", held, Some("2026-12-05T18:20:00Z")) }],
+        holds: vec![HoldView {
+            since: Some(at("2026-12-05T17:20:00Z")),
+            ..hold("paused", held, Some("2026-12-05T18:20:00Z"))
+        }],
         eta: None,
         ..rollout()
     };
@@ -281,7 +422,14 @@ fn nothing_that_counts_is_cut_at_80_columns() {
         let widest = text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
         assert!(widest <= width, "{widest} columns of {width}:\n{text}");
         let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        for what in [held, "failed 49", "in doubt 14", "skipped 5", "budget left 11947 of 12000", "until 2026-12-06 02:20 +08"] {
+        for what in [
+            held,
+            "failed 49",
+            "in doubt 14",
+            "skipped 5",
+            "budget left 11947 of 12000",
+            "until 2026-12-06 02:20 +08",
+        ] {
             assert!(words.contains(what), "{what} is missing at {width} columns:\n{text}");
         }
         if width == 80 {
@@ -292,7 +440,8 @@ fn nothing_that_counts_is_cut_at_80_columns() {
 
 fn listed<R: ListingRow>(rows: &[R]) -> String {
     let mut text = String::new();
-    for format in [OutputFormat::Table, OutputFormat::Csv, OutputFormat::Jsonl, OutputFormat::Json] {
+    for format in [OutputFormat::Table, OutputFormat::Csv, OutputFormat::Jsonl, OutputFormat::Json]
+    {
         let mut out = Vec::new();
         let mut listing = ListingPrinter::new(&mut out, format, style());
         // Two pages, as they come from the daemon.
@@ -334,7 +483,10 @@ fn the_list_of_rollouts() {
         submitted_at: at("2026-12-04T09:00:00Z"),
         moved_at: at("2026-12-05T17:29:58Z"),
     };
-    golden("list", &listed(&[row("proxy-ssl-2026q4", "advancing", true), row("canary", "completed", false)]));
+    golden(
+        "list",
+        &listed(&[row("proxy-ssl-2026q4", "advancing", true), row("canary", "completed", false)]),
+    );
 }
 
 fn change(ordinal: u32, state: &str) -> ChangeRow {
@@ -376,7 +528,13 @@ fn the_changes() {
         message: "answer 403, DBS.200010: no permission".into(),
     };
     let rows = [
-        ChangeRow { how: Some("already_right".into()), attempts: 0, job_id: None, jobs: Vec::new(), ..change(0, "succeeded") },
+        ChangeRow {
+            how: Some("already_right".into()),
+            attempts: 0,
+            job_id: None,
+            jobs: Vec::new(),
+            ..change(0, "succeeded")
+        },
         ChangeRow {
             reason_word: Some("refused".into()),
             // What a hostile or broken cloud may send.
@@ -443,7 +601,10 @@ fn the_jobs() {
         moved_at: Some(at("2026-12-05T17:28:00Z")),
     };
     let presumed = |row: SavedJob| SavedJob { presumed: true, ..row };
-    golden("jobs", &listed(&[row(1, false), row(2, true), presumed(row(3, false)), presumed(row(4, true))]));
+    golden(
+        "jobs",
+        &listed(&[row(1, false), row(2, true), presumed(row(3, false)), presumed(row(4, true))]),
+    );
 }
 
 #[test]
@@ -526,7 +687,13 @@ fn a_revert_carries_the_plan_over() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let id = |n: u32, end: &str| format!("{n:032x}{end}");
     let targets: String = (0..6)
-        .map(|n| format!("    - {{lane: prod-sg, instance_id: {}, proxy_id: {}, tags: {{tier: gold}}}}\n", id(n, "in07"), id(n, "po01")))
+        .map(|n| {
+            format!(
+                "    - {{lane: prod-sg, instance_id: {}, proxy_id: {}, tags: {{tier: gold}}}}\n",
+                id(n, "in07"),
+                id(n, "po01")
+            )
+        })
         .collect();
     let text = format!(
         "version: 1\nname: proxy-ssl-2026q4\nrevision: 2\ndescription: SSL on\nchange_ref: CHG-10421\nowner: dba-oncall\nssl_option: true\n\
@@ -547,7 +714,8 @@ fn a_revert_carries_the_plan_over() {
     let mut plan = PlanDoc { written: written.collect() };
     plan.written.insert("verify.wire.ca_file".into(), "ca.pem".into());
     let wire = WireDoc { min_tls: "1.3".into(), trusted: true, versions: None, first_expiry: None };
-    let doc = RolloutDoc { phase: "completed".into(), is_final: true, wire: Some(wire), ..rollout() };
+    let doc =
+        RolloutDoc { phase: "completed".into(), is_final: true, wire: Some(wire), ..rollout() };
     let rows: Vec<ChangeRow> = [(5, "rest"), (2, "2"), (3, "2"), (0, "canary")]
         .map(|(n, wave)| ChangeRow {
             instance_id: id(n, "in07"),
@@ -558,27 +726,64 @@ fn a_revert_carries_the_plan_over() {
         })
         .into();
     let off = revert::file::file(&doc, &plan, &rows, &style());
-    let on = revert::file::file(&RolloutDoc { ssl_option: false, ..doc.clone() }, &plan, &rows, &style());
+    let on = revert::file::file(
+        &RolloutDoc { ssl_option: false, ..doc.clone() },
+        &plan,
+        &rows,
+        &style(),
+    );
     golden("revert-plan", &off.text);
-    let tls = |text: &str| text.lines().filter(|line| line.contains("tls") || line.contains("ca_file")).collect::<Vec<_>>().join("\n");
+    let tls = |text: &str| {
+        text.lines()
+            .filter(|line| line.contains("tls") || line.contains("ca_file"))
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
     golden("revert-plan-on", &tls(&on.text));
     assert_eq!(off.carried, ["windows", "freezes", "retry", "approval", "strategy", "verify"]);
     // What is left out stands in the file as it is told.
-    assert!(off.left_out.iter().all(|line| off.text.contains(&format!("# Left out: {line}\n"))), "{:?}", off.left_out);
+    assert!(
+        off.left_out.iter().all(|line| off.text.contains(&format!("# Left out: {line}\n"))),
+        "{:?}",
+        off.left_out
+    );
 
     std::fs::write(&path, &off.text).expect("a file is written");
-    let back = crate::planfile::load(&path).map_err(|mistakes| mistakes.render(false)).expect("a plan");
+    let back =
+        crate::planfile::load(&path).map_err(|mistakes| mistakes.render(false)).expect("a plan");
     let (was, is) = (&loaded.plan, &back.plan);
-    assert_eq!((is.calendar.windows(), is.calendar.freezes()), (was.calendar.windows(), was.calendar.freezes()));
-    assert_eq!((&is.retry, is.verify_timeout_ms, is.approval.required), (&was.retry, was.verify_timeout_ms, 1));
-    assert_eq!((is.strategy.max_in_flight, &is.strategy.max_in_flight_per), (4, &was.strategy.max_in_flight_per));
-    assert_eq!((is.strategy.max_failures, is.strategy.progress_deadline_ms), (3, was.strategy.progress_deadline_ms));
+    assert_eq!(
+        (is.calendar.windows(), is.calendar.freezes()),
+        (was.calendar.windows(), was.calendar.freezes())
+    );
+    assert_eq!(
+        (&is.retry, is.verify_timeout_ms, is.approval.required),
+        (&was.retry, was.verify_timeout_ms, 1)
+    );
+    assert_eq!(
+        (is.strategy.max_in_flight, &is.strategy.max_in_flight_per),
+        (4, &was.strategy.max_in_flight_per)
+    );
+    assert_eq!(
+        (is.strategy.max_failures, is.strategy.progress_deadline_ms),
+        (3, was.strategy.progress_deadline_ms)
+    );
     assert!(is.wire.is_some() && is.strategy.revert.in_window && !is.ssl_option);
-    let waves: Vec<_> = is.strategy.waves.iter().map(|wave| (wave.name.as_str(), wave.size)).collect();
+    let waves: Vec<_> =
+        is.strategy.waves.iter().map(|wave| (wave.name.as_str(), wave.size)).collect();
     assert_eq!(waves, [("rest", 1), ("2", 2), ("canary", 1)]);
-    assert!(back.targets.iter().all(|target| target.tags.as_ref().and_then(|tags| tags.get("tier")) == Some("gold")));
+    assert!(
+        back.targets
+            .iter()
+            .all(|target| target.tags.as_ref().and_then(|tags| tags.get("tier")) == Some("gold"))
+    );
 
-    let old = revert::file::file(&RolloutDoc { wire: None, ..doc }, &PlanDoc { written: Default::default() }, &rows, &style());
+    let old = revert::file::file(
+        &RolloutDoc { wire: None, ..doc },
+        &PlanDoc { written: Default::default() },
+        &rows,
+        &style(),
+    );
     assert_eq!((old.carried.len(), old.left_out.len()), (0, 1), "{:?}", old.left_out);
     std::fs::write(&path, &old.text).expect("a file is written");
     assert!(crate::planfile::load(&path).is_ok(), "{}", old.text);
@@ -586,7 +791,12 @@ fn a_revert_carries_the_plan_over() {
 
 #[test]
 fn how_fast_the_journal_grows() {
-    let growth = |bytes_per_day, days_left| GrowthDoc { since: at("2026-11-28T17:00:00Z"), bytes_per_day, free_bytes: 58 << 30, days_left };
+    let growth = |bytes_per_day, days_left| GrowthDoc {
+        since: at("2026-11-28T17:00:00Z"),
+        bytes_per_day,
+        free_bytes: 58 << 30,
+        days_left,
+    };
     let daemon = |growth| DaemonDoc {
         version: "0.2.0".into(),
         pid: 7,
@@ -611,12 +821,28 @@ fn how_fast_the_journal_grows() {
         plans: Vec::new(),
     };
     let mut text = String::new();
-    let filling = [growth(3 << 30, 19), growth(58 << 30, 1), growth(41 << 20, 1_448), growth(7 << 10, 36_500)];
+    let filling = [
+        growth(3 << 30, 19),
+        growth(58 << 30, 1),
+        growth(41 << 20, 1_448),
+        growth(7 << 10, 36_500),
+    ];
     for growth in &filling {
-        text.push_str(&format!("{}\n", beside(&daemon(Some(growth.clone())), None, &style()).join("\n")));
+        text.push_str(&format!(
+            "{}\n",
+            beside(&daemon(Some(growth.clone())), None, &style()).join("\n")
+        ));
     }
-    assert_eq!(beside(&daemon(None), None, &style()), Vec::<String>::new(), "a young journal tells nothing");
-    assert_eq!(beside(&daemon(Some(growth(1, 1))), Some("night"), &style()), Vec::<String>::new(), "it holds no rollout");
+    assert_eq!(
+        beside(&daemon(None), None, &style()),
+        Vec::<String>::new(),
+        "a young journal tells nothing"
+    );
+    assert_eq!(
+        beside(&daemon(Some(growth(1, 1))), Some("night"), &style()),
+        Vec::<String>::new(),
+        "it holds no rollout"
+    );
     let row = |verdict: &str, word: &str, text: String| CheckRow {
         verdict: verdict.into(),
         what: "store".into(),
@@ -624,7 +850,10 @@ fn how_fast_the_journal_grows() {
         word: word.into(),
         text,
     };
-    let rows = [row(CheckRow::NOTE, "filling", filling[0].message()), row(CheckRow::GO, "ok", filling[2].message())];
+    let rows = [
+        row(CheckRow::NOTE, "filling", filling[0].message()),
+        row(CheckRow::GO, "ok", filling[2].message()),
+    ];
     text.push_str(&format!("---\n{}", preflight::table(&rows, true, 200)));
     golden("growth", &text);
 }
@@ -633,8 +862,12 @@ fn how_fast_the_journal_grows() {
 fn the_members_of_waves() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("plans/canary-waves.yaml");
     let loaded = crate::planfile::load(&path).expect("a plan that ships");
-    let rows: Vec<MemberRow> =
-        loaded.targets.iter().zip(0..).map(|(target, ordinal)| MemberRow::new(ordinal, target, &loaded.plan.strategy)).collect();
+    let rows: Vec<MemberRow> = loaded
+        .targets
+        .iter()
+        .zip(0..)
+        .map(|(target, ordinal)| MemberRow::new(ordinal, target, &loaded.plan.strategy))
+        .collect();
     golden("members", &listed(&rows));
 }
 
@@ -643,7 +876,11 @@ fn group_limits_stand_beside_the_places() {
     let mut doc = rollout();
     doc.max_in_flight = 40;
     doc.max_in_flight_per = [("lane".to_owned(), 10), ("tag:tier".to_owned(), 2)].into();
-    doc.holds = vec![hold("group_limit", "every queued change waits for a place of its group or for its instance", None)];
+    doc.holds = vec![hold(
+        "group_limit",
+        "every queued change waits for a place of its group or for its instance",
+        None,
+    )];
     golden("group-limits", &shown(&doc));
 }
 
@@ -738,7 +975,10 @@ fn a_preview() {
         next_tick: Some(at("2026-12-05T18:00:00Z")),
         time_zone: "Asia/Shanghai".into(),
         targets,
-        first: vec!["2ec617ba62da4eafb921b69438beed3cpo01".into(), "3ec617ba62da4eafb921b69438beed3cpo01".into()],
+        first: vec![
+            "2ec617ba62da4eafb921b69438beed3cpo01".into(),
+            "3ec617ba62da4eafb921b69438beed3cpo01".into(),
+        ],
     };
     preview.opposing = vec![row("legacy-clients", 2, false), row("lab", 40, true)];
     golden("preview-opposed", &plan::text(&preview, &style()));
@@ -805,19 +1045,58 @@ fn an_enforcement() {
         held_drift: 40,
         ..enforcement()
     };
-    let mark = MarkDoc { by: "ada".into(), reason: "fleet is retired".into(), at: at("2026-12-05T17:20:00Z") };
-    let ended = EnforcementDoc { stage: "ended".into(), next_tick: None, stopped: Some(mark), last_run: None, runs: 0, ..held.clone() };
-    let ended = EnforcementDoc { name: "over".into(), held: None, held_drift: 0, skipped_ticks: 0, ..ended };
+    let mark = MarkDoc {
+        by: "ada".into(),
+        reason: "fleet is retired".into(),
+        at: at("2026-12-05T17:20:00Z"),
+    };
+    let ended = EnforcementDoc {
+        stage: "ended".into(),
+        next_tick: None,
+        stopped: Some(mark),
+        last_run: None,
+        runs: 0,
+        ..held.clone()
+    };
+    let ended = EnforcementDoc {
+        name: "over".into(),
+        held: None,
+        held_drift: 0,
+        skipped_ticks: 0,
+        ..ended
+    };
     let why = "halted: 3 failures reach the budget of 3";
-    let run = enforcement().last_run.map(|run| EnforcementRunDoc { result: None, halted: Some(why.into()), ..run });
-    let halted = EnforcementDoc { name: "halted".into(), stage: "applying".into(), last_run: run, ..enforcement() };
-    let looks = EnforcementDoc { name: "only-looks".into(), held: Some(format!("run 11 {why}")), ..enforcement() };
-    let mut text = listed(&[plain.clone(), held.clone(), ended.clone(), halted.clone(), looks.clone()]);
+    let run = enforcement().last_run.map(|run| EnforcementRunDoc {
+        result: None,
+        halted: Some(why.into()),
+        ..run
+    });
+    let halted = EnforcementDoc {
+        name: "halted".into(),
+        stage: "applying".into(),
+        last_run: run,
+        ..enforcement()
+    };
+    let looks = EnforcementDoc {
+        name: "only-looks".into(),
+        held: Some(format!("run 11 {why}")),
+        ..enforcement()
+    };
+    let mut text =
+        listed(&[plain.clone(), held.clone(), ended.clone(), halted.clone(), looks.clone()]);
     for found in [&plain, &held, &ended, &halted, &looks] {
-        text.push_str(&format!("---\n{}{}\n", enforce::view(found, &style()), enforce::summary(found, &style())));
+        text.push_str(&format!(
+            "---\n{}{}\n",
+            enforce::view(found, &style()),
+            enforce::summary(found, &style())
+        ));
     }
-    let all = [plain, held, ended, halted, looks].map(|found| EnforcementDoc { held_targets: 0, ..found });
-    let names: Vec<_> = enforce::holding(&all, &style()).iter().map(|line| line.split(':').next().unwrap_or_default().to_owned()).collect();
+    let all = [plain, held, ended, halted, looks]
+        .map(|found| EnforcementDoc { held_targets: 0, ..found });
+    let names: Vec<_> = enforce::holding(&all, &style())
+        .iter()
+        .map(|line| line.split(':').next().unwrap_or_default().to_owned())
+        .collect();
     assert_eq!(names, ["too-much", "only-looks"], "what holds nothing is not told by `status`");
     golden("enforcements", &text);
 }

@@ -1,4 +1,5 @@
-//! Lines at the width of a terminal, and what keeps a hostile text from acting on a terminal or a spreadsheet.
+//! Lines at the width of a terminal, and what keeps a hostile text from acting on a terminal or a
+//! spreadsheet.
 
 pub use crate::domain::count::count;
 use crate::words::text::{acts, clean};
@@ -9,26 +10,31 @@ pub fn cell(text: &str) -> String {
     if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text }
 }
 
-/// JSON whose strings hold no character that acts on a terminal: such a character is written as its escape, which
-/// means the same to every reader.
+/// JSON whose strings hold no character that acts on a terminal: such a character is written as its
+/// escape, which means the same to every reader.
 pub fn json(document: &str) -> String {
     let mut safe = String::with_capacity(document.len());
     for c in document.chars() {
-        if c != '\n' && acts(c) { safe.push_str(&format!("\\u{:04x}", u32::from(c))) } else { safe.push(c) }
+        if c != '\n' && acts(c) {
+            safe.push_str(&format!("\\u{:04x}", u32::from(c)))
+        } else {
+            safe.push(c)
+        }
     }
     safe
 }
 
-/// Breaks a line into lines of at most `width` visible characters, so that nothing of it is cut: where two spaces part
-/// it, and inside a part that is longer than a line, at its spaces; a command in backticks stays whole where it can.
-/// What follows the first line is indented by two more.
+/// Breaks a line into lines of at most `width` visible characters, so that nothing of it is cut:
+/// where two spaces part it, and inside a part that is longer than a line, at its spaces; a command
+/// in backticks stays whole where it can. What follows the first line is indented by two more.
 pub fn wrap(line: &str, width: usize) -> String {
     if visible(line) <= width {
         return line.to_owned();
     }
     let indent = line.chars().take_while(|c| *c == ' ').count();
     let lead = " ".repeat(indent + 2);
-    let mut wrapped = Wrapped { text: " ".repeat(indent), column: indent, begun: false, lead, width };
+    let mut wrapped =
+        Wrapped { text: " ".repeat(indent), column: indent, begun: false, lead, width };
     for part in line.trim_start().split("  ").filter(|part| !part.is_empty()) {
         if wrapped.fits(part, 2) || wrapped.lead.len() + visible(part) <= width {
             wrapped.add(part, 2);
@@ -39,7 +45,10 @@ pub fn wrap(line: &str, width: usize) -> String {
             if wrapped.fits(&words, gap) || wrapped.lead.len() + visible(&words) <= width {
                 wrapped.add(&words, gap);
             } else {
-                words.split(' ').enumerate().for_each(|(inner, word)| wrapped.add(word, if inner == 0 { gap } else { 1 }));
+                words
+                    .split(' ')
+                    .enumerate()
+                    .for_each(|(inner, word)| wrapped.add(word, if inner == 0 { gap } else { 1 }));
             }
         }
     }
@@ -109,7 +118,10 @@ mod tests {
         let document = serde_json::to_string("x\u{9b}31m\u{202e}\x1b").expect("a string");
         let safe = json(&document);
         assert!(!safe.chars().any(acts));
-        assert_eq!(serde_json::from_str::<String>(&safe).expect("still JSON"), "x\u{9b}31m\u{202e}\x1b");
+        assert_eq!(
+            serde_json::from_str::<String>(&safe).expect("still JSON"),
+            "x\u{9b}31m\u{202e}\x1b"
+        );
     }
 
     #[test]

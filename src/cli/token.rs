@@ -1,6 +1,7 @@
 //! `token`: the file of `api.tokens_file`, on the daemon's host and without the daemon.
 //!
-//! Invariant: a token is printed once and kept nowhere; the file has what the daemon needs to know it again.
+//! Invariant: a token is printed once and kept nowhere; the file has what the daemon needs to know
+//! it again.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -45,10 +46,17 @@ fn failed(message: impl Into<String>) -> ExitFailure {
 
 fn new(args: &TokenNewArgs, config: &Config, path: &Path, style: &Style) -> Result<Exit> {
     let person = config.people.as_ref().and_then(|people| people.of_name(&args.name));
-    let person = person.ok_or_else(|| failed(format!("`api.people` names no {}; add them there first", clean(&args.name))))?;
+    let person = person.ok_or_else(|| {
+        failed(format!("`api.people` names no {}; add them there first", clean(&args.name)))
+    })?;
     let may: Roles = args.may.iter().filter_map(|word| Role::of_word(word)).collect();
     if may.both(&person.may) != may {
-        return Err(failed(format!("{} may {}, and a token gives no more; {may} was asked for", clean(&person.name), person.may)).into());
+        return Err(failed(format!(
+            "{} may {}, and a token gives no more; {may} was asked for",
+            clean(&person.name),
+            person.may
+        ))
+        .into());
     }
     if may.has(Role::Off) && !may.has(Role::Operate) {
         return Err(failed("`off` alone allows nothing; add `operate`").into());
@@ -60,11 +68,21 @@ fn new(args: &TokenNewArgs, config: &Config, path: &Path, style: &Style) -> Resu
     // Those that are over for long make room.
     file.tokens.retain(|token| style.now.duration_since(token.until) < KEPT_AFTER);
     if file.tokens.len() >= TOKENS_MAX {
-        return Err(failed(format!("{} has {TOKENS_MAX} tokens; revoke some first", path.display())).into());
+        return Err(failed(format!(
+            "{} has {TOKENS_MAX} tokens; revoke some first",
+            path.display()
+        ))
+        .into());
     }
-    let until = style.now.checked_add(args.lasts.get()).map_err(|error| failed(error.to_string()))?;
+    let until =
+        style.now.checked_add(args.lasts.get()).map_err(|error| failed(error.to_string()))?;
     let (text, listed) = draw(&person.name, &args.label, &may, until);
-    let told = format!("token {} of {} may {may} until {}; it is shown this once", listed.id, clean(&listed.name), style.until(until));
+    let told = format!(
+        "token {} of {} may {may} until {}; it is shown this once",
+        listed.id,
+        clean(&listed.name),
+        style.until(until)
+    );
     file.tokens.push(listed);
     write(&file, path)?;
     let mut out = term::stdout();
@@ -106,15 +124,22 @@ impl ListingRow for TokenRow {
     }
 
     fn record(&self) -> Vec<String> {
-        let (may, until, over) = (self.may.join(","), self.until.to_string(), self.over.to_string());
+        let (may, until, over) =
+            (self.may.join(","), self.until.to_string(), self.over.to_string());
         vec![self.id.clone(), self.name.clone(), self.label.clone(), may, until, over]
     }
 }
 
 fn list(args: &TokenListArgs, path: &Path, style: &Style) -> Result<Exit> {
     let tokens = TokenFile::read(path)?.tokens;
-    let row =
-        |ListedToken { id, name, label, may, until, .. }: ListedToken| TokenRow { id, name, label, may, until, over: until <= style.now };
+    let row = |ListedToken { id, name, label, may, until, .. }: ListedToken| TokenRow {
+        id,
+        name,
+        label,
+        may,
+        until,
+        over: until <= style.now,
+    };
     let rows: Vec<TokenRow> = tokens.into_iter().map(row).collect();
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let mut listing = ListingPrinter::new(&mut out, args.output.output, style.clone());
@@ -129,12 +154,24 @@ fn list(args: &TokenListArgs, path: &Path, style: &Style) -> Result<Exit> {
 fn revoke(args: &TokenRevokeArgs, path: &Path) -> Result<Exit> {
     let mut file = TokenFile::read(path)?;
     // Whoever pastes the whole token means the same.
-    let id = args.id.strip_prefix("sealift_").and_then(|rest| rest.split('_').next()).unwrap_or(&args.id);
+    let id = args
+        .id
+        .strip_prefix("sealift_")
+        .and_then(|rest| rest.split('_').next())
+        .unwrap_or(&args.id);
     let Some(at) = file.tokens.iter().position(|token| token.id == id) else {
-        return Err(failed(format!("there is no token {}; `sealift token list` shows which there are", clean(id))).into());
+        return Err(failed(format!(
+            "there is no token {}; `sealift token list` shows which there are",
+            clean(id)
+        ))
+        .into());
     };
     let gone = file.tokens.remove(at);
     write(&file, path)?;
-    term::say(&format!("token {} of {} is none any more, and its sessions have ended", gone.id, clean(&gone.name)));
+    term::say(&format!(
+        "token {} of {} is none any more, and its sessions have ended",
+        gone.id,
+        clean(&gone.name)
+    ));
     Ok(Exit::Done)
 }

@@ -1,8 +1,9 @@
 //! A walk over the fleet: the instances of the lanes, and the proxies of those that are wanted.
 //!
-//! Invariants: every page of every lane is read to its end, and whatever is missing ends in an error (a throttled list is not a
-//! small fleet); an instance is handed over whole or not at all; one page is in memory, and one id an instance. Nothing is
-//! changed, and the reads wait behind all work of their lanes; the daemon repeats those that fail.
+//! Invariants: every page of every lane is read to its end, and whatever is missing ends in an
+//! error (a throttled list is not a small fleet); an instance is handed over whole or not at all;
+//! one page is in memory, and one id an instance. Nothing is changed, and the reads wait behind all
+//! work of their lanes; the daemon repeats those that fail.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,11 +24,19 @@ pub trait Visitor {
     fn take(&mut self, lane: &str, instance: &InstanceRow, proxies: Vec<LookProxy>) -> Result<()>;
 }
 
-/// Walks over all instances of the lanes. `again` says how to go on after an instance that could not be read.
+/// Walks over all instances of the lanes. `again` says how to go on after an instance that could
+/// not be read.
 ///
 /// # Errors
-/// When anything is missing, and when the visitor fails; an interrupt (Ctrl-C) is [`Exit::Interrupted`], said as `given_up`.
-pub async fn walk(client: &Client, lanes: &[String], visitor: &mut dyn Visitor, given_up: &str, again: &str) -> Result<()> {
+/// When anything is missing, and when the visitor fails; an interrupt (Ctrl-C) is
+/// [`Exit::Interrupted`], said as `given_up`.
+pub async fn walk(
+    client: &Client,
+    lanes: &[String],
+    visitor: &mut dyn Visitor,
+    given_up: &str,
+    again: &str,
+) -> Result<()> {
     let mut walk = FleetWalk { client, visitor, failed: BTreeMap::new() };
     tokio::select! {
         biased;
@@ -72,7 +81,11 @@ impl FleetWalk<'_> {
             progress.of(total);
             let length = u32::try_from(page.instances.len()).unwrap_or(u32::MAX);
             // While pages are read instances come and go, and one may stand on two pages.
-            let fresh: Vec<InstanceRow> = page.instances.into_iter().filter(|row| seen.insert(row.instance_id.clone())).collect();
+            let fresh: Vec<InstanceRow> = page
+                .instances
+                .into_iter()
+                .filter(|row| seen.insert(row.instance_id.clone()))
+                .collect();
             let wanted = fresh.into_iter().filter(|row| self.visitor.wants(lane, row)).collect();
             self.chunk(lane, wanted).await?;
             progress.tick(seen.len());
@@ -83,8 +96,9 @@ impl FleetWalk<'_> {
             }
             if length == 0 {
                 progress.clear();
-                let message =
-                    format!("the discovery is not complete: lane {lane} has {total} instances, and its list ended after {offset}");
+                let message = format!(
+                    "the discovery is not complete: lane {lane} has {total} instances, and its list ended after {offset}"
+                );
                 return Err(ExitFailure::new(Exit::Error, message).into());
             }
         }
@@ -92,7 +106,10 @@ impl FleetWalk<'_> {
 
     /// The proxies of these instances.
     async fn chunk(&mut self, lane: &str, instances: Vec<InstanceRow>) -> Result<()> {
-        let of = |row: &InstanceRow| LookInstance { lane: lane.to_owned(), instance_id: row.instance_id.clone() };
+        let of = |row: &InstanceRow| LookInstance {
+            lane: lane.to_owned(),
+            instance_id: row.instance_id.clone(),
+        };
         if instances.is_empty() {
             return Ok(());
         }
@@ -104,7 +121,10 @@ impl FleetWalk<'_> {
                 let instance = LookInstance { lane: row.lane, instance_id: row.instance_id };
                 match row.proxies {
                     Some(proxies) => drop(by_instance.insert(instance, proxies)),
-                    None => drop(failed.insert(instance, row.error.unwrap_or_else(|| "no reason was given".into()))),
+                    None => drop(failed.insert(
+                        instance,
+                        row.error.unwrap_or_else(|| "no reason was given".into()),
+                    )),
                 }
             })
             .await?;

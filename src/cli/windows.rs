@@ -1,4 +1,5 @@
-//! `windows`: the next openings of a plan, freezes applied, the nights marked on which clocks change.
+//! `windows`: the next openings of a plan, freezes applied, the nights marked on which clocks
+//! change.
 
 use std::io::Write;
 
@@ -89,11 +90,19 @@ struct ClockDoc {
 pub fn windows(args: &WindowsArgs, daemon: &DaemonAddress, style: &Style) -> Result<Exit> {
     let read = planfile::read(&args.plan, None).map_err(refused)?;
     known_lanes(daemon, read.lanes())?;
-    let zone = read.calendar().windows().first().map_or_else(|| style.zone.clone(), |window| window.zone().rules().clone());
+    let zone = read
+        .calendar()
+        .windows()
+        .first()
+        .map_or_else(|| style.zone.clone(), |window| window.zone().rules().clone());
     let from = args.from.as_deref().map_or(Ok(style.now), |text| instant("--from", text, &zone))?;
     let until = args.until.as_deref().map(|text| instant("--until", text, &zone)).transpose()?;
     if until.is_some_and(|until| until <= from) {
-        return Err(ExitFailure::new(Exit::Error, "--until must lie after --from (and after now, without --from)").into());
+        return Err(ExitFailure::new(
+            Exit::Error,
+            "--until must lie after --from (and after now, without --from)",
+        )
+        .into());
     }
     let limit = args.count.map_or(if until.is_some() { SIGHTS_MAX } else { OPENINGS }, usize::from);
     let document = document(&read, from, until, limit, style);
@@ -113,7 +122,11 @@ pub fn windows(args: &WindowsArgs, daemon: &DaemonAddress, style: &Style) -> Res
 
 /// An instant, or a date or time by the clock of the plan's first window.
 pub(super) fn instant(flag: &str, text: &str, zone: &TimeZone) -> Result<Timestamp, ExitFailure> {
-    let civil = || text.parse::<DateTime>().or_else(|_| text.parse::<Date>().map(|date| date.at(0, 0, 0, 0))).ok();
+    let civil = || {
+        text.parse::<DateTime>()
+            .or_else(|_| text.parse::<Date>().map(|date| date.at(0, 0, 0, 0)))
+            .ok()
+    };
     let read = text.parse::<Timestamp>().ok().or_else(|| first_instant(civil()?, zone));
     read.ok_or_else(|| {
         let shown = clean(&text.chars().take(80).collect::<String>());
@@ -124,9 +137,18 @@ pub(super) fn instant(flag: &str, text: &str, zone: &TimeZone) -> Result<Timesta
     })
 }
 
-fn document(plan: &ReadPlan, from: Timestamp, until: Option<Timestamp>, limit: usize, style: &Style) -> WindowsDoc {
+fn document(
+    plan: &ReadPlan,
+    from: Timestamp,
+    until: Option<Timestamp>,
+    limit: usize,
+    style: &Style,
+) -> WindowsDoc {
     let outlook = plan.calendar().outlook(from, until, limit);
-    let new_work = outlook.sights.iter().try_fold(0, |sum: i64, sight| Some(sum.saturating_add(sight.new_work()?.as_secs())));
+    let new_work = outlook
+        .sights
+        .iter()
+        .try_fold(0, |sum: i64, sight| Some(sum.saturating_add(sight.new_work()?.as_secs())));
     WindowsDoc {
         plan: plan.name().to_string(),
         revision: plan.revision(),
@@ -159,7 +181,11 @@ fn row(sight: &ForeseenOpening<'_>, style: &Style) -> WindowRow {
         freezes: sight
             .freezes
             .iter()
-            .map(|freeze| FreezeDoc { from: freeze.begin(), to: freeze.end(), reason: freeze.reason().to_owned() })
+            .map(|freeze| FreezeDoc {
+                from: freeze.begin(),
+                to: freeze.end(),
+                reason: freeze.reason().to_owned(),
+            })
             .collect(),
         clock_changes: sight.clocks.iter().map(clock).collect(),
         remarks: remarks(sight, &zone),
@@ -173,7 +199,12 @@ fn clock(change: &ClockChange) -> ClockDoc {
         Meets::StartTwice => "start_twice",
         Meets::Inside => "inside",
     };
-    ClockDoc { at: change.at, before: change.before.to_string(), after: change.after.to_string(), how }
+    ClockDoc {
+        at: change.at,
+        before: change.before.to_string(),
+        after: change.after.to_string(),
+        how,
+    }
 }
 
 fn remarks(sight: &ForeseenOpening<'_>, zone: &TimeZone) -> Vec<String> {
@@ -185,25 +216,37 @@ fn remarks(sight: &ForeseenOpening<'_>, zone: &TimeZone) -> Vec<String> {
         remarks.push("not_before cuts its beginning".to_owned());
     }
     for freeze in &sight.freezes {
-        let reason = if freeze.reason().is_empty() { String::new() } else { format!(" ({})", freeze.reason()) };
-        let time = |at: Timestamp| at.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string();
+        let reason = if freeze.reason().is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", freeze.reason())
+        };
+        let time = |at: Timestamp| {
+            at.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string()
+        };
         let (begin, end) = (time(freeze.begin()), time(freeze.end()));
         remarks.push(match () {
             () if sight.frozen => format!("a freeze from {begin} to {end} covers it{reason}"),
-            () if freeze.end() == sight.stretch.open => format!("a freeze until {end} cuts its beginning{reason}"),
+            () if freeze.end() == sight.stretch.open => {
+                format!("a freeze until {end} cuts its beginning{reason}")
+            }
             () => format!("a freeze from {begin} cuts its end{reason}"),
         });
     }
-    remarks.extend(sight.clocks.iter().map(|change| clock_remark(change, zone, sight.stretch.open)));
+    remarks
+        .extend(sight.clocks.iter().map(|change| clock_remark(change, zone, sight.stretch.open)));
     remarks
 }
 
 /// A change of clocks in words.
 pub(super) fn clock_remark(change: &ClockChange, zone: &TimeZone, open: Timestamp) -> String {
-    let shown = |offset: jiff::tz::Offset| offset.to_datetime(change.at).strftime("%H:%M").to_string();
+    let shown =
+        |offset: jiff::tz::Offset| offset.to_datetime(change.at).strftime("%H:%M").to_string();
     let (before, after) = (shown(change.before), shown(change.after));
     match change.how {
-        Meets::StartSkipped => format!("clocks skip {before} to {after}: opens at the first instant after"),
+        Meets::StartSkipped => {
+            format!("clocks skip {before} to {after}: opens at the first instant after")
+        }
         Meets::StartTwice => {
             let start = zone.to_datetime(open).strftime("%H:%M");
             format!("{start} comes twice that night: opens once, at the first")
@@ -216,7 +259,8 @@ pub(super) fn clock_remark(change: &ClockChange, zone: &TimeZone, open: Timestam
 }
 
 impl ListingRow for WindowRow {
-    const COLUMNS: &'static [&'static str] = &["OPENS", "NEW WORK UNTIL", "CLOSES", "#LENGTH", "#NEW WORK", "ZONE", "REMARKS"];
+    const COLUMNS: &'static [&'static str] =
+        &["OPENS", "NEW WORK UNTIL", "CLOSES", "#LENGTH", "#NEW WORK", "ZONE", "REMARKS"];
     const FIELDS: &'static [&'static str] = &[
         "state",
         "open",
@@ -233,10 +277,14 @@ impl ListingRow for WindowRow {
     ];
 
     fn cells(&self, _: &Style) -> Vec<String> {
-        let seconds = |n: Option<i64>| n.map_or_else(|| "-".into(), |n| length(SignedDuration::from_secs(n)));
+        let seconds =
+            |n: Option<i64>| n.map_or_else(|| "-".into(), |n| length(SignedDuration::from_secs(n)));
         let until = if self.state == "frozen" { "frozen".into() } else { self.later(self.cutoff) };
         vec![
-            self.open.to_zoned_datetime(self.zone.clone()).strftime("%a %Y-%m-%d %H:%M %:::z").to_string(),
+            self.open
+                .to_zoned_datetime(self.zone.clone())
+                .strftime("%a %Y-%m-%d %H:%M %:::z")
+                .to_string(),
             until,
             self.later(self.close),
             seconds(self.length_seconds),
@@ -271,7 +319,10 @@ impl WindowRow {
     /// A later time of the same opening, with as much of date and offset as has changed since.
     fn later(&self, at: Option<Timestamp>) -> String {
         let Some(at) = at else { return "-".into() };
-        let (open, at) = (self.open.to_zoned_datetime(self.zone.clone()), at.to_zoned_datetime(self.zone.clone()));
+        let (open, at) = (
+            self.open.to_zoned_datetime(self.zone.clone()),
+            at.to_zoned_datetime(self.zone.clone()),
+        );
         let date = match at.date() == open.date() {
             true => "",
             false if at.duration_since(&open) < SignedDuration::from_hours(6 * 24) => "%a ",
@@ -286,8 +337,15 @@ impl WindowRow {
 /// The outlook for people: a table, its frozen lines dim, its nights of changing clocks marked.
 fn text(document: &WindowsDoc, zone: &TimeZone, style: &Style) -> String {
     let style = Style { now: style.now, zone: zone.clone() };
-    let mut text = format!("plan {} revision {}, windows from {}", document.plan, document.revision, style.time(document.from));
-    text.push_str(&document.until.map_or_else(String::new, |until| format!(" to {}", style.time(until))));
+    let mut text = format!(
+        "plan {} revision {}, windows from {}",
+        document.plan,
+        document.revision,
+        style.time(document.from)
+    );
+    text.push_str(
+        &document.until.map_or_else(String::new, |until| format!(" to {}", style.time(until))),
+    );
     text.push('\n');
     if let Some(start) = document.not_before.filter(|start| *start > document.from) {
         text.push_str(&format!("nothing begins before {} (not_before)\n", style.time(start)));
@@ -298,7 +356,11 @@ fn text(document: &WindowsDoc, zone: &TimeZone, style: &Style) -> String {
         return clean_lines(&text);
     }
     text.push('\n');
-    let cells: Vec<Vec<String>> = document.windows.iter().map(|row| row.cells(&style).iter().map(|cell| clean(cell)).collect()).collect();
+    let cells: Vec<Vec<String>> = document
+        .windows
+        .iter()
+        .map(|row| row.cells(&style).iter().map(|cell| clean(cell)).collect())
+        .collect();
     let table = aligned(WindowRow::COLUMNS, true, &cells, &mut Vec::new());
     let mut text = clean_lines(&text);
     for (place, line) in table.lines().enumerate() {
@@ -327,7 +389,11 @@ fn total(document: &WindowsDoc, style: &Style) -> String {
         text.push_str(&format!(", and {} that a freeze covers", n(frozen)));
     }
     if let Some(next) = document.windows.iter().find(|row| row.state == "open") {
-        let from = if next.open <= style.now { "open now".to_owned() } else { format!("first {}", style.until(next.open)) };
+        let from = if next.open <= style.now {
+            "open now".to_owned()
+        } else {
+            format!("first {}", style.until(next.open))
+        };
         text.push_str(&format!("; {from}"));
     }
     if document.more {

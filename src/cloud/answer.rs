@@ -1,7 +1,9 @@
-//! From the bytes of an answer to a [`Reply`]: the one place where the cloud's language is understood.
+//! From the bytes of an answer to a [`Reply`]: the one place where the cloud's language is
+//! understood.
 //!
-//! Invariants: the HTTP client and the simulation both go through [`read`], so what is simulated is what is shipped; a
-//! success that cannot be read is `Unknown`, never a success; only an answer that shows the whole proves absence.
+//! Invariants: the HTTP client and the simulation both go through [`read`], so what is simulated is
+//! what is shipped; a success that cannot be read is `Unknown`, never a success; only an answer
+//! that shows the whole proves absence.
 //!
 //! Deliberately not here: what a reply means for a change (`domain::change`).
 
@@ -19,7 +21,8 @@ use super::lenient::{LenientList, Object, Scalar};
 use super::wire_format::PROXIES_PAGE;
 use super::{retry_after, safe_text};
 use crate::domain::call::{
-    Answer, Call, CallError, Disposition, JobListed, JobSeen, JobView, JobsPage, ProxySeen, ProxyStatus, ProxyView, Reply,
+    Answer, Call, CallError, Disposition, JobListed, JobSeen, JobView, JobsPage, ProxySeen,
+    ProxyStatus, ProxyView, Reply,
 };
 use crate::domain::id::{InstanceId, JobId, ProxyId};
 use crate::domain::proof::Endpoint;
@@ -58,7 +61,8 @@ pub fn read(call: &Call, answer: &WireAnswer<'_>) -> Reply {
         understand(call, answer, &mut beside).map_err(|what| unreadable(answer, &what))
     } else {
         let envelope = Envelope::find(answer.body);
-        request_id = request_id.or_else(|| envelope.request_id.as_deref().and_then(safe_text::request_id));
+        request_id =
+            request_id.or_else(|| envelope.request_id.as_deref().and_then(safe_text::request_id));
         Err(refused(answer, &envelope))
     };
     let outcome = outcome.map_err(|error| CallError { request_id: request_id.clone(), ..error });
@@ -77,16 +81,35 @@ impl WireAnswer<'_> {
 
 /// The call left and no answer came: whether it was executed is unknown.
 pub fn lost(what: &str) -> Reply {
-    Reply { outcome: Err(error(Disposition::Unknown, what)), request_id: None, cloud_time: None, sent: true, beside: Vec::new() }
+    Reply {
+        outcome: Err(error(Disposition::Unknown, what)),
+        request_id: None,
+        cloud_time: None,
+        sent: true,
+        beside: Vec::new(),
+    }
 }
 
 /// The call did not leave.
 pub fn not_sent(disposition: Disposition, what: &str) -> Reply {
-    Reply { outcome: Err(error(disposition, what)), request_id: None, cloud_time: None, sent: false, beside: Vec::new() }
+    Reply {
+        outcome: Err(error(disposition, what)),
+        request_id: None,
+        cloud_time: None,
+        sent: false,
+        beside: Vec::new(),
+    }
 }
 
 fn error(disposition: Disposition, what: &str) -> CallError {
-    CallError { disposition, retry_after: None, status: None, code: None, request_id: None, message: safe_text::message(what, None) }
+    CallError {
+        disposition,
+        retry_after: None,
+        status: None,
+        code: None,
+        request_id: None,
+        message: safe_text::message(what, None),
+    }
 }
 
 fn unreadable(answer: &WireAnswer<'_>, what: &str) -> CallError {
@@ -96,7 +119,10 @@ fn unreadable(answer: &WireAnswer<'_>, what: &str) -> CallError {
         status: Some(answer.status),
         code: None,
         request_id: None,
-        message: safe_text::message(&format!("answer {} cannot be read: {what}", answer.status), answer.secret),
+        message: safe_text::message(
+            &format!("answer {} cannot be read: {what}", answer.status),
+            answer.secret,
+        ),
     }
 }
 
@@ -120,7 +146,11 @@ fn refused(answer: &WireAnswer<'_>, envelope: &Envelope) -> CallError {
 }
 
 /// `beside` gets what an answer tells of the other proxies of the instance.
-fn understand(call: &Call, answer: &WireAnswer<'_>, beside: &mut Vec<ProxySeen>) -> Result<Answer, String> {
+fn understand(
+    call: &Call,
+    answer: &WireAnswer<'_>,
+    beside: &mut Vec<ProxySeen>,
+) -> Result<Answer, String> {
     if answer.cut {
         return Err(format!("the body is longer than {SUCCESS_BODY_MAX} bytes"));
     }
@@ -164,7 +194,11 @@ fn accepted(body: &[u8]) -> Result<Answer, String> {
     match body.job_id {
         serde_json::Value::Null => Ok(Answer::Accepted(None)),
         serde_json::Value::String(text) if text.trim().is_empty() => Ok(Answer::Accepted(None)),
-        serde_json::Value::String(text) => text.trim().parse().map(|job| Answer::Accepted(Some(job))).map_err(|error| error.to_string()),
+        serde_json::Value::String(text) => text
+            .trim()
+            .parse()
+            .map(|job| Answer::Accepted(Some(job)))
+            .map_err(|error| error.to_string()),
         _ => Err("job_id is no text".into()),
     }
 }
@@ -200,7 +234,12 @@ struct ProxyBody<'a> {
 /// Where MySQL listens when nothing else is said.
 const MYSQL_PORT: u16 = 3306;
 
-fn proxy(body: &[u8], wanted: &ProxyId, beside: &mut Vec<ProxySeen>, secret: Option<&str>) -> Result<Answer, String> {
+fn proxy(
+    body: &[u8],
+    wanted: &ProxyId,
+    beside: &mut Vec<ProxySeen>,
+    secret: Option<&str>,
+) -> Result<Answer, String> {
     let body: ProxiesBody<'_> = parse(body)?;
     let rows = body.proxy_list.rows.ok_or("there is no proxy_list")?;
     let mut found = None;
@@ -216,12 +255,18 @@ fn proxy(body: &[u8], wanted: &ProxyId, beside: &mut Vec<ProxySeen>, secret: Opt
     let answer = match found {
         Some(proxy) => Ok(Answer::Proxy(Some(view(proxy, secret)))),
         // It may stand on the next page, or in the row that cannot be read: that is not absence.
-        None if rows.len() >= PROXIES_PAGE => Err(format!("{} proxies of one instance, and ours is not among them", rows.len())),
+        None if rows.len() >= PROXIES_PAGE => {
+            Err(format!("{} proxies of one instance, and ours is not among them", rows.len()))
+        }
         None if nameless => Err("a proxy without pool_id".into()),
         None => Ok(Answer::Proxy(None)),
     }?;
     // One that cannot be read is left out, for nothing is concluded from that.
-    beside.extend(rows.iter().filter_map(|row| proxy_seen(row, secret)).filter(|seen| seen.proxy_id != *wanted));
+    beside.extend(
+        rows.iter()
+            .filter_map(|row| proxy_seen(row, secret))
+            .filter(|seen| seen.proxy_id != *wanted),
+    );
     Ok(answer)
 }
 
@@ -245,7 +290,11 @@ fn view(proxy: &ProxyBody<'_>, secret: Option<&str>) -> ProxyView {
     let (status, pool_status) = (proxy.status.text(), proxy.pool_status.text());
     let word = match (status, pool_status) {
         // The pool's own word is the graver one when the proxy calls itself active.
-        (Some(status), Some(pool)) if status.eq_ignore_ascii_case("ACTIVE") && meaning(pool) == ProxyStatus::Faulty => pool,
+        (Some(status), Some(pool))
+            if status.eq_ignore_ascii_case("ACTIVE") && meaning(pool) == ProxyStatus::Faulty =>
+        {
+            pool
+        }
         (Some(word), _) | (None, Some(word)) => word,
         (None, None) => "unknown",
     };
@@ -266,7 +315,10 @@ fn endpoint(proxy: &ProxyBody<'_>) -> Option<Endpoint> {
 fn meaning(word: &str) -> ProxyStatus {
     if word.eq_ignore_ascii_case("ACTIVE") {
         ProxyStatus::Idle
-    } else if ["FAILED", "ABNORMAL", "DELETED"].iter().any(|faulty| word.eq_ignore_ascii_case(faulty)) {
+    } else if ["FAILED", "ABNORMAL", "DELETED"]
+        .iter()
+        .any(|faulty| word.eq_ignore_ascii_case(faulty))
+    {
         ProxyStatus::Faulty
     } else {
         ProxyStatus::Busy
@@ -302,7 +354,11 @@ struct JobInstance<'a> {
 }
 
 /// The job that was asked for, and how it stands.
-fn job<'a>(body: &'a [u8], asked: &JobId, secret: Option<&str>) -> Result<(JobAnswer<'a>, JobView), String> {
+fn job<'a>(
+    body: &'a [u8],
+    asked: &JobId,
+    secret: Option<&str>,
+) -> Result<(JobAnswer<'a>, JobView), String> {
     let body: JobBody<'_> = parse(body)?;
     let job = body.job.0.ok_or("there is no job")?;
     if job.id.text().is_some_and(|id| id != asked.as_str()) {
@@ -320,14 +376,26 @@ fn job_view(body: &[u8], asked: &JobId, secret: Option<&str>) -> Result<Answer, 
 fn job_shown(body: &[u8], asked: &JobId, secret: Option<&str>) -> Result<Answer, String> {
     let (job, view) = job(body, asked, secret)?;
     let instance_id = job.instance.0.as_ref().and_then(|instance| instance.id.text()?.parse().ok());
-    Ok(Answer::JobShown { instance_id, name: safe_text::message(job.name.text().unwrap_or_default(), secret), view })
+    Ok(Answer::JobShown {
+        instance_id,
+        name: safe_text::message(job.name.text().unwrap_or_default(), secret),
+        view,
+    })
 }
 
 /// How a job stands, by its status word; a word that we do not know is not final.
-fn stands(status: &str, process: Option<&str>, fail_reason: Option<&str>, secret: Option<&str>) -> JobView {
+fn stands(
+    status: &str,
+    process: Option<&str>,
+    fail_reason: Option<&str>,
+    secret: Option<&str>,
+) -> JobView {
     if status.eq_ignore_ascii_case("Completed") {
         JobView::Completed
-    } else if ["Failed", "Canceled", "Cancelled"].iter().any(|word| status.eq_ignore_ascii_case(word)) {
+    } else if ["Failed", "Canceled", "Cancelled"]
+        .iter()
+        .any(|word| status.eq_ignore_ascii_case(word))
+    {
         JobView::Broken { reason: safe_text::message(fail_reason.unwrap_or(status), secret) }
     } else {
         JobView::Running { process: safe_text::message(process.unwrap_or(""), secret) }
@@ -374,7 +442,8 @@ impl JobRow<'_> {
     }
 }
 
-/// The rows of a page of the job list, `None` for what is no object, and what the page shows of the whole list.
+/// The rows of a page of the job list, `None` for what is no object, and what the page shows of the
+/// whole list.
 fn job_rows(body: &[u8]) -> Result<(Vec<Option<JobRow<'_>>>, JobsPage), String> {
     let body: JobsBody<'_> = parse(body)?;
     let rows = body.jobs.rows.ok_or("there is no list of jobs")?;
@@ -383,13 +452,16 @@ fn job_rows(body: &[u8]) -> Result<(Vec<Option<JobRow<'_>>>, JobsPage), String> 
     Ok((rows, JobsPage { ids, total }))
 }
 
-/// How the jobs of a page stand. A row that cannot be read is left out: whoever misses a job asks for it alone.
+/// How the jobs of a page stand. A row that cannot be read is left out: whoever misses a job asks
+/// for it alone.
 fn listed(body: &[u8], secret: Option<&str>) -> Result<Answer, String> {
     let (rows, page) = job_rows(body)?;
     let stands = |row: &JobRow<'_>| {
         let job = row.job_id.text()?.parse().ok()?;
         let view = stands(row.status.text()?, row.process.text(), row.fail_reason.text(), secret);
-        let took = || Duration::try_from(instant(row.ended_time.text()?)?.duration_since(row.created()?)).ok();
+        let took = || {
+            Duration::try_from(instant(row.ended_time.text()?)?.duration_since(row.created()?)).ok()
+        };
         let took = if matches!(view, JobView::Running { .. }) { None } else { took() };
         Some(JobListed { job, view, created: row.created(), took })
     };
@@ -406,7 +478,11 @@ fn running(body: &[u8], secret: Option<&str>) -> Result<Answer, String> {
     let (rows, page) = job_rows(body)?;
     let runs = |row: &JobRow<'_>| {
         let view = stands(row.status.text()?, None, None, secret);
-        let seen = row.seen(row.job_id.text()?.parse().ok()?, row.instance_id.text()?.parse().ok()?, secret);
+        let seen = row.seen(
+            row.job_id.text()?.parse().ok()?,
+            row.instance_id.text()?.parse().ok()?,
+            secret,
+        );
         // A cloud that does not know the filter tells of all.
         matches!(view, JobView::Running { .. }).then_some(seen)
     };
@@ -419,11 +495,17 @@ fn jobs(body: &[u8], instance: &InstanceId, secret: Option<&str>) -> Result<Answ
     for row in rows {
         let row = row.ok_or("a job that is no object")?;
         // Jobs of other products' or deleted instances may name them otherwise: they are not ours.
-        let Some(instance_id) = row.instance_id.text().and_then(|text| text.parse::<InstanceId>().ok()) else { continue };
+        let Some(instance_id) =
+            row.instance_id.text().and_then(|text| text.parse::<InstanceId>().ok())
+        else {
+            continue;
+        };
         match row.job_id.text().and_then(|text| text.parse().ok()) {
             Some(job) => jobs.push(row.seen(job, instance_id, secret)),
             // One unnamed job of our instance may be the one that is sought.
-            None if instance_id == *instance => return Err("a job of the instance without a readable job_id".into()),
+            None if instance_id == *instance => {
+                return Err("a job of the instance without a readable job_id".into());
+            }
             None => {}
         }
     }

@@ -1,9 +1,11 @@
-//! Who a lane is: what each of its calls carries so that the cloud lets it in, and what follows when it is not let in.
+//! Who a lane is: what each of its calls carries so that the cloud lets it in, and what follows
+//! when it is not let in.
 //!
-//! Invariants: a call goes out once, with what was valid when it left; a refused call is never repeated here, because
-//! every request needs a last check and a permit of the quota of its own; the engine only learns how soon to repeat it.
-//! Access keys are held before they are refused so often in a row that the cloud locks them, a password that IAM refused
-//! is not tried again, and the number of logins is bounded. What the cloud counts for an access key or a user is kept for
+//! Invariants: a call goes out once, with what was valid when it left; a refused call is never
+//! repeated here, because every request needs a last check and a permit of the quota of its own;
+//! the engine only learns how soon to repeat it. Access keys are held before they are refused so
+//! often in a row that the cloud locks them, a password that IAM refused is not tried again, and
+//! the number of logins is bounded. What the cloud counts for an access key or a user is kept for
 //! it once ([`Identities`]), however many lanes use it.
 //!
 //! Deliberately not here: pacing (`engine`), HTTP of the calls (`cloud::http`).
@@ -28,7 +30,8 @@ use crate::domain::lane::{Access, Credentials, SecretSource};
 
 const TOKEN_HEADER: HeaderName = HeaderName::from_static("x-auth-token");
 
-/// How soon the engine comes again, in seconds, when what was refused has been replaced: the shortest wait there is.
+/// How soon the engine comes again, in seconds, when what was refused has been replaced: the
+/// shortest wait there is.
 const SOON: u32 = 1;
 
 /// What was learnt of access keys and users, over all lanes.
@@ -47,8 +50,8 @@ enum AuthKind {
     User(Arc<IamUser>),
 }
 
-/// What one call goes out with. It must be given back with the answer, by [`Self::judge`]; when it is dropped, nothing
-/// was learnt.
+/// What one call goes out with. It must be given back with the answer, by [`Self::judge`]; when it
+/// is dropped, nothing was learnt.
 pub(super) enum Pass {
     Token { token: Arc<Secret>, reader: Arc<SecretReader> },
     Signed(SignedPass),
@@ -71,7 +74,8 @@ impl Denied {
 }
 
 impl Authenticator {
-    /// For one lane; nothing is read or sent yet. `iam` makes the way to IAM for a lane that needs it.
+    /// For one lane; nothing is read or sent yet. `iam` makes the way to IAM for a lane that needs
+    /// it.
     pub fn new<E>(
         access: &Access,
         clock: Arc<dyn Clock>,
@@ -81,42 +85,59 @@ impl Authenticator {
         let reader = |what, source: &SecretSource| SecretReader::new(what, source.clone());
         Ok(Self(match &access.credentials {
             Credentials::Token(source) => AuthKind::Token(Arc::new(reader("token", source)), clock),
-            Credentials::AccessKey { access_key, secret_key, security_token } => AuthKind::AccessKey(Arc::new(AccessKey::new(
-                [reader("access key", access_key), reader("secret key", secret_key)],
-                security_token.as_ref().map(|source| reader("security token", source)),
-                &access.endpoint,
-                &access.project_id,
-                clock,
-                identities.keys.clone(),
-            ))),
+            Credentials::AccessKey { access_key, secret_key, security_token } => {
+                AuthKind::AccessKey(Arc::new(AccessKey::new(
+                    [reader("access key", access_key), reader("secret key", secret_key)],
+                    security_token.as_ref().map(|source| reader("security token", source)),
+                    &access.endpoint,
+                    &access.project_id,
+                    clock,
+                    identities.keys.clone(),
+                )))
+            }
             Credentials::Password { iam_endpoint, user, password, domain } => {
                 let password = reader("password", password);
-                AuthKind::User(Arc::new(IamUser::new(iam(iam_endpoint)?, [user, domain], password, clock, identities.users.clone())))
+                AuthKind::User(Arc::new(IamUser::new(
+                    iam(iam_endpoint)?,
+                    [user, domain],
+                    password,
+                    clock,
+                    identities.users.clone(),
+                )))
             }
         }))
     }
 
-    /// What the next call goes out with. It may wait for a login, or for the first answer to a new access key; whoever
-    /// stops waiting disturbs nobody.
+    /// What the next call goes out with. It may wait for a login, or for the first answer to a new
+    /// access key; whoever stops waiting disturbs nobody.
     pub async fn admit(&self) -> Result<Pass, Denied> {
         match &self.0 {
             AuthKind::Token(reader, clock) => {
-                let token = reader.lately(clock.times().boot).map_err(|error| Denied::new(error.to_string()))?;
+                let token = reader
+                    .lately(clock.times().boot)
+                    .map_err(|error| Denied::new(error.to_string()))?;
                 Ok(Pass::Token { token, reader: reader.clone() })
             }
             AuthKind::AccessKey(key) => key.admit().await.map(Pass::Signed),
-            AuthKind::User(user) => user.admit().await.map(|token| Pass::Issued { token, user: user.clone() }),
+            AuthKind::User(user) => {
+                user.admit().await.map(|token| Pass::Issued { token, user: user.clone() })
+            }
         }
     }
 }
 
 impl Pass {
-    /// Puts it on a request that is complete but for it. `body` is what the body will be, `date` when it is signed.
+    /// Puts it on a request that is complete but for it. `body` is what the body will be, `date`
+    /// when it is signed.
     pub fn put_on(&self, request: &mut Request, body: &[u8], date: Timestamp) {
         match self {
-            Self::Token { token, .. } => drop(request.headers_mut().insert(TOKEN_HEADER, token.header())),
+            Self::Token { token, .. } => {
+                drop(request.headers_mut().insert(TOKEN_HEADER, token.header()))
+            }
             Self::Signed(pass) => pass.sign(request, body, date),
-            Self::Issued { token, .. } => drop(request.headers_mut().insert(TOKEN_HEADER, token.token.header())),
+            Self::Issued { token, .. } => {
+                drop(request.headers_mut().insert(TOKEN_HEADER, token.token.header()))
+            }
         }
     }
 
@@ -134,7 +155,8 @@ impl Pass {
         }
     }
 
-    /// Learns from the answer; an answer that says "not you" is told to come again soon if something has changed.
+    /// Learns from the answer; an answer that says "not you" is told to come again soon if
+    /// something has changed.
     pub fn judge(self, mut reply: Reply) -> Reply {
         match IdentityEvidence::by(&reply) {
             IdentityEvidence::LetIn => match self {
@@ -143,7 +165,8 @@ impl Pass {
                 Self::Issued { token, user } => user.let_in(&token),
             },
             IdentityEvidence::Refused => {
-                let said = reply.outcome.as_ref().map_or_else(|error| error.message.as_str(), |_| "");
+                let said =
+                    reply.outcome.as_ref().map_or_else(|error| error.message.as_str(), |_| "");
                 let soon = match self {
                     Self::Token { token, reader } => reader.current().is_ok_and(|now| now != token),
                     Self::Signed(pass) => pass.refused(said),
@@ -177,7 +200,10 @@ impl IdentityEvidence {
             Ok(_) => Self::LetIn,
             Err(error) => match (error.disposition, error.status) {
                 (Disposition::Unauthorised, Some(_)) => Self::Refused,
-                (Disposition::Busy | Disposition::NotFound | Disposition::Fatal, Some(400..=499)) => Self::LetIn,
+                (
+                    Disposition::Busy | Disposition::NotFound | Disposition::Fatal,
+                    Some(400..=499),
+                ) => Self::LetIn,
                 _ => Self::Nothing,
             },
         }

@@ -1,16 +1,21 @@
 //! What an error answer means we must do: the cloud's codes as a table.
 //!
-//! Invariants: the code decides before the HTTP status, because sister products send the same code with different
-//! statuses; what neither table lists is decided by the status; whatever could have been executed is `Unknown`.
+//! Invariants: the code decides before the HTTP status, because sister products send the same code
+//! with different statuses; what neither table lists is decided by the status; whatever could have
+//! been executed is `Unknown`.
 //!
-//! Sources: gateway codes from the API gateway's published error table; service codes from the published
-//! GaussDB(for MySQL) error table and the list that the vendor's Terraform provider retries. The classes are ours.
+//! Sources: gateway codes from the API gateway's published error table; service codes from the
+//! published GaussDB(for MySQL) error table and the list that the vendor's Terraform provider
+//! retries. The classes are ours.
 
-use crate::domain::call::Disposition::{self, Busy, Fatal, NotDone, NotFound, Throttled, Unauthorised, Unknown};
+use crate::domain::call::Disposition::{
+    self, Busy, Fatal, NotDone, NotFound, Throttled, Unauthorised, Unknown,
+};
 
 /// Gateway codes (`APIGW.nnnn`, `APIG.nnnn`) that mean the same with every status.
 const GATEWAY: &[(&str, Disposition)] = &[
-    // Unknown API, method, or API not published: the endpoint or the path is wrong, repeating cannot help.
+    // Unknown API, method, or API not published: the endpoint or the path is wrong, repeating
+    // cannot help.
     ("0101", Fatal),
     // Backend or plug-in missing: refused before any backend was reached.
     ("0103", NotDone),
@@ -33,7 +38,8 @@ const GATEWAY: &[(&str, Disposition)] = &[
     ("0502", Fatal),
     // "Internal server error" does not say when it happened.
     ("0601", Unknown),
-    // The gateway's own DNS, configuration, admin token, VPC channel, port and loop errors: no backend was reached.
+    // The gateway's own DNS, configuration, admin token, VPC channel, port and loop errors: no
+    // backend was reached.
     ("0605", NotDone),
     ("0606", NotDone),
     ("0607", Fatal),
@@ -49,7 +55,8 @@ const GATEWAY: &[(&str, Disposition)] = &[
 
 /// Service codes (`DBS.…`).
 const SERVICE: &[(&str, Disposition)] = &[
-    // Another operation runs, or the instance is faulty; the status of the proxy tells which, later.
+    // Another operation runs, or the instance is faulty; the status of the proxy tells which,
+    // later.
     ("200011", Busy),
     ("200019", Busy),
     ("200047", Busy),
@@ -112,7 +119,8 @@ const SERVICE: &[(&str, Disposition)] = &[
     ("290015", Unknown),
 ];
 
-/// What must be done about an answer that is no success. `retry_after`: whether the answer had that header.
+/// What must be done about an answer that is no success. `retry_after`: whether the answer had that
+/// header.
 pub fn classify(status: u16, code: Option<&str>, retry_after: bool) -> Disposition {
     code.and_then(|code| by_code(status, code)).unwrap_or_else(|| by_status(status, retry_after))
 }
@@ -121,7 +129,9 @@ fn by_code(status: u16, code: &str) -> Option<Disposition> {
     let (family, number) = code.split_once('.')?;
     let table = match family.to_ascii_uppercase().as_str() {
         // 0201 stands for a bad request and, with 5xx, for a backend that failed.
-        "APIGW" | "APIG" if number == "0201" => return Some(if status < 500 { Fatal } else { Unknown }),
+        "APIGW" | "APIG" if number == "0201" => {
+            return Some(if status < 500 { Fatal } else { Unknown });
+        }
         "APIGW" | "APIG" => GATEWAY,
         "DBS" => SERVICE,
         _ => return None,
@@ -135,9 +145,11 @@ fn by_status(status: u16, retry_after: bool) -> Disposition {
         404 => NotFound,
         409 => Busy,
         429 => Throttled,
-        // The vendor's status page lets 413 carry `Retry-After`, which then means: too many, not too large.
+        // The vendor's status page lets 413 carry `Retry-After`, which then means: too many, not
+        // too large.
         413 if retry_after => Throttled,
-        // A server that gave up waiting for the request does not say what it had understood by then.
+        // A server that gave up waiting for the request does not say what it had understood by
+        // then.
         408 => Unknown,
         300..=499 => Fatal,
         // 5xx, and whatever is no HTTP status: it may have been executed.

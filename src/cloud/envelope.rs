@@ -1,7 +1,7 @@
 //! The error envelopes: the service's, the gateway's, IAM's, and bodies that are none.
 //!
-//! Invariant: reading one never fails; what is not there is nothing. Nothing in here is safe to print yet
-//! (`cloud::safe_text`).
+//! Invariant: reading one never fails; what is not there is nothing. Nothing in here is safe to
+//! print yet (`cloud::safe_text`).
 
 /// How much of a body that is no JSON is looked at for a message.
 const RAW_MAX: usize = 4096;
@@ -15,13 +15,16 @@ pub(super) struct Envelope {
 }
 
 impl Envelope {
-    /// The order of the vendor's SDK: the three pairs of names, then the same inside each nested object, then raw text.
+    /// The order of the vendor's SDK: the three pairs of names, then the same inside each nested
+    /// object, then raw text.
     pub(super) fn find(body: &[u8]) -> Self {
         match serde_json::from_slice::<serde_json::Value>(body) {
             Ok(serde_json::Value::Object(outer)) => {
-                let mut found = Self::pair(&outer).or_else(|| outer.values().find_map(|inner| Self::pair(inner.as_object()?)));
+                let mut found = Self::pair(&outer)
+                    .or_else(|| outer.values().find_map(|inner| Self::pair(inner.as_object()?)));
                 if let Some(found) = &mut found {
-                    found.request_id = outer.get("request_id").and_then(|id| id.as_str()).map(str::to_owned);
+                    found.request_id =
+                        outer.get("request_id").and_then(|id| id.as_str()).map(str::to_owned);
                 }
                 found.unwrap_or_default()
             }
@@ -36,10 +39,16 @@ impl Envelope {
             Some(serde_json::Value::Number(number)) => Some(number.to_string()),
             _ => None,
         };
-        [("error_code", "error_msg"), ("errorCode", "errorMsg"), ("code", "message")].into_iter().find_map(|(code, message)| {
-            let (code, message) = (text(code), text(message));
-            (code.is_some() || message.is_some()).then_some(Self { code, message, request_id: None })
-        })
+        [("error_code", "error_msg"), ("errorCode", "errorMsg"), ("code", "message")]
+            .into_iter()
+            .find_map(|(code, message)| {
+                let (code, message) = (text(code), text(message));
+                (code.is_some() || message.is_some()).then_some(Self {
+                    code,
+                    message,
+                    request_id: None,
+                })
+            })
     }
 }
 

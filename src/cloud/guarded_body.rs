@@ -1,8 +1,8 @@
 //! The body of the switch, which leaves only if the last check allows it.
 //!
-//! Invariants: the check is asked when the connection stands and asks for the first byte of the body, so a refusal
-//! leaves a request that can never be complete; once the [`SendGate`] is closed the check is not asked any more, so a
-//! call that was given up cannot leave later.
+//! Invariants: the check is asked when the connection stands and asks for the first byte of the
+//! body, so a refusal leaves a request that can never be complete; once the [`SendGate`] is closed
+//! the check is not asked any more, so a call that was given up cannot leave later.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -89,7 +89,10 @@ impl Body for GuardedBody {
     type Data = Bytes;
     type Error = Withheld;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Withheld>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Withheld>>> {
         if self.content.is_empty() {
             return Poll::Ready(None);
         }

@@ -1,9 +1,10 @@
 //! The real cloud over HTTP: one call, one request, one reply.
 //!
-//! Invariants: nothing here repeats, redirects or invents; every wait ends at the lane's call timeout, an answer whose body
-//! stops coming earlier; a PUT is complete on the wire only if its last check allowed it, and what was not allowed is surely
-//! not executed; whatever may have left and was not answered clearly is `Unknown`. (A request of which no byte was given to
-//! a connection that closed meanwhile is put on another; its last check has not been asked by then.)
+//! Invariants: nothing here repeats, redirects or invents; every wait ends at the lane's call
+//! timeout, an answer whose body stops coming earlier; a PUT is complete on the wire only if its
+//! last check allowed it, and what was not allowed is surely not executed; whatever may have left
+//! and was not answered clearly is `Unknown`. (A request of which no byte was given to a connection
+//! that closed meanwhile is put on another; its last check has not been asked by then.)
 //!
 //! Deliberately not here: pacing and quota (`engine`), the meaning of an answer (`cloud::answer`).
 
@@ -15,7 +16,9 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use http::Uri;
-use http::header::{ACCEPT, AGE, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{
+    ACCEPT, AGE, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+};
 use jiff::Timestamp;
 use reqwest::{Body, Client, ClientBuilder, Request, Response};
 use rustls::ClientConfig;
@@ -37,32 +40,38 @@ use crate::domain::lane::{Access, CLOCK_TOLERANCE, Lane};
 /// Longest wait for a connection, TLS included; a call timeout below it counts instead.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Longest wait for the next part of an answer's body: an answer whose head has come is sent in one go, so a line that is silent in the
-/// middle of it is dead. A call timeout below it counts instead.
+/// Longest wait for the next part of an answer's body: an answer whose head has come is sent in one
+/// go, so a line that is silent in the middle of it is dead. A call timeout below it counts
+/// instead.
 pub const BODY_IDLE: Duration = Duration::from_secs(10);
 
-/// Idle connections kept for one host: twice the largest number of calls that is measured to make sense.
+/// Idle connections kept for one host: twice the largest number of calls that is measured to make
+/// sense.
 const IDLE_PER_HOST: usize = 512;
 
-/// How long an idle connection is kept. Short of what gateways keep (a minute and more), because a PUT on a connection
-/// that the other side is just closing comes back in doubt.
+/// How long an idle connection is kept. Short of what gateways keep (a minute and more), because a
+/// PUT on a connection that the other side is just closing comes back in doubt.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Time of silence after which the other side is asked whether it still lives, and between two such questions.
+/// Time of silence after which the other side is asked whether it still lives, and between two such
+/// questions.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// Such questions without an answer after which the connection is dead.
 const KEEPALIVE_RETRIES: u32 = 3;
 
-/// How long what was sent may stay without the other side's acknowledgement before the connection is dead.
+/// How long what was sent may stay without the other side's acknowledgement before the connection
+/// is dead.
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(30);
 
 /// Who we are, to the cloud and to proxies.
-const WHO_WE_ARE: HeaderValue = HeaderValue::from_static(concat!("sealift/", env!("CARGO_PKG_VERSION")));
+const WHO_WE_ARE: HeaderValue =
+    HeaderValue::from_static(concat!("sealift/", env!("CARGO_PKG_VERSION")));
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// How far the cloud bears the date of a signature to be from its clock. Source: the vendor's page on signing.
+/// How far the cloud bears the date of a signature to be from its clock. Source: the vendor's page
+/// on signing.
 const SIGNATURE_BEARS: Duration = Duration::from_secs(15 * 60);
 
 const LANGUAGE_HEADER: HeaderName = HeaderName::from_static("x-language");
@@ -124,11 +133,12 @@ struct HttpLane {
 }
 
 impl HttpCloud {
-    /// Prepares the lanes: reads the files of those with a TLS of their own, and sends nothing yet. `clock` dates signatures, ends tokens,
-    /// and tells which certificates have ended.
+    /// Prepares the lanes: reads the files of those with a TLS of their own, and sends nothing yet.
+    /// `clock` dates signatures, ends tokens, and tells which certificates have ended.
     ///
     /// # Errors
-    /// When an endpoint is no URL, a lane's own TLS cannot be set up, or this machine trusts nobody.
+    /// When an endpoint is no URL, a lane's own TLS cannot be set up, or this machine trusts
+    /// nobody.
     pub fn new(lanes: &[Lane], clock: &Arc<dyn Clock>) -> Result<Self, Error> {
         Self::waiting(lanes, clock, Patience::default())
     }
@@ -140,13 +150,15 @@ impl HttpCloud {
         let mut cloud_clocks: BTreeMap<String, Arc<Mutex<CloudClock>>> = BTreeMap::new();
         for lane in lanes {
             let Access { endpoint, project_id, .. } = &lane.access;
-            let mut own = OwnTls::read(lane, clock.times().wall)?.map(|own| Clients::new(Some(own), patience));
+            let mut own = OwnTls::read(lane, clock.times().wall)?
+                .map(|own| Clients::new(Some(own), patience));
             let clients = own.as_mut().unwrap_or(&mut shared);
             let (Base { url, host, .. }, client) = clients.to(lane, endpoint)?;
-            let authenticator = Authenticator::new(&lane.access, clock.clone(), &identities, |endpoint| {
-                let (base, client) = clients.to(lane, endpoint)?;
-                Ok::<_, Error>(Iam::new(client, base.url, base.host, project_id.clone()))
-            })?;
+            let authenticator =
+                Authenticator::new(&lane.access, clock.clone(), &identities, |endpoint| {
+                    let (base, client) = clients.to(lane, endpoint)?;
+                    Ok::<_, Error>(Iam::new(client, base.url, base.host, project_id.clone()))
+                })?;
             let lane_made = HttpLane {
                 client,
                 cloud_clock: cloud_clocks.entry(url.as_str().to_owned()).or_default().clone(),
@@ -165,7 +177,8 @@ impl HttpCloud {
     }
 }
 
-/// The clients, apart for what is on this machine and what is not, by TLS or without: shared by all lanes but those with a TLS of their own.
+/// The clients, apart for what is on this machine and what is not, by TLS or without: shared by all
+/// lanes but those with a TLS of their own.
 struct Clients {
     own: Option<OwnTls>,
     patience: Patience,
@@ -201,8 +214,9 @@ impl Clients {
     }
 }
 
-/// A client by which nothing happens by itself, and whose connections stand within `connect`, TLS and a proxy's answer included. A
-/// proxy that is itself spoken to by TLS is taken by the same authorities as the endpoint.
+/// A client by which nothing happens by itself, and whose connections stand within `connect`, TLS
+/// and a proxy's answer included. A proxy that is itself spoken to by TLS is taken by the same
+/// authorities as the endpoint.
 fn builder(tls: ClientConfig, connect: Duration) -> ClientBuilder {
     Client::builder()
         .tls_backend_preconfigured(tls)
@@ -230,18 +244,27 @@ struct Base {
 }
 
 fn base(lane: &Lane, endpoint: &str) -> Result<Base, Error> {
-    let bad = |what: String| Error::Endpoint { lane: lane.name.clone(), endpoint: endpoint.to_owned(), what };
+    let bad = |what: String| Error::Endpoint {
+        lane: lane.name.clone(),
+        endpoint: endpoint.to_owned(),
+        what,
+    };
     let mut url = Url::parse(endpoint).map_err(|error| bad(error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(bad(format!("the scheme is {}", url.scheme())));
     }
-    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+    if !url.username().is_empty()
+        || url.password().is_some()
+        || url.query().is_some()
+        || url.fragment().is_some()
+    {
         return Err(bad("it may hold no user, password, query or fragment".into()));
     }
     let host = url.host_str().ok_or_else(|| bad("it has no host".into()))?.to_owned();
     let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
     let loopback = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
-    // Two libraries read URLs here; what one of them refuses is a mistake now and not at every call.
+    // Two libraries read URLs here; what one of them refuses is a mistake now and not at every
+    // call.
     url.as_str().parse::<Uri>().map_err(|error| bad(error.to_string()))?;
     let path = url.path().trim_end_matches('/').to_owned();
     url.set_path(&path);
@@ -253,7 +276,10 @@ impl Cloud for HttpCloud {
         Box::pin(async move {
             let name = call.lane();
             let Some(lane) = self.lanes.get(name) else {
-                return answer::not_sent(Disposition::Fatal, &format!("the configuration has no lane {name}"));
+                return answer::not_sent(
+                    Disposition::Fatal,
+                    &format!("the configuration has no lane {name}"),
+                );
             };
             lane.perform(&call, check).await
         })
@@ -298,29 +324,49 @@ impl HttpLane {
         match tokio::time::timeout(self.call_timeout, whole).await {
             Ok(reply) => reply,
             Err(_elapsed) if !admitted.load(Ordering::Relaxed) => {
-                let what =
-                    format!("{} ms have passed over a login, or over the first answer to a new access key", self.call_timeout.as_millis());
+                let what = format!(
+                    "{} ms have passed over a login, or over the first answer to a new access key",
+                    self.call_timeout.as_millis()
+                );
                 answer::not_sent(Disposition::Unauthorised, &what)
             }
             Err(_elapsed) => {
-                let what = format!("no answer from {} within {} ms", self.host, self.call_timeout.as_millis());
+                let what = format!(
+                    "no answer from {} within {} ms",
+                    self.host,
+                    self.call_timeout.as_millis()
+                );
                 match gate.close() {
                     SendVerdict::Allowed => answer::lost(&what),
-                    SendVerdict::NotAsked => answer::not_sent(Disposition::NotDone, &format!("{what}, and nothing had left")),
-                    SendVerdict::Refused(withheld) => answer::not_sent(Disposition::Withheld, &withheld.to_string()),
+                    SendVerdict::NotAsked => answer::not_sent(
+                        Disposition::NotDone,
+                        &format!("{what}, and nothing had left"),
+                    ),
+                    SendVerdict::Refused(withheld) => {
+                        answer::not_sent(Disposition::Withheld, &withheld.to_string())
+                    }
                 }
             }
         }
     }
 
-    async fn exchange(&self, call: &Call, gate: &Arc<SendGate>, pass: &Pass) -> Result<Reply, ExchangeFailure> {
-        let mut request = Request::new(wire_format::method(call), wire_format::url(&self.endpoint, &self.project, call));
+    async fn exchange(
+        &self,
+        call: &Call,
+        gate: &Arc<SendGate>,
+        pass: &Pass,
+    ) -> Result<Reply, ExchangeFailure> {
+        let mut request = Request::new(
+            wire_format::method(call),
+            wire_format::url(&self.endpoint, &self.project, call),
+        );
         let mut content: &'static [u8] = b"";
         if let Call::Submit { ssl_option, .. } = call {
             content = wire_format::body(*ssl_option);
             *request.body_mut() = Some(Body::wrap(GuardedBody::new(gate.clone(), content)));
         }
-        // Said here and not by the client, so that it is signed, and not said to IAM, which does not know it.
+        // Said here and not by the client, so that it is signed, and not said to IAM, which does
+        // not know it.
         request.headers_mut().insert(LANGUAGE_HEADER, self.language.clone());
         request.headers_mut().insert(CONTENT_TYPE, wire_format::content_type(call));
         let (sent, signed) = self.signing_time();
@@ -331,7 +377,11 @@ impl HttpLane {
         }
         let response = self.client.execute(request).await.map_err(|error| {
             let why = causes(&error);
-            if error.is_connect() { ExchangeFailure::Connection(why) } else { ExchangeFailure::Request(why) }
+            if error.is_connect() {
+                ExchangeFailure::Connection(why)
+            } else {
+                ExchangeFailure::Request(why)
+            }
         })?;
         let (mut reply, date) = read_answer(call, response, pass, self.body_idle).await?;
         if pass.is_dated() {
@@ -347,7 +397,8 @@ impl HttpLane {
         self.cloud_clock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Boot time, and the date of a signature made now: by our clock while it is near the cloud's, else by the cloud's.
+    /// Boot time, and the date of a signature made now: by our clock while it is near the cloud's,
+    /// else by the cloud's.
     fn signing_time(&self) -> (Duration, Timestamp) {
         let now = self.clock.times();
         let cloud = self.cloud_clock().latest(now.boot);
@@ -355,32 +406,51 @@ impl HttpLane {
         (now.boot, far.map_or(now.wall, |cloud| cloud.middle()))
     }
 
-    /// A 401 to a signature whose date the cloud does not bear is no refusal of the key. It tells the cloud's time all the
-    /// same, so the next signature bears the right date, and a refusal of that one is one.
+    /// A 401 to a signature whose date the cloud does not bear is no refusal of the key. It tells
+    /// the cloud's time all the same, so the next signature bears the right date, and a refusal of
+    /// that one is one.
     fn look_at_date(&self, reply: &mut Reply, date: Option<Timestamp>, signed: Timestamp) {
         let (Err(error), Some(date)) = (&mut reply.outcome, date) else { return };
         let apart = signed.duration_until(date);
         if error.status == Some(401) && apart.unsigned_abs() > SIGNATURE_BEARS {
-            let (seconds, side) = (apart.unsigned_abs().as_secs(), if apart.is_positive() { "ahead of" } else { "behind" });
+            let (seconds, side) = (
+                apart.unsigned_abs().as_secs(),
+                if apart.is_positive() { "ahead of" } else { "behind" },
+            );
             error.disposition = Disposition::Misdated;
-            error.message =
-                format!("the cloud's clock is {seconds} s {side} the date of the signature: it is signed anew by the cloud's time");
+            error.message = format!(
+                "the cloud's clock is {seconds} s {side} the date of the signature: it is signed anew by the cloud's time"
+            );
             reply.cloud_time = Some(date);
         }
     }
 
-    fn without_answer(&self, call: &Call, verdict: &SendVerdict, broken: &ExchangeFailure, pass: &Pass) -> Reply {
+    fn without_answer(
+        &self,
+        call: &Call,
+        verdict: &SendVerdict,
+        broken: &ExchangeFailure,
+        pass: &Pass,
+    ) -> Reply {
         if let SendVerdict::Refused(withheld) = verdict {
             return answer::not_sent(Disposition::Withheld, &withheld.to_string());
         }
         match broken {
-            ExchangeFailure::Withheld => answer::not_sent(Disposition::Withheld, "the last check refused"),
+            ExchangeFailure::Withheld => {
+                answer::not_sent(Disposition::Withheld, "the last check refused")
+            }
             ExchangeFailure::Connection(why) | ExchangeFailure::Request(why) => {
-                let what = safe_text::message(&format!("{}: {why}", self.host), Some(pass.secret()));
-                // For a write the check's verdict is the proof; for a read, that no connection came about.
-                let nothing_left =
-                    *verdict == SendVerdict::NotAsked || (!call.is_write() && matches!(broken, ExchangeFailure::Connection(_)));
-                if nothing_left { answer::not_sent(Disposition::NotDone, &what) } else { answer::lost(&what) }
+                let what =
+                    safe_text::message(&format!("{}: {why}", self.host), Some(pass.secret()));
+                // For a write the check's verdict is the proof; for a read, that no connection came
+                // about.
+                let nothing_left = *verdict == SendVerdict::NotAsked
+                    || (!call.is_write() && matches!(broken, ExchangeFailure::Connection(_)));
+                if nothing_left {
+                    answer::not_sent(Disposition::NotDone, &what)
+                } else {
+                    answer::lost(&what)
+                }
             }
             ExchangeFailure::Body { status, request_id, why } => {
                 let what = format!("answer {status} of {} broke off: {why}", self.host);
@@ -405,8 +475,11 @@ async fn read_answer(
     let status = response.status().as_u16();
     let limit = if response.status().is_success() { SUCCESS_BODY_MAX } else { ERROR_BODY_MAX };
     let headers = response.headers();
-    let header = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let (request_id, retry_after, date) = (header(REQUEST_ID_HEADER), header(RETRY_AFTER), header(DATE));
+    let header = |name: HeaderName| {
+        headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+    };
+    let (request_id, retry_after, date) =
+        (header(REQUEST_ID_HEADER), header(RETRY_AFTER), header(DATE));
     let aged = headers.contains_key(AGE);
     let mut body = Vec::new();
     let mut cut = false;
@@ -416,7 +489,9 @@ async fn read_answer(
             ExchangeFailure::Body { status, request_id, why }
         };
         let next = tokio::time::timeout(idle, response.chunk()).await;
-        let next = next.map_err(|_| broken(format!("nothing more of it came within {} ms", idle.as_millis())))?;
+        let next = next.map_err(|_| {
+            broken(format!("nothing more of it came within {} ms", idle.as_millis()))
+        })?;
         let Some(chunk) = next.map_err(|error| broken(causes(&error)))? else { break };
         if body.len() + chunk.len() > limit {
             body.extend_from_slice(&chunk[..limit - body.len()]);

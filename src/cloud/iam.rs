@@ -1,7 +1,7 @@
 //! IAM: a token for a user and a password.
 //!
-//! Invariants: one request, never repeated here; the password goes into the body and nowhere else; the token's life is
-//! returned as a duration, so that it does not depend on whose clock is right.
+//! Invariants: one request, never repeated here; the password goes into the body and nowhere else;
+//! the token's life is returned as a duration, so that it does not depend on whose clock is right.
 //!
 //! Deliberately not here: when to ask (`cloud::authenticator`).
 
@@ -63,9 +63,11 @@ pub(super) struct LoginIdentity {
 /// Why there is no token. The messages are safe to print.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum LoginError {
-    /// IAM does not take the name with the password: asking again with the same would lock the account.
+    /// IAM does not take the name with the password: asking again with the same would lock the
+    /// account.
     WrongPassword(String),
-    /// IAM gives none for this project, whoever is right about the password: asking again changes nothing.
+    /// IAM gives none for this project, whoever is right about the password: asking again changes
+    /// nothing.
     Refused(String),
     /// Nobody knows: IAM is out of order or out of reach. Not before this long, if it said so.
     Failed(String, Option<Duration>),
@@ -85,7 +87,13 @@ struct Lifetime {
 impl Iam {
     /// `host` is that of the endpoint.
     pub(super) fn new(client: Client, endpoint: Url, host: String, project: ProjectId) -> Self {
-        Self { client, url: below(&endpoint, PATH, Some(QUERY)), endpoint: endpoint.into(), host, project }
+        Self {
+            client,
+            url: below(&endpoint, PATH, Some(QUERY)),
+            endpoint: endpoint.into(),
+            host,
+            project,
+        }
     }
 
     /// Where it is: a base of URLs.
@@ -94,7 +102,10 @@ impl Iam {
     }
 
     /// Asks for a token. Gives it with its life from the answer on.
-    pub(super) async fn login(&self, who: &LoginIdentity) -> Result<(Secret, Duration), LoginError> {
+    pub(super) async fn login(
+        &self,
+        who: &LoginIdentity,
+    ) -> Result<(Secret, Duration), LoginError> {
         let body = json!({ "auth": {
             "identity": { "methods": ["password"], "password": { "user": {
                 "name": who.user, "password": who.password.expose(), "domain": { "name": who.domain },
@@ -106,7 +117,8 @@ impl Iam {
         request.headers_mut().insert(CONTENT_TYPE, JSON);
         *request.body_mut() = Some(body.to_string().into());
         let exchange = async {
-            let response = self.client.execute(request).await.map_err(|error| failed(causes(&error)))?;
+            let response =
+                self.client.execute(request).await.map_err(|error| failed(causes(&error)))?;
             self.read(response, who).await
         };
         match tokio::time::timeout(TIMEOUT, exchange).await {
@@ -115,9 +127,15 @@ impl Iam {
         }
     }
 
-    async fn read(&self, mut response: Response, who: &LoginIdentity) -> Result<(Secret, Duration), LoginError> {
+    async fn read(
+        &self,
+        mut response: Response,
+        who: &LoginIdentity,
+    ) -> Result<(Secret, Duration), LoginError> {
         let status = response.status().as_u16();
-        let header = |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let header = |name: HeaderName| {
+            response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+        };
         let (token, retry_after, date) = (header(TOKEN_HEADER), header(RETRY_AFTER), header(DATE));
         let mut body = Vec::new();
         // An answer that breaks off tells what it told so far: the token is in the head.
@@ -126,7 +144,8 @@ impl Iam {
         {
             body.extend_from_slice(&chunk);
         }
-        let (token, retry_after, date) = (token.as_deref(), retry_after.as_deref(), date.as_deref());
+        let (token, retry_after, date) =
+            (token.as_deref(), retry_after.as_deref(), date.as_deref());
         understand(&self.about(who), &TokenAnswer { status, token, retry_after, date, body: &body })
     }
 
@@ -145,7 +164,10 @@ pub(super) struct About<'a> {
 
 impl About<'_> {
     fn message(&self, what: &str) -> String {
-        safe_text::message(&format!("IAM at {} gives user {} no token: {what}", self.host, self.user), Some(self.password))
+        safe_text::message(
+            &format!("IAM at {} gives user {} no token: {what}", self.host, self.user),
+            Some(self.password),
+        )
     }
 }
 
@@ -163,11 +185,16 @@ pub(super) struct TokenAnswer<'a> {
 }
 
 /// Understands an answer: the token with its life, or why there is none.
-pub(super) fn understand(about: &About<'_>, answer: &TokenAnswer<'_>) -> Result<(Secret, Duration), LoginError> {
+pub(super) fn understand(
+    about: &About<'_>,
+    answer: &TokenAnswer<'_>,
+) -> Result<(Secret, Duration), LoginError> {
     let TokenAnswer { status, token, retry_after, date, body } = *answer;
     if status == 201 || status == 200 {
         let token = token.ok_or("without a token").and_then(Secret::new);
-        let token = token.map_err(|wrong| LoginError::Failed(about.message(&format!("answer {status}: {wrong}")), None))?;
+        let token = token.map_err(|wrong| {
+            LoginError::Failed(about.message(&format!("answer {status}: {wrong}")), None)
+        })?;
         return Ok((token, life(body)));
     }
     let said = Envelope::find(body).message.unwrap_or_default();
@@ -184,8 +211,14 @@ pub(super) fn understand(about: &About<'_>, answer: &TokenAnswer<'_>) -> Result<
 }
 
 fn life(body: &[u8]) -> Duration {
-    let lifetime = serde_json::from_slice::<LoginBody>(body).ok().map(|body| body.token.issued_at.duration_until(body.token.expires_at));
-    lifetime.and_then(|life| Duration::try_from(life).ok()).filter(|life| !life.is_zero()).unwrap_or(LIFE_UNTOLD).min(LIFE_MAX)
+    let lifetime = serde_json::from_slice::<LoginBody>(body)
+        .ok()
+        .map(|body| body.token.issued_at.duration_until(body.token.expires_at));
+    lifetime
+        .and_then(|life| Duration::try_from(life).ok())
+        .filter(|life| !life.is_zero())
+        .unwrap_or(LIFE_UNTOLD)
+        .min(LIFE_MAX)
 }
 
 #[cfg(test)]
@@ -195,13 +228,20 @@ mod tests {
     #[test]
     fn a_life_is_the_time_between_two_instants_of_the_same_clock() {
         let body = |issued: &str, expires: &str| {
-            format!(r#"{{"token":{{"issued_at":"{issued}","expires_at":"{expires}","methods":["password"]}}}}"#)
+            format!(
+                r#"{{"token":{{"issued_at":"{issued}","expires_at":"{expires}","methods":["password"]}}}}"#
+            )
         };
         let day = body("2020-01-04T09:05:22.701000Z", "2020-01-05T09:05:22.701000Z");
         assert_eq!(life(day.as_bytes()), Duration::from_secs(86_400));
-        assert_eq!(life(body("2020-01-04T09:05:22Z", "2020-01-04T09:05:32Z").as_bytes()), Duration::from_secs(10));
+        assert_eq!(
+            life(body("2020-01-04T09:05:22Z", "2020-01-04T09:05:32Z").as_bytes()),
+            Duration::from_secs(10)
+        );
         assert_eq!(life(body("2020-01-04T09:05:22Z", "2030-01-04T09:05:22Z").as_bytes()), LIFE_MAX);
-        for odd in ["", "{}", &body("2020-01-04T09:05:22Z", "2020-01-03T09:05:22Z"), &body("x", "y")] {
+        for odd in
+            ["", "{}", &body("2020-01-04T09:05:22Z", "2020-01-03T09:05:22Z"), &body("x", "y")]
+        {
             assert_eq!(life(odd.as_bytes()), LIFE_UNTOLD, "{odd}");
         }
     }

@@ -1,13 +1,14 @@
 //! Names in the job list that are surely other operations.
 //!
-//! Invariant: a name is listed only if the vendor documents it for something else than switching SSL of a proxy. The
-//! vendor publishes no name for that switch, so an unknown name may be ours, and `GaussDBforMySQLSwitchSSL`
-//! (documented for the instance) may be too.
+//! Invariant: a name is listed only if the vendor documents it for something else than switching
+//! SSL of a proxy. The vendor publishes no name for that switch, so an unknown name may be ours,
+//! and `GaussDBforMySQLSwitchSSL` (documented for the instance) may be too.
 
 use crate::domain::call::JobSeen;
 
-/// Sources: vendor page ListImmediateJobs, editions of 2024-12-11 to 2026-01-05, values of `job_name`; the vendor's Python SDK, model
-/// `ScheduleTask` (an early edition has `ReduceGaussDBforMySQLProxy`, 3.1.219 the five words in capitals).
+/// Sources: vendor page ListImmediateJobs, editions of 2024-12-11 to 2026-01-05, values of
+/// `job_name`; the vendor's Python SDK, model `ScheduleTask` (an early edition has
+/// `ReduceGaussDBforMySQLProxy`, 3.1.219 the five words in capitals).
 const OTHER_OPERATIONS: [&str; 29] = [
     "AddGaussDBforMySQLNodes",
     "CloseGaussDBforMySQLProxy",
@@ -60,7 +61,12 @@ mod tests {
         for name in OTHER_OPERATIONS {
             assert!(is_other_operation(name), "{name}");
         }
-        for name in ["", "GaussDBforMySQLSwitchSSL", "SwitchGaussDBforMySQLProxySSL", "enlargeGaussDBforMySQLProxy"] {
+        for name in [
+            "",
+            "GaussDBforMySQLSwitchSSL",
+            "SwitchGaussDBforMySQLProxySSL",
+            "enlargeGaussDBforMySQLProxy",
+        ] {
             assert!(!is_other_operation(name), "{name}");
         }
     }

@@ -1,8 +1,10 @@
-//! A lane's TLS: whose signature on a server's certificate it accepts, and the certificate that it presents itself.
+//! A lane's TLS: whose signature on a server's certificate it accepts, and the certificate that it
+//! presents itself.
 //!
-//! Invariants: what the configuration names is read whole before the first call, and is right or an error with its key, its file and
-//! what to do; the key goes into the client and into no message. A certificate that has expired, or will soon, is a warning: only the
-//! other side decides whether it still accepts it.
+//! Invariants: what the configuration names is read whole before the first call, and is right or an
+//! error with its key, its file and what to do; the key goes into the client and into no message. A
+//! certificate that has expired, or will soon, is a warning: only the other side decides whether it
+//! still accepts it.
 //!
 //! A lane that names nothing accepts what this machine trusts, and presents no certificate.
 //!
@@ -69,7 +71,8 @@ pub struct OwnTls {
 }
 
 impl OwnTls {
-    /// Reads what the lane names; `None` when it names nothing. `now` tells which certificates have ended.
+    /// Reads what the lane names; `None` when it names nothing. `now` tells which certificates have
+    /// ended.
     ///
     /// # Errors
     /// The first file that cannot be used.
@@ -83,8 +86,13 @@ impl OwnTls {
             own.trust(&TlsFile { lane: &lane.name, key: "ca_file", path }, now)?;
         }
         if let Some(ClientCertificate { certificate, key }) = &tls.client {
-            let certificate = TlsFile { lane: &lane.name, key: "client_cert_file", path: certificate };
-            own.show(&certificate, &TlsFile { lane: &lane.name, key: "client_key_file", path: key }, now)?;
+            let certificate =
+                TlsFile { lane: &lane.name, key: "client_cert_file", path: certificate };
+            own.show(
+                &certificate,
+                &TlsFile { lane: &lane.name, key: "client_key_file", path: key },
+                now,
+            )?;
         }
         Ok(Some(own))
     }
@@ -93,19 +101,32 @@ impl OwnTls {
         let certificates = place.certificates_of(&place.read()?, AUTHORITIES_MAX)?;
         let mut authorities = RootCertStore::empty();
         for (number, certificate) in (1..).zip(&certificates) {
-            let unusable = |why| place.wrong(format!("certificate {number} cannot be used: {why}"), "remove it, or get it anew");
+            let unusable = |why| {
+                place.wrong(
+                    format!("certificate {number} cannot be used: {why}"),
+                    "remove it, or get it anew",
+                )
+            };
             authorities.add(certificate.clone()).map_err(unusable)?;
         }
         self.authorities = Some(Arc::new(authorities));
         // One of several authorities that ended is usual while they change.
-        let ends: Vec<Timestamp> = certificates.iter().filter_map(|der| Some(life(der)?.1)).collect();
+        let ends: Vec<Timestamp> =
+            certificates.iter().filter_map(|der| Some(life(der)?.1)).collect();
         if ends.iter().all(|end| *end < now) {
-            self.warnings.extend(ends.iter().max().map(|end| place.warning(&format!("its last authority has ended on {}", day(*end)))));
+            self.warnings.extend(ends.iter().max().map(|end| {
+                place.warning(&format!("its last authority has ended on {}", day(*end)))
+            }));
         }
         Ok(())
     }
 
-    fn show(&mut self, certificate: &TlsFile<'_>, key: &TlsFile<'_>, now: Timestamp) -> Result<(), TlsError> {
+    fn show(
+        &mut self,
+        certificate: &TlsFile<'_>,
+        key: &TlsFile<'_>,
+        now: Timestamp,
+    ) -> Result<(), TlsError> {
         let chain = certificate.certificates_of(&certificate.read()?, CHAIN_MAX)?;
         let leaf = life(&chain[0]);
         let private = key.private_key(&key.read_secret()?)?;
@@ -154,12 +175,19 @@ pub fn trusting_nobody() -> ClientConfig {
     speaking(Arc::new(RootCertStore::empty()), None)
 }
 
-fn speaking(authorities: Arc<RootCertStore>, identity: Option<Arc<SingleCertAndKey>>) -> ClientConfig {
+fn speaking(
+    authorities: Arc<RootCertStore>,
+    identity: Option<Arc<SingleCertAndKey>>,
+) -> ClientConfig {
     let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
-    let builder = builder.with_safe_default_protocol_versions().expect("aws-lc-rs has the suites of TLS 1.2 and 1.3");
+    let builder = builder
+        .with_safe_default_protocol_versions()
+        .expect("aws-lc-rs has the suites of TLS 1.2 and 1.3");
     let builder = builder.with_root_certificates(authorities);
     let mut config = match identity {
-        Some(identity) => builder.with_client_cert_resolver(identity as Arc<dyn ResolvesClientCert>),
+        Some(identity) => {
+            builder.with_client_cert_resolver(identity as Arc<dyn ResolvesClientCert>)
+        }
         None => builder.with_no_client_auth(),
     };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -176,7 +204,13 @@ struct TlsFile<'l> {
 impl TlsFile<'_> {
     fn wrong(&self, what: String, remedy: impl Into<Cow<'static, str>>) -> TlsError {
         let (what, remedy) = (safe_text::message(&what, None), remedy.into());
-        TlsError { lane: self.lane.clone(), key: self.key, path: self.path.to_owned(), what, remedy }
+        TlsError {
+            lane: self.lane.clone(),
+            key: self.key,
+            path: self.path.to_owned(),
+            what,
+            remedy,
+        }
     }
 
     fn warning(&self, what: &str) -> String {
@@ -188,7 +222,9 @@ impl TlsFile<'_> {
     fn read_secret(&self) -> Result<Vec<u8>, TlsError> {
         let metadata = std::fs::metadata(self.path).ok();
         match metadata.and_then(|metadata| line_to_type(self.path, &metadata)) {
-            Some(line) => Err(self.wrong("others may read or write it, so it is not used".into(), line)),
+            Some(line) => {
+                Err(self.wrong("others may read or write it, so it is not used".into(), line))
+            }
             None => self.read(),
         }
     }
@@ -207,18 +243,29 @@ impl TlsFile<'_> {
         let mut bytes = Vec::new();
         file.take(CA_FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
         if bytes.len() as u64 > CA_FILE_BYTES_MAX {
-            return Err(self.wrong(format!("is longer than {CA_FILE_BYTES_MAX} bytes"), "keep in it only what this lane needs"));
+            return Err(self.wrong(
+                format!("is longer than {CA_FILE_BYTES_MAX} bytes"),
+                "keep in it only what this lane needs",
+            ));
         }
         Ok(bytes)
     }
 
-    fn certificates_of(&self, pem: &[u8], max: usize) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    fn certificates_of(
+        &self,
+        pem: &[u8],
+        max: usize,
+    ) -> Result<Vec<CertificateDer<'static>>, TlsError> {
         const REMEDY: &str = "write PEM blocks `BEGIN CERTIFICATE`; `openssl x509 -inform der -in FILE` makes one of a DER file";
         let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).take(max + 1).collect();
-        let certificates = read.map_err(|error| self.wrong(format!("cannot be read as PEM: {error}"), REMEDY))?;
+        let certificates =
+            read.map_err(|error| self.wrong(format!("cannot be read as PEM: {error}"), REMEDY))?;
         match certificates.len() {
             0 => Err(self.wrong("holds no certificate".into(), REMEDY)),
-            count if count > max => Err(self.wrong(format!("holds more than {max} certificates"), "keep in it only what this lane needs")),
+            count if count > max => Err(self.wrong(
+                format!("holds more than {max} certificates"),
+                "keep in it only what this lane needs",
+            )),
             _ => Ok(certificates),
         }
     }

@@ -1,7 +1,9 @@
-//! JSON as the vendor really sends it: numbers as text, text as numbers, one object where a list is documented.
+//! JSON as the vendor really sends it: numbers as text, text as numbers, one object where a list is
+//! documented.
 //!
-//! Invariant: a scalar or list of an unexpected kind becomes "nothing", never an error; only a body that is no JSON at
-//! all, or whose outermost shape is another one, is unreadable. Depth is bounded by the parser (128).
+//! Invariant: a scalar or list of an unexpected kind becomes "nothing", never an error; only a body
+//! that is no JSON at all, or whose outermost shape is another one, is unreadable. Depth is bounded
+//! by the parser (128).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -118,8 +120,8 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
-/// A list of objects, also given as one object. `rows` is nothing when neither stands there; a row that is no object is
-/// nothing in its place.
+/// A list of objects, also given as one object. `rows` is nothing when neither stands there; a row
+/// that is no object is nothing in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LenientList<T> {
     pub rows: Option<Vec<Option<T>>>,
@@ -150,7 +152,9 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for LenientList<T> {
                 Ok(LenientList { rows: Some(rows) })
             }
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<LenientList<T>, A::Error> {
-                Ok(LenientList { rows: Some(vec![Some(T::deserialize(MapAccessDeserializer::new(map))?)]) })
+                Ok(LenientList {
+                    rows: Some(vec![Some(T::deserialize(MapAccessDeserializer::new(map))?)]),
+                })
             }
             scalars_are_nothing!();
         }

@@ -1,5 +1,5 @@
-//! What holds of everything that the cloud may answer, whatever bytes it is made of: for the fuzzer in `fuzz/`, and for
-//! the tests, which replay its corpus.
+//! What holds of everything that the cloud may answer, whatever bytes it is made of: for the fuzzer
+//! in `fuzz/`, and for the tests, which replay its corpus.
 
 use std::time::Duration;
 
@@ -9,7 +9,9 @@ use super::answer::{self, WireAnswer};
 use super::iam::{self, LoginError, TokenAnswer};
 use super::safe_text::{MESSAGE_MAX, REQUEST_ID_MAX};
 use super::{retry_after, secret::Secret};
-use crate::domain::call::{Answer, Call, CallError, Disposition, JobView, ProxySeen, ProxyView, Reply};
+use crate::domain::call::{
+    Answer, Call, CallError, Disposition, JobView, ProxySeen, ProxyView, Reply,
+};
 use crate::domain::cloud_clock::TimeSpan;
 use crate::domain::id::Name;
 use crate::domain::target::Target;
@@ -17,8 +19,8 @@ use crate::domain::target::Target;
 /// The secret that went out with every request.
 const SECRET: &str = "MIIFsecrettoken";
 
-/// An answer to any call. The first line of the input has the call's word, the status, `Retry-After` and `X-Request-Id`,
-/// separated by tabs; the rest is the body.
+/// An answer to any call. The first line of the input has the call's word, the status,
+/// `Retry-After` and `X-Request-Id`, separated by tabs; the rest is the body.
 pub fn answer(bytes: &[u8]) {
     let (head, body) = split_line(bytes);
     let head: Vec<&str> = head.split('\t').collect();
@@ -27,7 +29,16 @@ pub fn answer(bytes: &[u8]) {
     let status = field(1).and_then(|text| text.parse().ok()).unwrap_or(200);
     let date = Some("Sun, 06 Nov 1994 08:49:37 GMT");
     let secret = Some(SECRET);
-    let given = WireAnswer { status, request_id: field(3), retry_after: field(2), date, aged: false, body, cut: false, secret };
+    let given = WireAnswer {
+        status,
+        request_id: field(3),
+        retry_after: field(2),
+        date,
+        aged: false,
+        body,
+        cut: false,
+        secret,
+    };
     let reply = answer::read(&call, &given);
     holds(&call, status, &reply);
     // A body that goes on where we stop reading is never taken for a whole one.
@@ -46,7 +57,14 @@ fn call(word: &str) -> Option<Call> {
     let job = "252f6ca8-1b2d-4ce0-8a49-0b4ba6a0a6b1".parse().expect("a job id");
     let instance_id = "096c0fc43e804757b59946b80dc27f8bin07".parse().expect("an instance id");
     let proxy_id = "2ec617ba62da4eafb921b69438beed3cpo01".parse().expect("a proxy id");
-    let target = Target { lane: lane.clone(), instance_id, proxy_id, tags: None, seen: None, instance_name: None };
+    let target = Target {
+        lane: lane.clone(),
+        instance_id,
+        proxy_id,
+        tags: None,
+        seen: None,
+        instance_name: None,
+    };
     let within = TimeSpan::at(Timestamp::UNIX_EPOCH);
     Some(match word {
         "inspect" => Call::Inspect { target },
@@ -63,7 +81,11 @@ fn call(word: &str) -> Option<Call> {
 
 fn holds(call: &Call, status: u16, reply: &Reply) {
     assert!(reply.sent);
-    assert!(reply.request_id.as_deref().is_none_or(|id| is_word(id) && id.len() <= REQUEST_ID_MAX), "{:?}", reply.request_id);
+    assert!(
+        reply.request_id.as_deref().is_none_or(|id| is_word(id) && id.len() <= REQUEST_ID_MAX),
+        "{:?}",
+        reply.request_id
+    );
     assert!(reply.beside.is_empty() || matches!(call, Call::Inspect { .. }));
     reply.beside.iter().for_each(proxy);
     let success = (200..300).contains(&status);
@@ -78,14 +100,17 @@ fn holds(call: &Call, status: u16, reply: &Reply) {
 
 fn refused(error: &CallError, success: bool) {
     safe(&error.message);
-    assert!(error.retry_after.is_none_or(|wait| (retry_after::MIN..=retry_after::MAX).contains(&wait)));
+    assert!(
+        error.retry_after.is_none_or(|wait| (retry_after::MIN..=retry_after::MAX).contains(&wait))
+    );
     assert!(error.code.as_deref().is_none_or(is_word), "{:?}", error.code);
     // What may have been done is asked for, never repeated and never given up.
     assert!(!success || error.disposition == Disposition::Unknown, "{error:?}");
     assert_ne!(error.disposition, Disposition::Withheld, "it was sent");
 }
 
-/// The answer is of the call's own kind, and whatever it holds may become part of a path or be printed.
+/// The answer is of the call's own kind, and whatever it holds may become part of a path or be
+/// printed.
 fn fits(call: &Call, answer: &Answer) {
     match (call, answer) {
         (Call::Inspect { .. }, Answer::Proxy(view)) => view.iter().for_each(shown),
@@ -102,7 +127,10 @@ fn fits(call: &Call, answer: &Answer) {
                 id(seen.instance_id.as_str());
                 safe(&seen.name);
             });
-            assert!(jobs.iter().all(|seen| page.ids.contains(&seen.job)), "what is kept is counted");
+            assert!(
+                jobs.iter().all(|seen| page.ids.contains(&seen.job)),
+                "what is kept is counted"
+            );
         }
         (Call::Jobs { .. }, Answer::Listed { jobs, page }) => {
             jobs.iter().for_each(|row| {
@@ -111,12 +139,16 @@ fn fits(call: &Call, answer: &Answer) {
             });
             assert!(jobs.len() <= page.ids.len());
         }
-        (Call::Instances { .. }, Answer::Instances { instances, .. }) => instances.iter().for_each(|seen| {
-            id(seen.instance_id.as_str());
-            safe(&seen.name);
-            safe(&seen.status);
-            seen.tags.iter().for_each(|(key, value)| [key, value].into_iter().for_each(|text| safe(text)));
-        }),
+        (Call::Instances { .. }, Answer::Instances { instances, .. }) => {
+            instances.iter().for_each(|seen| {
+                id(seen.instance_id.as_str());
+                safe(&seen.name);
+                safe(&seen.status);
+                seen.tags
+                    .iter()
+                    .for_each(|(key, value)| [key, value].into_iter().for_each(|text| safe(text)));
+            })
+        }
         (Call::Proxies { .. }, Answer::Proxies(seen)) => seen.iter().for_each(proxy),
         _ => panic!("{answer:?} to {call:?}"),
     }
@@ -142,7 +174,11 @@ fn stands(view: &JobView) {
 }
 
 fn id(text: &str) {
-    assert!((1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'), "{text:?}");
+    assert!(
+        (1..=64).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'),
+        "{text:?}"
+    );
 }
 
 fn is_word(text: &str) -> bool {
@@ -156,8 +192,8 @@ fn safe(line: &str) {
     assert!(!line.contains(SECRET), "{line:?}");
 }
 
-/// IAM's answer to a login. The first line of the input has the status, the token's header and `Retry-After`, separated by
-/// tabs; the rest is the body.
+/// IAM's answer to a login. The first line of the input has the status, the token's header and
+/// `Retry-After`, separated by tabs; the rest is the body.
 pub fn login(bytes: &[u8]) {
     let (head, body) = split_line(bytes);
     let mut head = head.split('\t').map(|text| Some(text).filter(|text| !text.is_empty()));
@@ -188,9 +224,13 @@ pub fn login(bytes: &[u8]) {
 /// `Retry-After` on the first line, `Date` on the second.
 pub fn retry_after(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let (value, date) = text.split_once('\n').map_or((text, None), |(value, date)| (value, Some(date)));
+    let (value, date) =
+        text.split_once('\n').map_or((text, None), |(value, date)| (value, Some(date)));
     let wait = retry_after::read(value, date);
-    assert!(wait.is_none_or(|wait| (retry_after::MIN..=retry_after::MAX).contains(&wait)), "{wait:?}");
+    assert!(
+        wait.is_none_or(|wait| (retry_after::MIN..=retry_after::MAX).contains(&wait)),
+        "{wait:?}"
+    );
     // Seconds mean the same whatever the clocks say.
     if value.trim().parse::<u32>().is_ok_and(|_| !value.contains('+')) {
         assert!(wait.is_some());

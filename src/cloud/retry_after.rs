@@ -1,7 +1,7 @@
 //! `Retry-After`: seconds or a date, from a few words to nonsense.
 //!
-//! Invariant: what comes out lies within one second and ten minutes; a date is read against the answer's own `Date`,
-//! so that no clock of ours takes part.
+//! Invariant: what comes out lies within one second and ten minutes; a date is read against the
+//! answer's own `Date`, so that no clock of ours takes part.
 
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
@@ -9,11 +9,12 @@ use jiff::fmt::rfc2822;
 /// Shortest pause we keep.
 pub const MIN: u32 = 1;
 
-/// Longest pause we believe: a gateway's throttling interval is seconds to minutes, and a typo must not stop a lane
-/// for a night.
+/// Longest pause we believe: a gateway's throttling interval is seconds to minutes, and a typo must
+/// not stop a lane for a night.
 pub const MAX: u32 = 600;
 
-/// Reads the header. `date` is the `Date` header of the same answer; without it a date means nothing to us.
+/// Reads the header. `date` is the `Date` header of the same answer; without it a date means
+/// nothing to us.
 pub fn read(value: &str, date: Option<&str>) -> Option<u32> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {

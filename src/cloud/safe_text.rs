@@ -1,7 +1,8 @@
 //! Text of the outside world, made fit to be printed, logged and stored.
 //!
-//! Invariant: what comes out is one line without control or direction characters, bounded in length, and does not hold
-//! the secret that went out with the request, nor anything that looks like a token.
+//! Invariant: what comes out is one line without control or direction characters, bounded in
+//! length, and does not hold the secret that went out with the request, nor anything that looks
+//! like a token.
 
 use std::error::Error as _;
 
@@ -65,17 +66,23 @@ pub fn code(text: &str) -> Option<String> {
 }
 
 fn word(text: &str, longest: usize) -> Option<String> {
-    let fits = (1..=longest).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b));
+    let fits = (1..=longest).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b));
     fits.then(|| text.to_owned())
 }
 
 /// A word as a shell takes it.
 pub fn for_a_shell(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:+,@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
 }
 
-/// What became of a request, with all causes in one line. That it was sent, and to which URL, is left out: whoever asked knows.
+/// What became of a request, with all causes in one line. That it was sent, and to which URL, is
+/// left out: whoever asked knows.
 pub(super) fn causes(error: &reqwest::Error) -> String {
     let mut next = error.source();
     let mut joined = next.map_or_else(|| error.to_string(), ToString::to_string);
@@ -104,7 +111,10 @@ mod tests {
     #[test]
     fn the_secret_and_what_looks_like_one_do_not_come_through() {
         let token = "MIIF".repeat(100);
-        assert_eq!(message(&format!("canonical request: x-auth-token:{token}|host"), None), "canonical request: …");
+        assert_eq!(
+            message(&format!("canonical request: x-auth-token:{token}|host"), None),
+            "canonical request: …"
+        );
         assert_eq!(message("token s3cr3t is wrong", Some("s3cr3t")), "token *** is wrong");
     }
 

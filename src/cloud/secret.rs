@@ -1,8 +1,9 @@
 //! The secrets of a lane: read from where the configuration says, and read again when they change.
 //!
-//! Invariants: a secret is read when a call needs it, so a renewed file works without a restart, [`LOOK_EVERY`] later at most;
-//! it is never printed, neither by `Debug` nor in an error; a missing secret is an error of the call, never a panic; a file that
-//! others may read or write is no secret and not used.
+//! Invariants: a secret is read when a call needs it, so a renewed file works without a restart,
+//! [`LOOK_EVERY`] later at most; it is never printed, neither by `Debug` nor in an error; a missing
+//! secret is an error of the call, never a panic; a file that others may read or write is no secret
+//! and not used.
 //!
 //! Deliberately not here: which secrets a call needs (`cloud::authenticator`).
 
@@ -19,17 +20,21 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::safe_text::for_a_shell;
 use crate::domain::lane::SecretSource;
 
-/// Longest secret: a token with a full catalogue has several kilobytes, and gateways refuse headers beyond 32.
+/// Longest secret: a token with a full catalogue has several kilobytes, and gateways refuse headers
+/// beyond 32.
 pub const SECRET_MAX: usize = 32 << 10;
 
-/// How long what was found may count without another look: a busy lane makes thousands of calls a second.
+/// How long what was found may count without another look: a busy lane makes thousands of calls a
+/// second.
 pub const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Why there is no secret. The message names the place and never the content.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The file cannot be read.
-    #[error("cannot read the {what} from {path}: {source}; write it there, or correct `credentials` of the lane")]
+    #[error(
+        "cannot read the {what} from {path}: {source}; write it there, or correct `credentials` of the lane"
+    )]
     Unreadable {
         /// What should be there.
         what: &'static str,
@@ -40,14 +45,18 @@ pub enum SecretError {
     #[error("others may read or write {path}, which holds the {what}, so it is not used: {line}")]
     Exposed { what: &'static str, path: PathBuf, line: String },
     /// The variable is not set or holds no text.
-    #[error("the environment variable {name}, which should hold the {what}, is not set or holds no text")]
+    #[error(
+        "the environment variable {name}, which should hold the {what}, is not set or holds no text"
+    )]
     Variable {
         /// What should be there.
         what: &'static str,
         name: String,
     },
     /// systemd gave no credentials.
-    #[error("no credential {0}: $CREDENTIALS_DIRECTORY is not set (`LoadCredential=` in the unit sets it)")]
+    #[error(
+        "no credential {0}: $CREDENTIALS_DIRECTORY is not set (`LoadCredential=` in the unit sets it)"
+    )]
     NoCredentials(String),
     /// The credential's name would leave its directory.
     #[error("{0:?} is no name of a credential: it may hold no `/` and be no `.` or `..`")]
@@ -83,7 +92,8 @@ impl Secret {
         if text.len() > SECRET_MAX {
             return Err("it is longer than 32 KiB");
         }
-        let mut header = HeaderValue::from_bytes(text.as_bytes()).map_err(|_| "it holds line breaks or control characters")?;
+        let mut header = HeaderValue::from_bytes(text.as_bytes())
+            .map_err(|_| "it holds line breaks or control characters")?;
         header.set_sensitive(true);
         Ok(Self { text: SecretString::from(text), header })
     }
@@ -105,16 +115,19 @@ impl PartialEq for Secret {
     }
 }
 
-/// Rights that nobody needs on a secret's file: the group's to write, and those of others to read or write. The group may read,
-/// as it does where root owns the file and the daemon's user is in its group.
+/// Rights that nobody needs on a secret's file: the group's to write, and those of others to read
+/// or write. The group may read, as it does where root owns the file and the daemon's user is in
+/// its group.
 const OTHERS: u32 = 0o026;
 
 /// The line to type that keeps others from a secret's file, if they may read or write it.
 pub(super) fn line_to_type(path: &Path, metadata: &Metadata) -> Option<String> {
-    (metadata.mode() & OTHERS != 0).then(|| format!("chmod g-w,o-rwx {}", for_a_shell(&path.display().to_string())))
+    (metadata.mode() & OTHERS != 0)
+        .then(|| format!("chmod g-w,o-rwx {}", for_a_shell(&path.display().to_string())))
 }
 
-/// What tells one state of a file from another: also a file that was replaced by a rename at the same size.
+/// What tells one state of a file from another: also a file that was replaced by a rename at the
+/// same size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamp {
     device: u64,
@@ -138,8 +151,8 @@ impl Stamp {
 
 /// Gives one secret of one lane.
 ///
-/// A file of some bytes is asked for its state at each look and read when that has changed; both are a matter of
-/// microseconds on any disk that holds secrets.
+/// A file of some bytes is asked for its state at each look and read when that has changed; both
+/// are a matter of microseconds on any disk that holds secrets.
 #[derive(Debug)]
 pub struct SecretReader {
     what: &'static str,
@@ -155,7 +168,8 @@ impl SecretReader {
         Self { what, source, read: Mutex::new(None), found: Mutex::new(None) }
     }
 
-    /// The secret as it stood there within [`LOOK_EVERY`] before `now`, which is boot time. That there is none is never remembered.
+    /// The secret as it stood there within [`LOOK_EVERY`] before `now`, which is boot time. That
+    /// there is none is never remembered.
     ///
     /// # Errors
     /// As for [`Self::current`].
@@ -181,15 +195,21 @@ impl SecretReader {
         match &self.source {
             SecretSource::File(path) => self.read_file(path),
             SecretSource::Env(name) => {
-                let text = std::env::var(name).map_err(|_| SecretError::Variable { what, name: name.clone() })?;
+                let text = std::env::var(name)
+                    .map_err(|_| SecretError::Variable { what, name: name.clone() })?;
                 let place = format!("the environment variable {name}");
-                Secret::new(&text).map(Arc::new).map_err(|wrong| SecretError::NoSecret { what, place, wrong })
+                Secret::new(&text).map(Arc::new).map_err(|wrong| SecretError::NoSecret {
+                    what,
+                    place,
+                    wrong,
+                })
             }
             SecretSource::Credential(name) => {
                 if name.is_empty() || name.contains('/') || name == "." || name == ".." {
                     return Err(SecretError::Name(name.clone()));
                 }
-                let directory = std::env::var_os("CREDENTIALS_DIRECTORY").ok_or_else(|| SecretError::NoCredentials(name.clone()))?;
+                let directory = std::env::var_os("CREDENTIALS_DIRECTORY")
+                    .ok_or_else(|| SecretError::NoCredentials(name.clone()))?;
                 self.read_file(&PathBuf::from(directory).join(name))
             }
         }
@@ -215,7 +235,11 @@ impl SecretReader {
         }
         let mut text = String::new();
         file.take(SECRET_MAX as u64 + 2).read_to_string(&mut text).map_err(unreadable)?;
-        let secret = Secret::new(&text).map_err(|wrong| SecretError::NoSecret { what, place: path.display().to_string(), wrong })?;
+        let secret = Secret::new(&text).map_err(|wrong| SecretError::NoSecret {
+            what,
+            place: path.display().to_string(),
+            wrong,
+        })?;
         let secret = Arc::new(secret);
         *read = Some((stamp, secret.clone()));
         Ok(secret)
@@ -260,9 +284,13 @@ mod tests {
             for bad in [0o604, 0o644, 0o444, 0o602, 0o660, 0o620, 0o777] {
                 set_mode(&path, bad);
                 let error = reader.current().expect_err("others may").to_string();
-                assert!(error.contains("others may read or write") && !error.contains("s3cr3t"), "{bad:o}: {error}");
+                assert!(
+                    error.contains("others may read or write") && !error.contains("s3cr3t"),
+                    "{bad:o}: {error}"
+                );
                 let (_, line) = error.split_once("it is not used: ").expect("a line to type");
-                let done = std::process::Command::new("sh").args(["-c", line]).status().expect("a shell");
+                let done =
+                    std::process::Command::new("sh").args(["-c", line]).status().expect("a shell");
                 assert!(done.success() && reader.current().is_ok(), "{bad:o}: {line}");
             }
         }
@@ -305,9 +333,17 @@ mod tests {
 
     #[test]
     fn what_is_no_token_is_refused_without_being_shown() {
-        for (content, what) in [("", "empty"), (" \n", "empty"), ("se\ncret", "line breaks"), ("se\u{7}cret", "line breaks")] {
+        for (content, what) in [
+            ("", "empty"),
+            (" \n", "empty"),
+            ("se\ncret", "line breaks"),
+            ("se\u{7}cret", "line breaks"),
+        ] {
             let (_dir, path) = file(content);
-            let error = SecretReader::new("token", SecretSource::File(path)).current().expect_err(content).to_string();
+            let error = SecretReader::new("token", SecretSource::File(path))
+                .current()
+                .expect_err(content)
+                .to_string();
             assert!(error.contains(what) && !error.contains("cret"), "{error}");
         }
         let (_dir, path) = file(&"a".repeat(SECRET_MAX + 1));
@@ -325,12 +361,20 @@ mod tests {
 
     #[test]
     fn the_other_sources_say_what_is_missing() {
-        let error = SecretReader::new("token", SecretSource::Env("SEALIFT_TEST_NOT_SET".into())).current().expect_err("not set");
+        let error = SecretReader::new("token", SecretSource::Env("SEALIFT_TEST_NOT_SET".into()))
+            .current()
+            .expect_err("not set");
         assert!(error.to_string().contains("SEALIFT_TEST_NOT_SET"), "{error}");
-        assert!(SecretReader::new("token", SecretSource::Env("PATH".into())).current().is_ok(), "any variable can hold it");
+        assert!(
+            SecretReader::new("token", SecretSource::Env("PATH".into())).current().is_ok(),
+            "any variable can hold it"
+        );
         for name in ["../token", "..", ""] {
             assert!(
-                matches!(SecretReader::new("token", SecretSource::Credential(name.into())).current(), Err(SecretError::Name(_))),
+                matches!(
+                    SecretReader::new("token", SecretSource::Credential(name.into())).current(),
+                    Err(SecretError::Name(_))
+                ),
                 "{name}"
             );
         }

@@ -1,10 +1,11 @@
 //! The signature of a request with an access key (SDK-HMAC-SHA256), made and verified.
 //!
-//! Invariants: pure, no clock and no I/O; both sides go through one canonical form, which is the vendor's, byte for
-//! byte; a signature is compared in constant time; nothing that holds the secret key can be printed.
+//! Invariants: pure, no clock and no I/O; both sides go through one canonical form, which is the
+//! vendor's, byte for byte; a signature is compared in constant time; nothing that holds the secret
+//! key can be printed.
 //!
-//! Deliberately not here: where keys come from (`cloud::secret`), which headers a request of ours has (`cloud::authenticator`),
-//! clock skew and locks of a key (`simcloud::emulator`).
+//! Deliberately not here: where keys come from (`cloud::secret`), which headers a request of ours
+//! has (`cloud::authenticator`), clock skew and locks of a key (`simcloud::emulator`).
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
@@ -40,18 +41,28 @@ impl Signable<'_> {
     pub fn authorization(&self, access_key: &str, secret_key: &str, date: &str) -> String {
         let signed = self.signed_names();
         let signature = hex::encode(self.mac(secret_key, date, &signed).finalize().into_bytes());
-        format!("{ALGORITHM} Access={access_key}, SignedHeaders={}, Signature={signature}", signed.join(";"))
+        format!(
+            "{ALGORITHM} Access={access_key}, SignedHeaders={}, Signature={signature}",
+            signed.join(";")
+        )
     }
 
-    /// Names of the signed headers, in their order. One with `_` is not signed: gateways drop such headers.
+    /// Names of the signed headers, in their order. One with `_` is not signed: gateways drop such
+    /// headers.
     fn signed_names(&self) -> Vec<String> {
-        let mut names: Vec<_> = self.headers.iter().map(|(name, _)| name.to_ascii_lowercase()).filter(|name| !name.contains('_')).collect();
+        let mut names: Vec<_> = self
+            .headers
+            .iter()
+            .map(|(name, _)| name.to_ascii_lowercase())
+            .filter(|name| !name.contains('_'))
+            .collect();
         names.sort_unstable();
         names
     }
 
     fn mac(&self, secret_key: &str, date: &str, signed: &[String]) -> Hmac<Sha256> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(secret_key.as_bytes()).expect("HMAC takes a key of any length");
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret_key.as_bytes())
+            .expect("HMAC takes a key of any length");
         mac.update(&string_to_sign(date, &self.canonical(signed)));
         mac
     }
@@ -59,7 +70,8 @@ impl Signable<'_> {
     /// The canonical request. Bytes, because header values need not be text.
     fn canonical(&self, signed: &[String]) -> Vec<u8> {
         let (path, query) = (canonical_path(self.path), canonical_query(self.query));
-        let mut bytes = format!("{}\n{path}\n{query}\n", self.method.to_ascii_uppercase()).into_bytes();
+        let mut bytes =
+            format!("{}\n{path}\n{query}\n", self.method.to_ascii_uppercase()).into_bytes();
         for name in signed {
             bytes.extend_from_slice(name.as_bytes());
             bytes.push(b':');
@@ -71,13 +83,18 @@ impl Signable<'_> {
         bytes.push(b'\n');
         match self.header(CONTENT_HASH_HEADER) {
             Some(given) if !self.body.is_empty() => bytes.extend_from_slice(given),
-            Some(_) | None => bytes.extend_from_slice(hex::encode(Sha256::digest(self.body)).as_bytes()),
+            Some(_) | None => {
+                bytes.extend_from_slice(hex::encode(Sha256::digest(self.body)).as_bytes())
+            }
         }
         bytes
     }
 
     fn header(&self, wanted: &str) -> Option<&[u8]> {
-        self.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| *value)
+        self.headers
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(wanted))
+            .map(|(_, value)| *value)
     }
 }
 
@@ -85,8 +102,8 @@ fn string_to_sign(date: &str, canonical: &[u8]) -> Vec<u8> {
     format!("{ALGORITHM}\n{date}\n{}", hex::encode(Sha256::digest(canonical))).into_bytes()
 }
 
-/// Every part decoded and encoded anew, with a slash at its end. Decoding comes before splitting, as in the vendor's
-/// signer: an escaped slash becomes a real one.
+/// Every part decoded and encoded anew, with a slash at its end. Decoding comes before splitting,
+/// as in the vendor's signer: an escaped slash becomes a real one.
 fn canonical_path(path: &str) -> String {
     let mut canonical = String::with_capacity(path.len() + 1);
     for byte in decoded(path, false) {
@@ -150,7 +167,11 @@ fn push_escaped(text: &mut String, byte: u8) {
     if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
         text.push(char::from(byte));
     } else {
-        text.extend(['%', char::from(DIGITS[usize::from(byte >> 4)]), char::from(DIGITS[usize::from(byte & 0xf)])]);
+        text.extend([
+            '%',
+            char::from(DIGITS[usize::from(byte >> 4)]),
+            char::from(DIGITS[usize::from(byte & 0xf)]),
+        ]);
     }
 }
 
@@ -177,7 +198,8 @@ pub enum Unverified {
 }
 
 impl<'a> Claim<'a> {
-    /// Reads the value of `Authorization`. The signed headers may be any that include host and date.
+    /// Reads the value of `Authorization`. The signed headers may be any that include host and
+    /// date.
     ///
     /// # Errors
     /// When it is of no such form.
@@ -187,33 +209,46 @@ impl<'a> Claim<'a> {
         for field in fields.split(',') {
             match field.trim().split_once('=') {
                 Some(("Access", value)) => access_key = Some(value),
-                Some(("SignedHeaders", value)) => signed = Some(value.split(';').map(str::to_ascii_lowercase).collect::<Vec<_>>()),
+                Some(("SignedHeaders", value)) => {
+                    signed = Some(value.split(';').map(str::to_ascii_lowercase).collect::<Vec<_>>())
+                }
                 Some(("Signature", value)) => signature = hex::decode(value).ok(),
                 Some(_) | None => return Err(Unverified::Unreadable),
             }
         }
-        let (Some(access_key), Some(signed), Some(signature)) = (access_key, signed, signature) else { return Err(Unverified::Unreadable) };
+        let (Some(access_key), Some(signed), Some(signature)) = (access_key, signed, signature)
+        else {
+            return Err(Unverified::Unreadable);
+        };
         if !["host", DATE_HEADER].iter().all(|needed| signed.iter().any(|name| name == needed)) {
             return Err(Unverified::Unreadable);
         }
         Ok(Self { access_key, signed, signature })
     }
 
-    /// Compares with what the received request and the key give. `request` has all headers as received, signed or not.
+    /// Compares with what the received request and the key give. `request` has all headers as
+    /// received, signed or not.
     ///
     /// # Errors
     /// When a signed header did not come, came twice, or the signature is another.
     pub fn verify(&self, request: &Signable<'_>, secret_key: &str) -> Result<(), Unverified> {
         for wanted in &self.signed {
-            if request.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(wanted)).count() != 1 {
+            if request.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(wanted)).count()
+                != 1
+            {
                 return Err(Unverified::Unreadable);
             }
         }
-        let date = request.header(DATE_HEADER).and_then(|date| std::str::from_utf8(date).ok()).ok_or(Unverified::Unreadable)?;
-        request
-            .mac(secret_key, date.trim(), &self.signed)
-            .verify_slice(&self.signature)
-            .map_err(|_| Unverified::Other { canonical: String::from_utf8_lossy(&request.canonical(&self.signed)).replace('\n', "|") })
+        let date = request
+            .header(DATE_HEADER)
+            .and_then(|date| std::str::from_utf8(date).ok())
+            .ok_or(Unverified::Unreadable)?;
+        request.mac(secret_key, date.trim(), &self.signed).verify_slice(&self.signature).map_err(
+            |_| Unverified::Other {
+                canonical: String::from_utf8_lossy(&request.canonical(&self.signed))
+                    .replace('\n', "|"),
+            },
+        )
     }
 }
 

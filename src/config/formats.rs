@@ -12,7 +12,9 @@ use crate::yaml::quote;
 use crate::yaml::share::CountOrShare;
 
 pub const FORMATS: &[TextFormat] = &[
-    ("lane", |text| Name::parse(text, "lane").map(drop).map_err(|error| Complaint::new(error.to_string()))),
+    ("lane", |text| {
+        Name::parse(text, "lane").map(drop).map_err(|error| Complaint::new(error.to_string()))
+    }),
     ("length", format::of::<Length>),
     ("path", path),
     ("endpoint", |text| endpoint(text).map(drop)),
@@ -32,28 +34,38 @@ fn path(text: &str) -> Result<(), Complaint> {
     match text {
         "" => Err(Complaint::new("names no file")),
         _ if text.contains('\0') => Err(Complaint::new("a path holds no NUL")),
-        _ if text.starts_with('~') => Err(Complaint::new("`~` means nothing here").help("write the whole path")),
+        _ if text.starts_with('~') => {
+            Err(Complaint::new("`~` means nothing here").help("write the whole path"))
+        }
         _ => Ok(()),
     }
 }
 
 /// Base of all URLs: scheme, host and perhaps a port, without a slash at its end.
 pub fn endpoint(text: &str) -> Result<String, Complaint> {
-    let example = "write scheme and host, such as `https://gaussdb.ap-southeast-3.myhuaweicloud.com`";
+    let example =
+        "write scheme and host, such as `https://gaussdb.ap-southeast-3.myhuaweicloud.com`";
     // Whatever stands before an `@` may be a password, so nothing of it is shown.
     if text.contains('@') {
         return Err(Complaint::new("an endpoint holds no user").help(example).secret());
     }
     let url = match Url::parse(text) {
         Ok(url) if url.has_host() => url,
-        _ if !text.contains("://") && Url::parse(&format!("https://{text}")).is_ok_and(|url| url.has_host()) => {
+        _ if !text.contains("://")
+            && Url::parse(&format!("https://{text}")).is_ok_and(|url| url.has_host()) =>
+        {
             let whole = format!("https://{}", text.trim_end_matches('/'));
-            return Err(Complaint::new("an endpoint begins with `https://`").help(format!("write `{whole}`")).replace(whole));
+            return Err(Complaint::new("an endpoint begins with `https://`")
+                .help(format!("write `{whole}`"))
+                .replace(whole));
         }
         _ => return Err(Complaint::new(format!("{} is no endpoint", quote(text))).help(example)),
     };
     if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-        return Err(Complaint::new("an endpoint ends after host and port: the paths are Sealift's to add").help(example));
+        return Err(Complaint::new(
+            "an endpoint ends after host and port: the paths are Sealift's to add",
+        )
+        .help(example));
     }
     let loopback = match url.host() {
         Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
@@ -66,7 +78,9 @@ pub fn endpoint(text: &str) -> Result<String, Complaint> {
         "http" if loopback => {}
         "http" => {
             let safe = text.replacen("http://", "https://", 1);
-            let complaint = Complaint::new("`http://` would send credentials in plain text; it is taken for this machine only");
+            let complaint = Complaint::new(
+                "`http://` would send credentials in plain text; it is taken for this machine only",
+            );
             return Err(complaint.help(format!("write `{safe}`")).replace(safe));
         }
         _ => return Err(Complaint::new("an endpoint begins with `https://`").help(example)),
@@ -89,12 +103,22 @@ pub fn listen(text: &str) -> Result<SocketAddr, Complaint> {
 /// How browsers name us: scheme, host and perhaps a port, as they send it.
 pub fn origin(text: &str) -> Result<String, Complaint> {
     let example = "write scheme, host and port, such as `https://sealift.example.net:7633`";
-    let url = Url::parse(text).ok().filter(|url| url.has_host() && matches!(url.scheme(), "http" | "https"));
-    let Some(url) = url else { return Err(Complaint::new(format!("{} is no origin", quote(text))).help(example)) };
-    let alone =
-        url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
+    let url = Url::parse(text)
+        .ok()
+        .filter(|url| url.has_host() && matches!(url.scheme(), "http" | "https"));
+    let Some(url) = url else {
+        return Err(Complaint::new(format!("{} is no origin", quote(text))).help(example));
+    };
+    let alone = url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none();
     if !alone {
-        return Err(Complaint::new("an origin is scheme, host and port alone: the API has no path of its own").help(example));
+        return Err(Complaint::new(
+            "an origin is scheme, host and port alone: the API has no path of its own",
+        )
+        .help(example));
     }
     Ok(url.origin().ascii_serialization())
 }
@@ -105,28 +129,44 @@ fn env_name(text: &str) -> Result<(), Complaint> {
         return Ok(());
     }
     // What is no name may be the secret itself.
-    Err(Complaint::new("not the name of an environment variable").help("write the variable's name, such as `SEALIFT_TOKEN`").secret())
+    Err(Complaint::new("not the name of an environment variable")
+        .help("write the variable's name, such as `SEALIFT_TOKEN`")
+        .secret())
 }
 
 fn credential(text: &str) -> Result<(), Complaint> {
-    if text.is_empty() || text.len() > 255 || matches!(text, "." | "..") || text.contains(['/', '\0']) {
+    if text.is_empty()
+        || text.len() > 255
+        || matches!(text, "." | "..")
+        || text.contains(['/', '\0'])
+    {
         let complaint = Complaint::new("not the name of a systemd credential").secret();
-        return Err(complaint.help("write the name before the colon in the unit's `LoadCredential=`"));
+        return Err(
+            complaint.help("write the name before the colon in the unit's `LoadCredential=`")
+        );
     }
     Ok(())
 }
 
 /// A name of IAM: a user's or an account's.
 fn account_name(text: &str) -> Result<(), Complaint> {
-    let number = |text: &str| text.parse::<f64>().is_ok() && text.parse::<u64>().map(|number| number.to_string()).as_deref() != Ok(text);
+    let number = |text: &str| {
+        text.parse::<f64>().is_ok()
+            && text.parse::<u64>().map(|number| number.to_string()).as_deref() != Ok(text)
+    };
     match text {
-        _ if text.trim().is_empty() => {
-            Err(Complaint::new("names nobody").help("write the name, or `{file: PATH}` for a file that holds it"))
+        _ if text.trim().is_empty() => Err(Complaint::new("names nobody")
+            .help("write the name, or `{file: PATH}` for a file that holds it")),
+        _ if text.len() > 255 || text.chars().any(char::is_control) => {
+            Err(Complaint::new("not a name of IAM").secret())
         }
-        _ if text.len() > 255 || text.chars().any(char::is_control) => Err(Complaint::new("not a name of IAM").secret()),
         // The typed reader would hand these out changed.
-        "true" | "false" | "True" | "False" | "TRUE" | "FALSE" => Err(Complaint::new("not a name of IAM")),
-        _ if number(text) => Err(Complaint::new("a number of this kind cannot be told from a name")),
+        "true" | "false" | "True" | "False" | "TRUE" | "FALSE" => {
+            Err(Complaint::new("not a name of IAM"))
+        }
+        _ if number(text) => {
+            Err(Complaint::new("a number of this kind cannot be told from a name"))
+        }
         _ => Ok(()),
     }
 }
@@ -135,13 +175,17 @@ fn account_name(text: &str) -> Result<(), Complaint> {
 fn person_name(text: &str) -> Result<(), Complaint> {
     plain_name(text, "a person's name")?;
     if Person::from(text).is_made_up() {
-        return Err(Complaint::new("names of this form are given to whoever has none").help("write the name that colleagues know"));
+        return Err(Complaint::new("names of this form are given to whoever has none")
+            .help("write the name that colleagues know"));
     }
     Ok(())
 }
 
 fn plain_name(text: &str, what: &str) -> Result<(), Complaint> {
-    let plain = text.trim() == text && !text.is_empty() && text.len() <= 255 && !text.chars().any(char::is_control);
+    let plain = text.trim() == text
+        && !text.is_empty()
+        && text.len() <= 255
+        && !text.chars().any(char::is_control);
     if plain { Ok(()) } else { Err(Complaint::new(format!("{} is not {what}", quote(text)))) }
 }
 
@@ -149,9 +193,8 @@ fn plain_name(text: &str, what: &str) -> Result<(), Complaint> {
 pub fn headroom(text: &str) -> Result<CountOrShare, Complaint> {
     match text.parse() {
         Ok(share @ CountOrShare::Hundredths(0..10_000)) => Ok(share),
-        _ => {
-            Err(Complaint::new("not a share from `0%` to `99%`").help("write the share of the quota that is left to others, such as `20%`"))
-        }
+        _ => Err(Complaint::new("not a share from `0%` to `99%`")
+            .help("write the share of the quota that is left to others, such as `20%`")),
     }
 }
 
@@ -162,8 +205,14 @@ mod tests {
     #[test]
     fn an_endpoint_is_a_base_that_keeps_the_token_safe() {
         for (text, base) in [
-            ("https://gaussdb.ap-southeast-3.myhuaweicloud.com", "https://gaussdb.ap-southeast-3.myhuaweicloud.com"),
-            ("https://gaussdb.ap-southeast-3.myhuaweicloud.com/", "https://gaussdb.ap-southeast-3.myhuaweicloud.com"),
+            (
+                "https://gaussdb.ap-southeast-3.myhuaweicloud.com",
+                "https://gaussdb.ap-southeast-3.myhuaweicloud.com",
+            ),
+            (
+                "https://gaussdb.ap-southeast-3.myhuaweicloud.com/",
+                "https://gaussdb.ap-southeast-3.myhuaweicloud.com",
+            ),
             ("https://HOST.example:8443", "https://host.example:8443"),
             ("http://127.0.0.1:7700", "http://127.0.0.1:7700"),
             ("http://[::1]:7700", "http://[::1]:7700"),
@@ -194,7 +243,14 @@ mod tests {
         for text in ["127.0.0.1:7633", "0.0.0.0:7633", "[::1]:7633", "[::]:0"] {
             assert!(listen(text).is_ok(), "{text}");
         }
-        for text in ["7633", ":7633", "127.0.0.1", "localhost:7633", "sealift.example.net:7633", "http://127.0.0.1:7633"] {
+        for text in [
+            "7633",
+            ":7633",
+            "127.0.0.1",
+            "localhost:7633",
+            "sealift.example.net:7633",
+            "http://127.0.0.1:7633",
+        ] {
             assert!(listen(text).is_err(), "{text}");
         }
         for (text, written) in [
@@ -204,9 +260,14 @@ mod tests {
         ] {
             assert_eq!(origin(text).as_deref(), Ok(written), "{text}");
         }
-        for text in
-            ["sealift.example.net", "https://a.example/sealift", "https://ada@a.example", "https://a.example/?x", "ftp://a.example", "*"]
-        {
+        for text in [
+            "sealift.example.net",
+            "https://a.example/sealift",
+            "https://ada@a.example",
+            "https://a.example/?x",
+            "ftp://a.example",
+            "*",
+        ] {
             assert!(origin(text).is_err(), "{text}");
         }
     }

@@ -1,12 +1,14 @@
 //! The daemon's configuration: a YAML file, then the environment above it.
 //!
-//! Job: say where plans, queue, socket and cloud are, and remember for each value where it came from.
+//! Job: say where plans, queue, socket and cloud are, and remember for each value where it came
+//! from.
 //!
-//! Invariant: no secret is ever held here, only the place where one is found; one that was written into the file by
-//! mistake is refused and shown nowhere.
+//! Invariant: no secret is ever held here, only the place where one is found; one that was written
+//! into the file by mistake is refused and shown nowhere.
 //!
-//! Environment: `SEALIFT_CONFIG` names the file, `SEALIFT_PLANS`, `SEALIFT_STORE` and `SEALIFT_SOCKET` override
-//! `plans`, `store.sled` and `api.socket`. A flag `--config` overrides `SEALIFT_CONFIG`.
+//! Environment: `SEALIFT_CONFIG` names the file, `SEALIFT_PLANS`, `SEALIFT_STORE` and
+//! `SEALIFT_SOCKET` override `plans`, `store.sled` and `api.socket`. A flag `--config` overrides
+//! `SEALIFT_CONFIG`.
 //!
 //! Deliberately not here: reading the secrets, and whether the paths exist.
 
@@ -47,8 +49,8 @@ pub const STORE_DEFAULT: &str = "/var/lib/sealift/queue";
 /// `api.socket` when nothing says otherwise.
 pub const SOCKET_DEFAULT: &str = "/run/sealift/api.sock";
 
-/// The state directory of a daemon with this store, as a full path: the store's folder is in it, and so is everything else
-/// that the daemon keeps.
+/// The state directory of a daemon with this store, as a full path: the store's folder is in it,
+/// and so is everything else that the daemon keeps.
 pub fn state_dir(store: &Path) -> PathBuf {
     let store = std::path::absolute(store).unwrap_or_else(|_| store.to_owned());
     store.parent().unwrap_or(Path::new("/")).to_owned()
@@ -65,7 +67,10 @@ pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
 /// Keys of the contract that come with later versions.
 const LATER: &[Later] = &[
     Later { path: "store.postgres", instead: "write `store: {sled: PATH}`" },
-    Later { path: "notify", instead: "leave it out; `sealift watch` and `sealift status` tell what happens" },
+    Later {
+        path: "notify",
+        instead: "leave it out; `sealift watch` and `sealift status` tell what happens",
+    },
 ];
 
 static SHAPE: LazyLock<Shape> = LazyLock::new(|| Shape {
@@ -84,7 +89,8 @@ pub fn schema() -> Value {
 /// The configuration in force.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The file it was read from; `None`: there is none, and every value is a default or from the environment.
+    /// The file it was read from; `None`: there is none, and every value is a default or from the
+    /// environment.
     pub file: Option<PathBuf>,
     /// Folder of plans that the daemon watches.
     pub plans: PathBuf,
@@ -102,22 +108,30 @@ pub struct Config {
     pub settings: Vec<Setting>,
     /// What the author of the file may want to know.
     pub warnings: Vec<Diagnostic>,
-    /// A mistake for each lane that reaches the project of one before it. A start goes on with the first, so that an
-    /// upgrade takes nothing down.
+    /// A mistake for each lane that reaches the project of one before it. A start goes on with the
+    /// first, so that an upgrade takes nothing down.
     pub shared: Vec<Diagnostic>,
 }
 
 impl Config {
-    /// Reads the configuration. `flag` is the path given on the command line; `env` looks up an environment variable.
+    /// Reads the configuration. `flag` is the path given on the command line; `env` looks up an
+    /// environment variable.
     ///
     /// # Errors
-    /// Every mistake found, at least one. That a file which somebody named is missing is one; that there is none at
-    /// [`PATH_DEFAULT`] is not.
-    pub fn load(flag: Option<&Path>, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Diagnostics> {
+    /// Every mistake found, at least one. That a file which somebody named is missing is one; that
+    /// there is none at [`PATH_DEFAULT`] is not.
+    pub fn load(
+        flag: Option<&Path>,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, Diagnostics> {
         Self::load_or(Path::new(PATH_DEFAULT), flag, env)
     }
 
-    fn load_or(default: &Path, flag: Option<&Path>, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Diagnostics> {
+    fn load_or(
+        default: &Path,
+        flag: Option<&Path>,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, Diagnostics> {
         let env = |name: &'static str| env(name).filter(|value| !value.is_empty());
         let named = flag.map(Path::to_owned).or_else(|| env("SEALIFT_CONFIG").map(PathBuf::from));
         let path = match named {
@@ -129,13 +143,25 @@ impl Config {
             Some(path) => Some(read(path)?),
             None => None,
         };
-        let document = source.as_ref().and_then(|source| Document::read(source, &SHAPE, &mut mistakes));
+        let document =
+            source.as_ref().and_then(|source| Document::read(source, &SHAPE, &mut mistakes));
         let base = path.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
         let config = understand(document.as_ref(), base, &env, &mut mistakes);
         let warnings = mistakes.finish(source.as_ref().map_or("", SourceText::name))?;
         let (plans, store, socket, (people, door), (lanes, shared), settings) =
             config.expect("without a mistake a configuration comes out");
-        Ok(Self { file: path, plans, store, socket, people, door, lanes, settings, warnings, shared })
+        Ok(Self {
+            file: path,
+            plans,
+            store,
+            socket,
+            people,
+            door,
+            lanes,
+            settings,
+            warnings,
+            shared,
+        })
     }
 
     /// The same with the socket that `--addr` names.
@@ -161,16 +187,27 @@ impl Config {
 
 fn read(path: &Path) -> Result<SourceText, Diagnostics> {
     let shown = path.display().to_string();
-    let bytes = open::named(path, CONFIG_BYTES_MAX).and_then(|mut file| open::read(&mut file, CONFIG_BYTES_MAX));
+    let bytes = open::named(path, CONFIG_BYTES_MAX)
+        .and_then(|mut file| open::read(&mut file, CONFIG_BYTES_MAX));
     let bytes = bytes.map_err(|complaint| {
-        let mut diagnostic = Diagnostic::error("file", format!("the configuration {} {}", quote(&shown), complaint.message));
+        let mut diagnostic = Diagnostic::error(
+            "file",
+            format!("the configuration {} {}", quote(&shown), complaint.message),
+        );
         diagnostic.help = complaint.help;
         diagnostic
     })?;
     Ok(open::text(&shown, bytes)?.starred())
 }
 
-type CheckedConfig = (PathBuf, PathBuf, PathBuf, (Option<People>, DoorConfig), (Vec<Lane>, Vec<Diagnostic>), Vec<Setting>);
+type CheckedConfig = (
+    PathBuf,
+    PathBuf,
+    PathBuf,
+    (Option<People>, DoorConfig),
+    (Vec<Lane>, Vec<Diagnostic>),
+    Vec<Setting>,
+);
 
 fn understand(
     document: Option<&Document<'_>>,
@@ -193,11 +230,17 @@ fn understand(
         }
         written = Some(whole.lanes);
     }
-    let mut path = |key: &str, variable: &'static str, written: Option<String>, default: &str| match (env(variable), written) {
-        (Some(value), _) => settings.push(key, PathBuf::from(value), Some(Origin::Environment(variable))),
-        (None, Some(value)) => settings.push(key, base.join(value), None),
-        (None, None) => settings.push(key, PathBuf::from(default), Some(Origin::Default)),
-    };
+    let mut path =
+        |key: &str, variable: &'static str, written: Option<String>, default: &str| match (
+            env(variable),
+            written,
+        ) {
+            (Some(value), _) => {
+                settings.push(key, PathBuf::from(value), Some(Origin::Environment(variable)))
+            }
+            (None, Some(value)) => settings.push(key, base.join(value), None),
+            (None, None) => settings.push(key, PathBuf::from(default), Some(Origin::Default)),
+        };
     let plans = path("plans", "SEALIFT_PLANS", plans, PLANS_DEFAULT);
     let store = path("store.sled", "SEALIFT_STORE", store, STORE_DEFAULT);
     let socket = path("api.socket", "SEALIFT_SOCKET", socket, SOCKET_DEFAULT);
@@ -207,7 +250,9 @@ fn understand(
         None => Some(None),
     };
     let door = match (door, filled) {
-        (Some(written), Some(document)) => door::read(written, document, base, &mut settings, mistakes),
+        (Some(written), Some(document)) => {
+            door::read(written, document, base, &mut settings, mistakes)
+        }
         _ => Some(DoorConfig::default()),
     };
     let lanes = match filled {

@@ -1,7 +1,7 @@
 //! `api.people`: from as written to [`People`].
 //!
-//! Invariant: no two entries have one name, one user, one certificate or one group, so that whoever is at a door is one
-//! person or none.
+//! Invariant: no two entries have one name, one user, one certificate or one group, so that whoever
+//! is at a door is one person or none.
 
 use std::collections::BTreeMap;
 
@@ -45,7 +45,8 @@ pub fn read(
             }
         }
     }
-    let complete = mistakes.count() == before && !mistakes.touch(document.source(), document.nearest(KEY).span);
+    let complete = mistakes.count() == before
+        && !mistakes.touch(document.source(), document.nearest(KEY).span);
     complete.then_some(Some(people))
 }
 
@@ -75,29 +76,54 @@ impl PeopleReader<'_, '_> {
             mistakes.push(Diagnostic::error("person", message).at(place).help(help));
         };
         if group.is_some() && person.iter().any(|(_, text)| text.is_some()) {
-            wrong("", "`group` stands for all its members, and this entry names a person as well", "make two entries of it");
+            wrong(
+                "",
+                "`group` stands for all its members, and this entry names a person as well",
+                "make two entries of it",
+            );
             return;
         }
-        if group.is_none() && unix.is_none() && certificate.is_none() && !(self.tokens && name.is_some()) {
+        if group.is_none()
+            && unix.is_none()
+            && certificate.is_none()
+            && !(self.tokens && name.is_some())
+        {
             let help = "add `unix`, the user of this host, or `certificate`, the subject of theirs, or `tokens_file` beside the list; or name a `group`";
             wrong("", "nothing tells who this is", help);
         } else if group.is_none() && unix.is_none() && name.is_none() {
             wrong("", "a certificate's subject is no name for the journal", "add `name`");
         }
         if may.has(Role::Off) && !may.has(Role::Operate) {
-            wrong(".may", "`off` alone allows nothing", "add `operate`: `off` is for what also switches SSL off");
+            wrong(
+                ".may",
+                "`off` alone allows nothing",
+                "add `operate`: `off` is for what also switches SSL off",
+            );
         }
         let own_name = name.as_ref().or(unix.as_ref()).filter(|_| group.is_none());
         let whose = if name.is_some() { ".name" } else { ".unix" };
         let named = self.alone("name", path, whose, own_name, mistakes);
         // One mistake is enough for a user written twice without a name.
-        self.alone("unix", path, ".unix", unix.as_ref().filter(|_| named || name.is_some()), mistakes);
+        self.alone(
+            "unix",
+            path,
+            ".unix",
+            unix.as_ref().filter(|_| named || name.is_some()),
+            mistakes,
+        );
         self.alone("certificate", path, ".certificate", certificate.as_ref(), mistakes);
         self.alone("group", path, ".group", group.as_ref(), mistakes);
     }
 
     /// Whether no entry before has it already; complains if one has.
-    fn alone(&mut self, what: &'static str, path: &str, key: &str, text: Option<&String>, mistakes: &mut Mistakes) -> bool {
+    fn alone(
+        &mut self,
+        what: &'static str,
+        path: &str,
+        key: &str,
+        text: Option<&String>,
+        mistakes: &mut Mistakes,
+    ) -> bool {
         let Some(text) = text else { return true };
         let at = format!("{path}{key}");
         let Some(first) = self.taken.get(&(what, text.clone())) else {
@@ -114,7 +140,8 @@ impl PeopleReader<'_, '_> {
             "group" => "make one entry of the two",
             _ => "give it to one of them",
         };
-        let twice = Diagnostic::error("duplicate-person", message).also(self.document.place(first), "the first one");
+        let twice = Diagnostic::error("duplicate-person", message)
+            .also(self.document.place(first), "the first one");
         mistakes.push(twice.at(self.document.place(&at)).help(help));
         false
     }

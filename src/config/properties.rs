@@ -1,5 +1,5 @@
-//! What holds of every configuration, whatever bytes it is made of: for the fuzzer in `fuzz/`, and for the tests, which
-//! replay its corpus.
+//! What holds of every configuration, whatever bytes it is made of: for the fuzzer in `fuzz/`, and
+//! for the tests, which replay its corpus.
 
 use std::cell::LazyCell;
 use std::collections::BTreeSet;
@@ -18,8 +18,8 @@ const PLANTED: &str = "hunter2hunter2";
 /// Keys that announce a secret.
 const SECRET_KEYS: [&str; 4] = ["token: ", "password: ", "secret_key: ", "access_key: "];
 
-/// It is refused with places that are there, or its lanes have names of their own; and a secret that was written into it is
-/// shown nowhere.
+/// It is refused with places that are there, or its lanes have names of their own; and a secret
+/// that was written into it is shown nowhere.
 pub fn config(bytes: &[u8]) {
     FOLDER.with(|folder| {
         let path = folder.path().join("sealift.yaml");
@@ -37,7 +37,8 @@ pub fn config(bytes: &[u8]) {
             }
         };
         let text = String::from_utf8_lossy(bytes);
-        let is_secret = text.matches(PLANTED).count() == 1 && SECRET_KEYS.iter().any(|key| text.contains(&format!("{key}{PLANTED}")));
+        let is_secret = text.matches(PLANTED).count() == 1
+            && SECRET_KEYS.iter().any(|key| text.contains(&format!("{key}{PLANTED}")));
         assert!(!is_secret || !shown.contains(PLANTED), "a secret is shown:\n{shown}");
     });
 }

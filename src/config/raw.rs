@@ -1,4 +1,5 @@
-//! The configuration as it is written: nothing but shape. The doc comments are what an editor shows.
+//! The configuration as it is written: nothing but shape. The doc comments are what an editor
+//! shows.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
@@ -13,8 +14,9 @@ use crate::yaml::share::CountOrShare;
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename = "Config", deny_unknown_fields)]
 pub struct RawConfig {
-    /// Folder of plans. A new or changed plan is checked at once, one with `autostart: true` is submitted. Default:
-    /// `/etc/sealift/plans.d`. The environment variable `SEALIFT_PLANS` stands above it.
+    /// Folder of plans. A new or changed plan is checked at once, one with `autostart: true` is
+    /// submitted. Default: `/etc/sealift/plans.d`. The environment variable `SEALIFT_PLANS` stands
+    /// above it.
     #[schemars(schema_with = "path")]
     #[serde(default)]
     pub plans: Option<String>,
@@ -31,8 +33,8 @@ pub struct RawConfig {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename = "Store", deny_unknown_fields)]
 pub struct RawStore {
-    /// Folder of journal and queue, for one daemon. Default: `/var/lib/sealift/queue`. The environment variable
-    /// `SEALIFT_STORE` stands above it.
+    /// Folder of journal and queue, for one daemon. Default: `/var/lib/sealift/queue`. The
+    /// environment variable `SEALIFT_STORE` stands above it.
     #[schemars(schema_with = "path")]
     #[serde(default)]
     pub sled: Option<String>,
@@ -42,34 +44,39 @@ pub struct RawStore {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename = "Api", deny_unknown_fields)]
 pub struct RawApi {
-    /// Unix socket; who may open it may act. Default: `/run/sealift/api.sock`. The environment variable
-    /// `SEALIFT_SOCKET` stands above it.
+    /// Unix socket; who may open it may act. Default: `/run/sealift/api.sock`. The environment
+    /// variable `SEALIFT_SOCKET` stands above it.
     #[schemars(schema_with = "path")]
     #[serde(default)]
     pub socket: Option<String>,
-    /// Who may do what, one entry a person or group. Without it, whoever may open the socket may do all.
+    /// Who may do what, one entry a person or group. Without it, whoever may open the socket may do
+    /// all.
     #[schemars(length(min = 1, max = 1000))]
     pub people: Option<Vec<RawPerson>>,
-    /// Address and port on which the API listens beside the socket, such as `127.0.0.1:7633`. Plain HTTP is taken on this machine
-    /// alone; any other address needs `tls`. Off unless it is set.
+    /// Address and port on which the API listens beside the socket, such as `127.0.0.1:7633`. Plain
+    /// HTTP is taken on this machine alone; any other address needs `tls`. Off unless it is set.
     #[schemars(schema_with = "listen")]
     #[serde(default)]
     pub listen: Option<String>,
-    /// How browsers and clients elsewhere name the daemon, such as `https://sealift.example.net:7633`. Default: that of `listen`.
+    /// How browsers and clients elsewhere name the daemon, such as
+    /// `https://sealift.example.net:7633`. Default: that of `listen`.
     #[schemars(schema_with = "origin")]
     #[serde(default)]
     pub origin: Option<String>,
     /// TLS of `listen`, with HTTP/2.
     pub tls: Option<RawTls>,
-    /// File of the tokens that clients show, as `sealift token` writes it: hashes alone. Read again when it changes.
+    /// File of the tokens that clients show, as `sealift token` writes it: hashes alone. Read again
+    /// when it changes.
     #[schemars(schema_with = "path")]
     #[serde(default)]
     pub tokens_file: Option<String>,
-    /// The key that signs the sessions of browsers. Default: a file of the state directory, made at the first start.
+    /// The key that signs the sessions of browsers. Default: a file of the state directory, made at
+    /// the first start.
     pub session_key: Option<RawSessionKey>,
 }
 
-/// What the API's door on the network shows and asks for. The files are read again when they change.
+/// What the API's door on the network shows and asks for. The files are read again when they
+/// change.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename = "ApiTls", deny_unknown_fields)]
 pub struct RawTls {
@@ -79,7 +86,8 @@ pub struct RawTls {
     /// File of that certificate's key (PEM, without a passphrase).
     #[schemars(schema_with = "path")]
     pub key_file: String,
-    /// File of the authorities (PEM) of clients' certificates, which `certificate` of `people` names. Without it none is asked for.
+    /// File of the authorities (PEM) of clients' certificates, which `certificate` of `people`
+    /// names. Without it none is asked for.
     #[schemars(schema_with = "path")]
     #[serde(default)]
     pub client_ca_file: Option<String>,
@@ -89,7 +97,8 @@ pub struct RawTls {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename = "SessionKey", deny_unknown_fields)]
 pub struct RawSessionKey {
-    /// A file with 32 random bytes or more, which the daemon alone may read; several daemons may share it. Read when the daemon starts.
+    /// A file with 32 random bytes or more, which the daemon alone may read; several daemons may
+    /// share it. Read when the daemon starts.
     #[schemars(schema_with = "path")]
     pub file: String,
 }
@@ -98,7 +107,8 @@ pub struct RawSessionKey {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename = "Person", deny_unknown_fields)]
 pub struct RawPerson {
-    /// The name in the journal and beside approvals, of this person alone; a token names it. Default: that of `unix`.
+    /// The name in the journal and beside approvals, of this person alone; a token names it.
+    /// Default: that of `unix`.
     #[schemars(schema_with = "person_name")]
     #[serde(default)]
     pub name: Option<String>,
@@ -110,7 +120,8 @@ pub struct RawPerson {
     #[schemars(schema_with = "subject")]
     #[serde(default)]
     pub certificate: Option<String>,
-    /// A group of the daemon's host: what its members may on the socket, beside their own entries. It stands alone.
+    /// A group of the daemon's host: what its members may on the socket, beside their own entries.
+    /// It stands alone.
     #[schemars(schema_with = "user")]
     #[serde(default)]
     pub group: Option<String>,
@@ -140,12 +151,12 @@ pub struct RawLane {
     /// Its name, as targets write it: 1 to 63 of the characters a-z, 0-9 and `-`.
     #[schemars(schema_with = "lane_name")]
     pub name: Name,
-    /// Base of the service's URLs, such as `https://gaussdb.ap-southeast-3.myhuaweicloud.com`. `http://` is taken for
-    /// this machine only.
+    /// Base of the service's URLs, such as `https://gaussdb.ap-southeast-3.myhuaweicloud.com`.
+    /// `http://` is taken for this machine only.
     #[schemars(schema_with = "endpoint")]
     pub endpoint: String,
-    /// Base of IAM's URLs, such as `https://iam.ap-southeast-3.myhuaweicloud.com`: where a user with a password gets
-    /// tokens. Not needed with a token or an access key.
+    /// Base of IAM's URLs, such as `https://iam.ap-southeast-3.myhuaweicloud.com`: where a user
+    /// with a password gets tokens. Not needed with a token or an access key.
     #[schemars(schema_with = "endpoint")]
     #[serde(default)]
     pub iam_endpoint: Option<String>,
@@ -156,13 +167,14 @@ pub struct RawLane {
     pub credentials: RawCredentials,
     /// In which language the cloud tells its errors (the API's `X-Language`). Default: `en-us`.
     pub language: Option<RawLanguage>,
-    /// File of the authorities (PEM) that the lane trusts instead of this machine's, for `endpoint` and `iam_endpoint`: of a private
-    /// endpoint behind a gateway of its own. Read when the daemon starts.
+    /// File of the authorities (PEM) that the lane trusts instead of this machine's, for `endpoint`
+    /// and `iam_endpoint`: of a private endpoint behind a gateway of its own. Read when the daemon
+    /// starts.
     #[schemars(schema_with = "path")]
     #[serde(default)]
     pub ca_file: Option<String>,
-    /// File of the certificate (PEM, its chain behind it) that the lane shows to a gateway that wants to know its clients. Read when the
-    /// daemon starts.
+    /// File of the certificate (PEM, its chain behind it) that the lane shows to a gateway that
+    /// wants to know its clients. Read when the daemon starts.
     #[schemars(schema_with = "path")]
     #[serde(default)]
     pub client_cert_file: Option<String>,
@@ -185,11 +197,11 @@ pub struct RawLane {
     pub poll_max: Option<Length>,
     /// How long a job may run before its change is given to a person. Default: 1h.
     pub job_limit: Option<Length>,
-    /// How long the fate of a call without an answer may stay unclear before its change is given to a person.
-    /// Default: 30m.
+    /// How long the fate of a call without an answer may stay unclear before its change is given to
+    /// a person. Default: 30m.
     pub recover_limit: Option<Length>,
-    /// No switch is sent while the cloud's clock, as its answers tell it, may be further from this machine's than this; the
-    /// hold is called `clock`. Default: 5m.
+    /// No switch is sent while the cloud's clock, as its answers tell it, may be further from this
+    /// machine's than this; the hold is called `clock`. Default: 5m.
     pub clock_tolerance: Option<Length>,
 }
 
@@ -205,7 +217,8 @@ pub enum RawLanguage {
     ZhCn,
 }
 
-/// Who we are at the cloud, in one of three ways: a finished token; an access key; a user with a password.
+/// Who we are at the cloud, in one of three ways: a finished token; an access key; a user with a
+/// password.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename = "Credentials", deny_unknown_fields)]
 #[schemars(extend("x-instead" = "must say where a secret is found: write `credentials: {token: {file: PATH}}`, or `access_key` and `secret_key`, or `user`, `password` and `domain`"))]
@@ -222,7 +235,8 @@ pub struct RawCredentials {
     /// Where the security token of a temporary access key is found.
     #[serde(default)]
     pub security_token: Option<RawSecret>,
-    /// Name of the IAM user, or where it is found. Tokens are got from `iam_endpoint` and renewed in time.
+    /// Name of the IAM user, or where it is found. Tokens are got from `iam_endpoint` and renewed
+    /// in time.
     #[serde(default)]
     pub user: Option<RawName>,
     /// Where the user's password is found.

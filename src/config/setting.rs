@@ -73,11 +73,20 @@ impl<'d> Settings<'d> {
     }
 
     /// As [`Self::push`], where the key in the listing and the path in the file differ.
-    pub fn push_at<T: ShownValue>(&mut self, key: String, path: &str, value: T, origin: Option<Origin>) -> T {
+    pub fn push_at<T: ShownValue>(
+        &mut self,
+        key: String,
+        path: &str,
+        value: T,
+        origin: Option<Origin>,
+    ) -> T {
         let origin = origin.unwrap_or_else(|| match self.document {
             Some(document) => {
                 let source = document.source();
-                Origin::File { path: source.name().to_owned(), line: source.line(document.nearest(path).span) }
+                Origin::File {
+                    path: source.name().to_owned(),
+                    line: source.line(document.nearest(path).span),
+                }
             }
             None => Origin::Default,
         });

@@ -19,20 +19,31 @@ lanes:
     poll: 500ms
 ";
 
-fn load(file: Option<&str>, flag: bool, env: &[(&str, &str)]) -> (tempfile::TempDir, Result<Config, Diagnostics>) {
+fn load(
+    file: Option<&str>,
+    flag: bool,
+    env: &[(&str, &str)],
+) -> (tempfile::TempDir, Result<Config, Diagnostics>) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("sealift.yaml");
     if let Some(text) = file {
         fs::write(&path, text).expect("a file");
     }
-    let env: BTreeMap<String, String> = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let env: BTreeMap<String, String> =
+        env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let default = if flag { folder.path().join("absent") } else { path.clone() };
-    let config = Config::load_or(&default, flag.then_some(path.as_path()), &|name| env.get(name).cloned());
+    let config =
+        Config::load_or(&default, flag.then_some(path.as_path()), &|name| env.get(name).cloned());
     (folder, config)
 }
 
 fn origin<'c>(config: &'c Config, key: &str) -> &'c Origin {
-    &config.settings.iter().find(|setting| setting.key == key).unwrap_or_else(|| panic!("no {key}")).origin
+    &config
+        .settings
+        .iter()
+        .find(|setting| setting.key == key)
+        .unwrap_or_else(|| panic!("no {key}"))
+        .origin
 }
 
 #[test]
@@ -45,8 +56,16 @@ fn without_a_file_everything_has_its_default() {
     assert_eq!(config.socket, Path::new(SOCKET_DEFAULT));
     assert!(config.lanes.is_empty());
     let stop = config.settings.iter().find(|setting| setting.key == "stop_file").expect("listed");
-    assert_eq!((stop.value.as_str(), &stop.origin), (Some("/var/lib/sealift/STOP"), &Origin::Beside("store.sled")));
-    assert!(config.settings.iter().all(|setting| setting.origin == Origin::Default || setting.key == "stop_file"));
+    assert_eq!(
+        (stop.value.as_str(), &stop.origin),
+        (Some("/var/lib/sealift/STOP"), &Origin::Beside("store.sled"))
+    );
+    assert!(
+        config
+            .settings
+            .iter()
+            .all(|setting| setting.origin == Origin::Default || setting.key == "stop_file")
+    );
 }
 
 #[test]
@@ -58,8 +77,15 @@ fn a_file_that_was_named_must_be_there() {
 
 #[test]
 fn environment_stands_above_file_above_default() {
-    let (folder, config) =
-        load(Some(FILE), true, &[("SEALIFT_SOCKET", "/tmp/a.sock"), ("SEALIFT_STORE", ""), ("SEALIFT_CONFIG", "/no/such/file")]);
+    let (folder, config) = load(
+        Some(FILE),
+        true,
+        &[
+            ("SEALIFT_SOCKET", "/tmp/a.sock"),
+            ("SEALIFT_STORE", ""),
+            ("SEALIFT_CONFIG", "/no/such/file"),
+        ],
+    );
     let config = config.expect("a good file");
     assert_eq!(config.plans, folder.path().join("plans.d"), "relative to the file");
     assert_eq!(config.store, Path::new(STORE_DEFAULT), "an empty variable says nothing");
@@ -78,7 +104,8 @@ fn the_variable_names_the_file() {
     let path = folder.path().join("other.yaml");
     fs::write(&path, FILE).expect("a file");
     let named = path.display().to_string();
-    let config = Config::load(None, &|name| (name == "SEALIFT_CONFIG").then(|| named.clone())).expect("a good file");
+    let config = Config::load(None, &|name| (name == "SEALIFT_CONFIG").then(|| named.clone()))
+        .expect("a good file");
     assert_eq!(config.file, Some(path));
 }
 
@@ -89,8 +116,15 @@ fn a_lane_is_read_with_its_defaults() {
     let [lane] = config.lanes.as_slice() else { panic!("{:?}", config.lanes) };
     assert_eq!(lane.name.as_str(), "prod-sg");
     assert_eq!(lane.access.endpoint, "https://gaussdb.ap-southeast-3.myhuaweicloud.com");
-    assert_eq!(lane.access.credentials, Credentials::Token(SecretSource::File(folder.path().join("tokens/prod-sg"))));
-    assert_eq!(lane.quota, Some(Quota { requests: 120, per: Duration::from_secs(300) }), "a fifth is left to colleagues");
+    assert_eq!(
+        lane.access.credentials,
+        Credentials::Token(SecretSource::File(folder.path().join("tokens/prod-sg")))
+    );
+    assert_eq!(
+        lane.quota,
+        Some(Quota { requests: 120, per: Duration::from_secs(300) }),
+        "a fifth is left to colleagues"
+    );
     assert_eq!(lane.max_in_flight, 50);
     assert_eq!(lane.call_timeout, Duration::from_secs(30));
     assert_eq!(lane.timing.settle, Duration::from_secs(15));
@@ -102,8 +136,13 @@ fn a_lane_is_read_with_its_defaults() {
 
 #[test]
 fn headroom_never_takes_the_last_call() {
-    for (requests, headroom, left) in [(150, "20%", 120), (10, "0%", 10), (1, "20%", 1), (3, "50%", 1), (7, "99%", 1)] {
-        let text = FILE.replace("{requests: 150, per: 5m}", &format!("{{requests: {requests}, per: 1s, headroom: {headroom}}}"));
+    for (requests, headroom, left) in
+        [(150, "20%", 120), (10, "0%", 10), (1, "20%", 1), (3, "50%", 1), (7, "99%", 1)]
+    {
+        let text = FILE.replace(
+            "{requests: 150, per: 5m}",
+            &format!("{{requests: {requests}, per: 1s, headroom: {headroom}}}"),
+        );
         let (_folder, config) = load(Some(&text), true, &[]);
         let quota = config.expect("a good file").lanes[0].quota.expect("a quota");
         assert_eq!(quota.requests, left, "{requests} less {headroom}");
@@ -116,16 +155,21 @@ fn people_are_read_with_their_roles_and_without_a_list_there_are_none() {
     assert_eq!(config.expect("a good file").people, None);
     let list = "api:\n  people:\n    - {name: ada, unix: alovelace, may: [operate, read]}\n    - {unix: bob, may: [read, operate, off]}\n    \
                 - {group: readers, may: [read]}\n";
-    let (_folder, config) = load(Some(&FILE.replace("api: {socket: /run/other.sock}\n", list)), true, &[]);
+    let (_folder, config) =
+        load(Some(&FILE.replace("api: {socket: /run/other.sock}\n", list)), true, &[]);
     let config = config.expect("a good file");
     let people = config.people.clone().expect("a list");
     assert_eq!(
         people.of_user("alovelace").map(|person| (person.name.as_str(), person.may.to_string())),
         Some(("ada", "read, operate".into()))
     );
-    assert_eq!(people.of_user("bob").map(|person| (person.name.as_str(), person.may.has(Role::Off))), Some(("bob", true)));
+    assert_eq!(
+        people.of_user("bob").map(|person| (person.name.as_str(), person.may.has(Role::Off))),
+        Some(("bob", true))
+    );
     assert_eq!(people.groups.first().map(|group| group.group.as_str()), Some("readers"));
-    let listed = config.settings.iter().find(|setting| setting.key == "api.people.ada").expect("listed");
+    let listed =
+        config.settings.iter().find(|setting| setting.key == "api.people.ada").expect("listed");
     assert_eq!(listed.value, serde_json::json!(["read", "operate"]));
 }
 

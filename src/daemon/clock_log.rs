@@ -1,8 +1,8 @@
-//! Says in the log when a lane is held because the clocks are too far apart, when that is over, and when jobs are dated apart
-//! from the answers.
+//! Says in the log when a lane is held because the clocks are too far apart, when that is over, and
+//! when jobs are dated apart from the answers.
 //!
-//! Invariant: a line for each change, none for what stays as it is. Deliberately not here: the hold itself
-//! (`engine::cloud_time`).
+//! Invariant: a line for each change, none for what stays as it is. Deliberately not here: the hold
+//! itself (`engine::cloud_time`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

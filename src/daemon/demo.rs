@@ -1,7 +1,7 @@
 //! `demo`: a whole rollout in one command, against an emulated cloud.
 //!
-//! Invariant: everything but the cloud is the daemon's own: configuration, store on disk, engine, API, and the client
-//! verbs over the socket. Nothing is left behind, unless asked.
+//! Invariant: everything but the cloud is the daemon's own: configuration, store on disk, engine,
+//! API, and the client verbs over the socket. Nothing is left behind, unless asked.
 
 use std::collections::BTreeSet;
 use std::io::{IsTerminal as _, Write as _, stdout};
@@ -37,8 +37,8 @@ const PROXIES: usize = 24;
 const INSTANCES: usize = 12;
 const TOKEN: &str = "demo-token";
 
-/// What goes wrong in the demo: a few answers with 500, half of them although the switch was executed, and the first
-/// job of the first proxy, which fails.
+/// What goes wrong in the demo: a few answers with 500, half of them although the switch was
+/// executed, and the first job of the first proxy, which fails.
 const FAULTS: &str = "\
 error_500_before: [{on: 0.08, call: switch}]
 error_500_after: [{on: 0.08, call: switch}]
@@ -151,7 +151,8 @@ fn write(folder: &Path, emulator: &RunningEmulator, seed: u64) -> Result<DemoFil
         let path = folder.join(name);
         // The token is a secret: nobody else may read it.
         let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-        file.and_then(|mut file| file.write_all(text.as_bytes())).with_context(|| format!("cannot write {}", path.display()))?;
+        file.and_then(|mut file| file.write_all(text.as_bytes()))
+            .with_context(|| format!("cannot write {}", path.display()))?;
         Ok::<PathBuf, anyhow::Error>(path)
     };
     let endpoint = emulator.endpoint();
@@ -166,9 +167,11 @@ fn write(folder: &Path, emulator: &RunningEmulator, seed: u64) -> Result<DemoFil
         ),
     )?;
     let plan = put("demo.yaml", PLAN)?;
-    let fleet = std::fs::File::create(folder.join("fleet.csv")).context("cannot write the fleet")?;
+    let fleet =
+        std::fs::File::create(folder.join("fleet.csv")).context("cannot write the fleet")?;
     let lane = Name::parse("demo", "lane").expect("four letters");
-    Fleet::generate(PROXIES, INSTANCES, seed)?.write_targets(&lane, std::io::BufWriter::new(fleet))?;
+    Fleet::generate(PROXIES, INSTANCES, seed)?
+        .write_targets(&lane, std::io::BufWriter::new(fleet))?;
     Ok(DemoFiles { config, plan })
 }
 
@@ -177,7 +180,9 @@ async fn one_failed_job(emulator: &RunningEmulator) {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         emulator.with_model(|model| {
-            if model.fired().get("job_fails").is_some_and(|n| *n > 0) && model.faults().job_fails != Rate::NEVER {
+            if model.fired().get("job_fails").is_some_and(|n| *n > 0)
+                && model.faults().job_fails != Rate::NEVER
+            {
                 let faults = Faults { job_fails: Rate::NEVER, ..model.faults().clone() };
                 model.set_faults(faults);
             }
@@ -197,7 +202,11 @@ async fn show(client: &Client, plan_file: &Path) -> Result<Exit> {
     let answer = client.submit(&upload, &preview.digest, None).await?;
     let (mut out, mut screen) = (term::stdout(), stdout());
     let colour = term::may_have_colours(&screen);
-    let show = if screen.is_terminal() { Show::View { screen: &mut screen, colour } } else { Show::Lines(&mut out) };
+    let show = if screen.is_terminal() {
+        Show::View { screen: &mut screen, colour }
+    } else {
+        Show::Lines(&mut out)
+    };
     let exit = follow(client, &answer.id, show).await?;
     if exit == Exit::Interrupted {
         return Ok(exit);
@@ -207,11 +216,17 @@ async fn show(client: &Client, plan_file: &Path) -> Result<Exit> {
     Ok(exit)
 }
 
-/// What the cloud itself says: how many proxies show SSL, which job ids it handed out, and what went wrong on the way.
+/// What the cloud itself says: how many proxies show SSL, which job ids it handed out, and what
+/// went wrong on the way.
 async fn compare(client: &Client, emulator: &RunningEmulator) -> Result<()> {
     let rollout = client.rollout("demo").await?;
-    let saved: BTreeSet<String> =
-        client.page::<SavedJob>("/v1/rollouts/demo/jobs", &[]).await?.rows.into_iter().map(|row| row.job_id).collect();
+    let saved: BTreeSet<String> = client
+        .page::<SavedJob>("/v1/rollouts/demo/jobs", &[])
+        .await?
+        .rows
+        .into_iter()
+        .map(|row| row.job_id)
+        .collect();
     let (on, handed_out, fired) = emulator.with_model(|model| {
         let on = model.proxies().filter(|proxy| proxy.ssl_option).count();
         let jobs: BTreeSet<String> = model.jobs().map(|job| job.job_id.to_string()).collect();
@@ -226,7 +241,8 @@ async fn compare(client: &Client, emulator: &RunningEmulator) -> Result<()> {
         say(&format!("  {n:>3} {}", describe(word)))?;
     }
     ensure!(
-        rollout.phase != "completed" || (on == rollout.tally.succeeded as usize && handed_out == saved),
+        rollout.phase != "completed"
+            || (on == rollout.tally.succeeded as usize && handed_out == saved),
         "the daemon's books and the cloud differ; please report this with the seed"
     );
     Ok(())
@@ -236,7 +252,9 @@ async fn compare(client: &Client, emulator: &RunningEmulator) -> Result<()> {
 fn describe(word: &str) -> &str {
     match word {
         "error_500_before" => "answers 500, nothing executed: found out by asking, then repeated",
-        "error_500_after" => "answers 500 although the switch was executed: found out by asking, job id recovered, not repeated",
+        "error_500_after" => {
+            "answers 500 although the switch was executed: found out by asking, job id recovered, not repeated"
+        }
         "job_fails" => "job that failed: tried again with a new one",
         "instance_busy" => "switches that met a busy instance: waited for, no attempt spent",
         "visibility_lag" => "questions for a job that was not visible yet: asked again",
@@ -257,7 +275,10 @@ impl DemoFolder {
     fn new() -> Result<Self> {
         use std::os::unix::fs::DirBuilderExt as _;
         let path = std::env::temp_dir().join(format!("sealift-demo-{}", std::process::id()));
-        std::fs::DirBuilder::new().mode(0o700).create(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .with_context(|| format!("cannot make {}", path.display()))?;
         Ok(Self(path))
     }
 }
@@ -280,10 +301,14 @@ mod tests {
         let lines: Vec<&str> = NEXT.lines().filter(|line| line.starts_with("  sealift ")).collect();
         assert!(lines.len() >= 3, "{NEXT}");
         for line in lines {
-            let words: Vec<&str> = line.split('#').next().unwrap_or_default().split_whitespace().collect();
+            let words: Vec<&str> =
+                line.split('#').next().unwrap_or_default().split_whitespace().collect();
             assert!(words.iter().all(|word| !word.contains(['/', '.'])), "{line} names a file");
             let parsed = command().try_get_matches_from(words);
-            assert!(parsed.as_ref().err().is_none_or(|error| !error.use_stderr()), "{line}: {parsed:?}");
+            assert!(
+                parsed.as_ref().err().is_none_or(|error| !error.use_stderr()),
+                "{line}: {parsed:?}"
+            );
         }
     }
 }

@@ -1,12 +1,12 @@
 //! What the lanes have used of their quotas, from one daemon to the next.
 //!
-//! Invariants: what stands here is true whenever it is read. A daemon that ends in peace leaves the counts, after its last
-//! call; the next one replaces them, before its first, by marks: how many calls of each lane may still arrive if it is
-//! killed. Counts hold on the same machine since the same boot only, because their instants are boot time; no wall clock
-//! is asked.
+//! Invariants: what stands here is true whenever it is read. A daemon that ends in peace leaves the
+//! counts, after its last call; the next one replaces them, before its first, by marks: how many
+//! calls of each lane may still arrive if it is killed. Counts hold on the same machine since the
+//! same boot only, because their instants are boot time; no wall clock is asked.
 //!
-//! Deliberately not here: what a level is (`engine::Level`), when a mark is raised (`engine::KeepLevels`), and what a start
-//! without any assumes (`daemon::parts`).
+//! Deliberately not here: what a level is (`engine::Level`), when a mark is raised
+//! (`engine::KeepLevels`), and what a start without any assumes (`daemon::parts`).
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -25,8 +25,8 @@ use crate::store::{Unavailable, sync_dir, write_whole};
 /// Its name in the state directory.
 pub const NAME: &str = "levels.json";
 
-/// Longest file: a dozen lanes at the largest quota that a configuration may have. A longer one is not written, and the
-/// next start takes the quotas for spent.
+/// Longest file: a dozen lanes at the largest quota that a configuration may have. A longer one is
+/// not written, and the next start takes the quotas for spent.
 const BYTES_MAX: usize = 64 << 20;
 
 /// Where Linux tells which boot this is.
@@ -61,8 +61,8 @@ impl Levels {
         Self { state: state.to_owned(), boot: boot(), clock }
     }
 
-    /// What the daemon before has left; `None` when there is no file at all. Counts of another boot are left out, and of a
-    /// file that cannot be read everything.
+    /// What the daemon before has left; `None` when there is no file at all. Counts of another boot
+    /// are left out, and of a file that cannot be read everything.
     pub fn read(&self) -> Option<Vec<Level>> {
         let path = self.state.join(NAME);
         let size = match std::fs::symlink_metadata(&path) {
@@ -70,8 +70,12 @@ impl Levels {
             Err(_) => None,
             Ok(meta) => meta.is_file().then_some(meta.len()),
         };
-        let text = size.filter(|size| *size <= BYTES_MAX as u64 + 1).and_then(|_| std::fs::read(&path).ok());
-        let Some(written) = text.and_then(|text| serde_json::from_slice::<WrittenLevels>(&text).ok()) else {
+        let text = size
+            .filter(|size| *size <= BYTES_MAX as u64 + 1)
+            .and_then(|_| std::fs::read(&path).ok());
+        let Some(written) =
+            text.and_then(|text| serde_json::from_slice::<WrittenLevels>(&text).ok())
+        else {
             tracing::warn!(file = %path.display(), "the levels of the quotas cannot be read; they are taken for spent");
             return Some(Vec::new());
         };
@@ -85,20 +89,29 @@ impl Levels {
     pub fn leave(&self, lanes: Vec<Level>) -> Result<()> {
         let written = WrittenLevels { boot: self.boot.clone(), at: self.clock.times().boot, lanes };
         let text = serde_json::to_vec(&written).context("cannot write the levels down")?;
-        anyhow::ensure!(text.len() <= BYTES_MAX, "the levels take {} bytes, more than the {BYTES_MAX} that are read back", text.len());
-        write_whole(&self.state, NAME, &text).with_context(|| format!("cannot write {}", self.state.join(NAME).display()))
+        anyhow::ensure!(
+            text.len() <= BYTES_MAX,
+            "the levels take {} bytes, more than the {BYTES_MAX} that are read back",
+            text.len()
+        );
+        write_whole(&self.state, NAME, &text)
+            .with_context(|| format!("cannot write {}", self.state.join(NAME).display()))
     }
 
-    /// The same while calls are about to leave: where it cannot be written, what stands there must go, for it is true no more.
+    /// The same while calls are about to leave: where it cannot be written, what stands there must
+    /// go, for it is true no more.
     fn replace(&self, lanes: Vec<Level>) -> Result<()> {
         let Err(error) = self.leave(lanes) else { return Ok(()) };
         tracing::warn!("after a kill the quotas would be taken for spent: {error:#}");
         let path = self.state.join(NAME);
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            removed => removed
-                .and_then(|()| sync_dir(&self.state))
-                .with_context(|| format!("cannot remove {}; remove it by hand, or a later start would take it for true", path.display())),
+            removed => removed.and_then(|()| sync_dir(&self.state)).with_context(|| {
+                format!(
+                    "cannot remove {}; remove it by hand, or a later start would take it for true",
+                    path.display()
+                )
+            }),
         }
     }
 
@@ -113,7 +126,10 @@ impl KeepLevels for Levels {
         let file = self.clone();
         async move {
             let written = tokio::task::spawn_blocking(move || file.replace(levels)).await;
-            written.map_err(anyhow::Error::from).flatten().map_err(|error| Unavailable(format!("{error:#}")))
+            written
+                .map_err(anyhow::Error::from)
+                .flatten()
+                .map_err(|error| Unavailable(format!("{error:#}")))
         }
         .boxed()
     }
@@ -126,7 +142,9 @@ fn boot() -> Option<String> {
 /// The file says it with dashes, a unit without.
 fn boot_of(file: Option<String>, variable: Option<String>) -> Option<String> {
     let digits = |text: String| text.trim().replace('-', "").to_ascii_lowercase();
-    let whole = |text: &String| text.len() == BOOT_ID_DIGITS && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let whole = |text: &String| {
+        text.len() == BOOT_ID_DIGITS && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
     file.into_iter().chain(variable).map(digits).find(whole)
 }
 

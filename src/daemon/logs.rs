@@ -1,7 +1,7 @@
 //! Logs, to standard error: for people, or one JSON document a line.
 //!
-//! Invariant: nothing but logs is written here, and no secret ever stands in a span or an event (the types that hold
-//! one print stars).
+//! Invariant: nothing but logs is written here, and no secret ever stands in a span or an event
+//! (the types that hold one print stars).
 
 use std::io::{IsTerminal as _, stderr};
 
@@ -15,11 +15,14 @@ pub fn start(format: LogFormat, filter: &str) -> Result<()> {
     let filter = EnvFilter::try_new(filter).with_context(|| {
         format!("SEALIFT_LOG is {filter:?}; write a level (error, warn, info, debug, trace) or target=level with commas between")
     })?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_target(false);
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_target(false);
     let started = match format {
         LogFormat::Json => builder.json().flatten_event(true).with_target(true).try_init(),
         // The journal of systemd puts its own time before every line.
-        LogFormat::Human if std::env::var_os("JOURNAL_STREAM").is_some() => builder.without_time().with_ansi(false).try_init(),
+        LogFormat::Human if std::env::var_os("JOURNAL_STREAM").is_some() => {
+            builder.without_time().with_ansi(false).try_init()
+        }
         LogFormat::Human => builder.with_ansi(coloured()).try_init(),
     };
     started.map_err(|error| anyhow::anyhow!("logging cannot be started: {error}"))

@@ -1,8 +1,9 @@
 //! The daemon: wires the parts, listens to signals, tells the supervisor, and drains.
 //!
-//! Invariants: ready is said after the store is open and one pass is done; on SIGTERM or SIGINT no new call starts, and
-//! the calls that are out get a bounded time to come back; a part that ends by itself ends the process with an error, so
-//! that it is started again; a panic ends the process at once, because state behind it is not to be trusted.
+//! Invariants: ready is said after the store is open and one pass is done; on SIGTERM or SIGINT no
+//! new call starts, and the calls that are out get a bounded time to come back; a part that ends by
+//! itself ends the process with an error, so that it is started again; a panic ends the process at
+//! once, because state behind it is not to be trusted.
 //!
 //! Deliberately not here: any decision about plans and changes.
 
@@ -85,7 +86,14 @@ pub async fn serve(args: &ServeArgs, reach: &Reach) -> Result<Exit> {
     let (folder, watched) = watch::channel(config.plans.clone());
     let lanes = lane::reached(&config.lanes);
     // These three end with the runtime: none of them holds anything that must be put away.
-    tokio::spawn(plans::watch(watched, lanes, parts.store.clone(), parts.handle.clone(), callers, faults));
+    tokio::spawn(plans::watch(
+        watched,
+        lanes,
+        parts.store.clone(),
+        parts.handle.clone(),
+        callers,
+        faults,
+    ));
     tokio::spawn(stop_file::watch(state, parts.handle.clone(), stop));
     tokio::spawn(supervisor::watch(parts.handle.snapshot()));
     tokio::spawn(clock_log::follow(parts.handle.snapshot()));
@@ -100,7 +108,10 @@ pub async fn serve(args: &ServeArgs, reach: &Reach) -> Result<Exit> {
         };
         match asked {
             SignalRequest::End(name) => {
-                tracing::info!(signal = name, "ending: nothing new begins, calls that are out are waited for");
+                tracing::info!(
+                    signal = name,
+                    "ending: nothing new begins, calls that are out are waited for"
+                );
                 break;
             }
             SignalRequest::Reload => reload(reach, &mut config, &folder, &parts.handle).await,
@@ -109,7 +120,8 @@ pub async fn serve(args: &ServeArgs, reach: &Reach) -> Result<Exit> {
     end(parts, signals).await
 }
 
-/// Without a file there is no lane, so nothing to do; and a store in the default place is hardly what was meant.
+/// Without a file there is no lane, so nothing to do; and a store in the default place is hardly
+/// what was meant.
 fn configured(config: &Config) -> Result<()> {
     if config.file.is_some() {
         return Ok(());
@@ -128,12 +140,16 @@ async fn end(parts: RunningParts, mut signals: Signals) -> Result<Exit> {
     let hurried = hurry.clone();
     tokio::spawn(async move {
         while let SignalRequest::Reload = signals.next().await {}
-        tracing::warn!("asked twice: not waiting for calls that are out; the next start looks them up");
+        tracing::warn!(
+            "asked twice: not waiting for calls that are out; the next start looks them up"
+        );
         hurried.cancel();
     });
     match parts.drain(deadline, hurry).await? {
         DrainOutcome::Whole => tracing::info!("ended; every call that was out came back"),
-        DrainOutcome::Late => tracing::warn!("ended with calls still out; the next start looks them up"),
+        DrainOutcome::Late => {
+            tracing::warn!("ended with calls still out; the next start looks them up")
+        }
     }
     Ok(Exit::Done)
 }
@@ -143,7 +159,10 @@ fn warn(config: &Config) {
         tracing::warn!("{}", crate::api::preview::warning(warning));
     }
     for shared in &config.shared {
-        tracing::error!("{}; the first of them goes on, the other's switches are held", crate::api::preview::warning(shared));
+        tracing::error!(
+            "{}; the first of them goes on, the other's switches are held",
+            crate::api::preview::warning(shared)
+        );
     }
     match &config.file {
         Some(file) => tracing::info!(file = %file.display(), "configuration"),
@@ -154,18 +173,28 @@ fn warn(config: &Config) {
     }
 }
 
-/// Reads the configuration again. The plans folder and the quotas change at once and every plan is looked at anew; what
-/// else the parts were started with stays until a restart, and is named. With a mistake anywhere in it nothing changes.
-async fn reload(reach: &Reach, running: &mut Config, folder: &watch::Sender<PathBuf>, handle: &Handle) {
+/// Reads the configuration again. The plans folder and the quotas change at once and every plan is
+/// looked at anew; what else the parts were started with stays until a restart, and is named. With
+/// a mistake anywhere in it nothing changes.
+async fn reload(
+    reach: &Reach,
+    running: &mut Config,
+    folder: &watch::Sender<PathBuf>,
+    handle: &Handle,
+) {
     supervisor::reloading();
     match configuration(reach) {
-        Err(mistakes) => tracing::error!("the configuration has mistakes; the one that was read before stays in force\n{mistakes}"),
+        Err(mistakes) => tracing::error!(
+            "the configuration has mistakes; the one that was read before stays in force\n{mistakes}"
+        ),
         Ok(config) => {
             warn(&config);
             let quotas = changed_quotas(&mut running.lanes, &config.lanes);
             for (name, quota) in &quotas {
-                let quota =
-                    quota.map_or_else(|| "none".to_owned(), |quota| format!("{} every {}", quota.requests, Length::from(quota.per)));
+                let quota = quota.map_or_else(
+                    || "none".to_owned(),
+                    |quota| format!("{} every {}", quota.requests, Length::from(quota.per)),
+                );
                 tracing::info!(lane = %name, quota, "the quota has changed; what was sent before counts, and the old one holds on for an interval");
             }
             handle.change_quotas(quotas).await;
@@ -177,7 +206,9 @@ async fn reload(reach: &Reach, running: &mut Config, folder: &watch::Sender<Path
                 ("lanes", config.lanes != running.lanes),
             ] {
                 if changed {
-                    tracing::warn!("{what} has changed; restart the daemon for it (what runs is adopted)");
+                    tracing::warn!(
+                        "{what} has changed; restart the daemon for it (what runs is adopted)"
+                    );
                 }
             }
             folder.send_replace(config.plans.clone());
@@ -187,8 +218,8 @@ async fn reload(reach: &Reach, running: &mut Config, folder: &watch::Sender<Path
     supervisor::ready();
 }
 
-/// The quotas of the lanes that are otherwise as they were, as far as they differ; they are written into `running`. A lane
-/// that has changed in anything else is another one until a restart.
+/// The quotas of the lanes that are otherwise as they were, as far as they differ; they are written
+/// into `running`. A lane that has changed in anything else is another one until a restart.
 fn changed_quotas(running: &mut [Lane], read: &[Lane]) -> Vec<(Name, Option<Quota>)> {
     let mut changed = Vec::new();
     for lane in running {
@@ -203,8 +234,9 @@ fn changed_quotas(running: &mut [Lane], read: &[Lane]) -> Vec<(Name, Option<Quot
     changed
 }
 
-/// State behind a panic is not to be trusted: the process ends at once, and the next start adopts what was going on. The
-/// store's own threads are left alone: they catch a panic, take it for damage of the queue, and fail the store.
+/// State behind a panic is not to be trusted: the process ends at once, and the next start adopts
+/// what was going on. The store's own threads are left alone: they catch a panic, take it for
+/// damage of the queue, and fail the store.
 fn abort_on_panic() {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {

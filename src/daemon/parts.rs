@@ -1,8 +1,8 @@
 //! The running parts: store, cloud, engine and API, started in this order and ended in the reverse.
 //!
-//! Invariants: the socket, and the door on the network, appear only after the store is locked and open; when one part ends by itself the process
-//! cannot go on, and [`RunningParts::ended`] says why; a drain begins nothing new and waits a bounded time for calls that are
-//! out.
+//! Invariants: the socket, and the door on the network, appear only after the store is locked and
+//! open; when one part ends by itself the process cannot go on, and [`RunningParts::ended`] says
+//! why; a drain begins nothing new and waits a bounded time for calls that are out.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -77,14 +77,20 @@ impl RunningParts {
     pub async fn start(setup: DaemonSetup) -> Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let cloud = Arc::new(HttpCloud::new(&setup.lanes, &clock)?);
-        std::fs::create_dir_all(&setup.state).with_context(|| format!("cannot make the state directory {}", setup.state.display()))?;
+        std::fs::create_dir_all(&setup.state).with_context(|| {
+            format!("cannot make the state directory {}", setup.state.display())
+        })?;
         let levels = Levels::of(&setup.state, clock.clone());
-        let doors = Doors::open(&setup.door, &setup.state, setup.callers, clock.clone())?.with_signed_out(page::sign_in_first);
+        let doors = Doors::open(&setup.door, &setup.state, setup.callers, clock.clone())?
+            .with_signed_out(page::sign_in_first);
         let (left, first) = (levels.read(), !SledStore::is_at(&setup.store));
         let store = open(&setup.store, setup.sled).await?;
         let failed = store.failed();
         if let Some(rebuilt) = store.health().rebuilt {
-            tracing::error!(rebuilt, "the queue was damaged; it was set aside and built anew from the journal");
+            tracing::error!(
+                rebuilt,
+                "the queue was damaged; it was set aside and built anew from the journal"
+            );
         }
         let socket = api::bind(&setup.socket)?;
         let network = NetworkDoor::open(&setup.door, &doors)?;
@@ -92,12 +98,16 @@ impl RunningParts {
             tracing::info!(listen = %network.url(), tokens = setup.door.tokens_file.is_some(), "the API listens on the network too");
         }
         let socket = socket.beside(network, doors);
-        let longest_call = setup.lanes.iter().map(|lane| lane.call_timeout).max().unwrap_or_default();
+        let longest_call =
+            setup.lanes.iter().map(|lane| lane.call_timeout).max().unwrap_or_default();
         let lanes: Arc<[Lane]> = setup.lanes.into();
         if !levels.knows_boot() && lanes.iter().any(|lane| lane.quota.is_some()) {
-            tracing::warn!("this machine does not tell which boot it is: the next start takes the quotas for spent, however this one ends");
+            tracing::warn!(
+                "this machine does not tell which boot it is: the next start takes the quotas for spent, however this one ends"
+            );
         }
-        // Nobody called before where there was neither a store nor a level. An imported store was another daemon's a moment ago.
+        // Nobody called before where there was neither a store nor a level. An imported store was
+        // another daemon's a moment ago.
         let quota_spent = left.is_some() || !first;
         let left = match store.fresh_import() {
             Some(import) => {
@@ -109,7 +119,14 @@ impl RunningParts {
         let options = Options { lanes: lanes.to_vec(), quota_spent, levels: left };
         let probe: Arc<dyn Probe> = Arc::new(Prober::new(clock.clone()));
         let switches = Switches::open(setup.state.clone())?;
-        let (handle, engine) = engine::start(store.clone(), cloud, probe.clone(), clock.clone(), Arc::new(levels.clone()), options);
+        let (handle, engine) = engine::start(
+            store.clone(),
+            cloud,
+            probe.clone(),
+            clock.clone(),
+            Arc::new(levels.clone()),
+            options,
+        );
         // Told before the first pass: a restart under the kill switch sends nothing.
         handle.stop_file(setup.stop).await;
         let off = switches.off().await;
@@ -124,18 +141,32 @@ impl RunningParts {
         for (lane, mark) in &off.paused {
             tracing::warn!(%lane, by = mark.by, reason = mark.reason, "the lane is paused: nothing that changes anything is sent over it");
         }
-        handle.lanes_paused(off.paused.into_iter().map(|(lane, mark)| (lane, Some(mark))).collect()).await;
+        handle
+            .lanes_paused(off.paused.into_iter().map(|(lane, mark)| (lane, Some(mark))).collect())
+            .await;
         let state = setup.state.clone();
         handle.look_for_stop(Box::new(move || stop_file::look(&state)));
         let stop = CancellationToken::new();
         let spool = setup.state.join(api::SPOOL);
         let enforcer = Enforcer::new(store.clone(), handle.clone(), clock.clone());
-        let api = Api::new(handle.clone(), store.clone(), probe, clock.clone(), lanes, switches, stop.clone());
+        let api = Api::new(
+            handle.clone(),
+            store.clone(),
+            probe,
+            clock.clone(),
+            lanes,
+            switches,
+            stop.clone(),
+        );
         let api = Arc::new(api.with_plans(setup.plans).with_exporter(store.clone()));
         api.clear_spool().with_context(|| format!("cannot clear {}", spool.display()))?;
         let engine = tokio::spawn(engine);
         let routes = api::router(api.clone());
-        let server = tokio::spawn(api::serve(socket, routes.clone().merge(page::router(api.clone(), routes)), stop.clone()));
+        let server = tokio::spawn(api::serve(
+            socket,
+            routes.clone().merge(page::router(api.clone(), routes)),
+            stop.clone(),
+        ));
         tokio::spawn(async move { api.follow().await });
         let enforced = tokio::spawn(enforcer.run(stop.clone()));
         Ok(Self { handle, store, failed, engine, server, enforced, stop, longest_call, levels })
@@ -188,9 +219,13 @@ impl RunningParts {
         self.longest_call
     }
 
-    /// Begins nothing new, waits for the calls that are out, at most until `deadline` passes or `hurry` is cancelled,
-    /// and closes the store.
-    pub async fn drain(mut self, deadline: Duration, hurry: CancellationToken) -> Result<DrainOutcome> {
+    /// Begins nothing new, waits for the calls that are out, at most until `deadline` passes or
+    /// `hurry` is cancelled, and closes the store.
+    pub async fn drain(
+        mut self,
+        deadline: Duration,
+        hurry: CancellationToken,
+    ) -> Result<DrainOutcome> {
         // It begins nothing new either; what it has committed is gone on with at the next start.
         self.enforced.abort();
         self.handle.drain().await;
@@ -208,11 +243,15 @@ impl RunningParts {
         };
         self.engine.abort();
         self.stop.cancel();
-        if let Err(error) = (&mut self.server).await.context("the API's server broke while it ended")? {
+        if let Err(error) =
+            (&mut self.server).await.context("the API's server broke while it ended")?
+        {
             tracing::warn!(%error, "the API's server ended badly");
         }
         let store = self.store.clone();
-        tokio::task::spawn_blocking(move || store.close()).await.context("closing the store broke")??;
+        tokio::task::spawn_blocking(move || store.close())
+            .await
+            .context("closing the store broke")??;
         Ok(drained)
     }
 }
@@ -229,9 +268,15 @@ async fn open(folder: &Path, options: SledOptions) -> Result<Arc<SledStore>> {
     match opened {
         Ok(store) => Ok(Arc::new(store)),
         // Another start finds the same: it is for a person.
-        Err(error @ (OpenError::Lost { .. } | OpenError::Nameless { .. } | OpenError::Other { .. })) => {
-            Err(ExitFailure::new(Exit::StoreMissing, format!("cannot open the store in {}: {error}", folder.display())).into())
+        Err(
+            error @ (OpenError::Lost { .. } | OpenError::Nameless { .. } | OpenError::Other { .. }),
+        ) => Err(ExitFailure::new(
+            Exit::StoreMissing,
+            format!("cannot open the store in {}: {error}", folder.display()),
+        )
+        .into()),
+        Err(error) => {
+            Err(error).with_context(|| format!("cannot open the store in {}", folder.display()))
         }
-        Err(error) => Err(error).with_context(|| format!("cannot open the store in {}", folder.display())),
     }
 }

@@ -1,12 +1,13 @@
-//! The plans folder: a new or changed plan is checked at once, one with `autostart: true` is submitted.
+//! The plans folder: a new or changed plan is checked at once, one with `autostart: true` is
+//! submitted.
 //!
-//! Invariants: only a regular file that belongs to this service's user or to root, in a folder that nobody else may
-//! write, is ever read, because whoever writes here acts as an operator; each version of a file is told about once in the
-//! log, and one that was not taken in `status` as long as it stands; switching SSL off is never started from here, because
-//! nobody confirmed it.
+//! Invariants: only a regular file that belongs to this service's user or to root, in a folder that
+//! nobody else may write, is ever read, because whoever writes here acts as an operator; each
+//! version of a file is told about once in the log, and one that was not taken in `status` as long
+//! as it stands; switching SSL off is never started from here, because nobody confirmed it.
 //!
-//! A scan is the truth; there are no file events. A file counts once it was the same in two scans, so that a plan that
-//! is still being written is not taken for a shorter one.
+//! A scan is the truth; there are no file events. A file counts once it was the same in two scans,
+//! so that a plan that is still being written is not taken for a shorter one.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
@@ -61,8 +62,8 @@ enum FileStage {
     Done,
 }
 
-/// Watches a folder. The folder's path may change (SIGHUP); sending it again, changed or not, looks at every file anew.
-/// What was not taken goes to `faults`, for `status`.
+/// Watches a folder. The folder's path may change (SIGHUP); sending it again, changed or not, looks
+/// at every file anew. What was not taken goes to `faults`, for `status`.
 pub async fn watch(
     mut folder: watch::Receiver<PathBuf>,
     lanes: BTreeMap<Name, Option<Name>>,
@@ -71,7 +72,8 @@ pub async fn watch(
     callers: Callers,
     faults: watch::Sender<Vec<PlanFault>>,
 ) {
-    let mut watcher = Watcher { known: BTreeMap::new(), complaint: None, lanes, store, handle, callers };
+    let mut watcher =
+        Watcher { known: BTreeMap::new(), complaint: None, lanes, store, handle, callers };
     let mut tick = tokio::time::interval(SCAN_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -111,8 +113,14 @@ impl Watcher {
     }
 
     fn faults(&self, folder: &Path) -> Vec<PlanFault> {
-        let whole = self.complaint.as_ref().map(|why| fault(folder, None, format!("the plans folder is not used: {why}")));
-        whole.into_iter().chain(self.known.values().filter_map(|known| known.fault.clone())).collect()
+        let whole = self
+            .complaint
+            .as_ref()
+            .map(|why| fault(folder, None, format!("the plans folder is not used: {why}")));
+        whole
+            .into_iter()
+            .chain(self.known.values().filter_map(|known| known.fault.clone()))
+            .collect()
     }
 
     async fn scan(&mut self, folder: &Path) {
@@ -142,12 +150,16 @@ impl Watcher {
         let version = match state {
             Ok(version) | Err((version, _)) => version,
         };
-        // The first sight of a version, also at the start: it counts once the next scan finds it unchanged.
+        // The first sight of a version, also at the start: it counts once the next scan finds it
+        // unchanged.
         let seen = self.known.get_mut(&path).filter(|known| known.version == version);
         let (Some(known), Ok(_)) = (seen, &state) else {
             let (stage, fault) = match state {
                 Ok(_) => (FileStage::Fresh, None),
-                Err((_, complaint)) => (self.complain_once(&path, version, complaint), Some(fault(&path, None, complaint))),
+                Err((_, complaint)) => (
+                    self.complain_once(&path, version, complaint),
+                    Some(fault(&path, None, complaint)),
+                ),
             };
             self.known.insert(path, KnownFile { version, stage, fault });
             return;
@@ -166,7 +178,10 @@ impl Watcher {
     }
 
     fn complain_once(&self, path: &Path, version: Version, complaint: &str) -> FileStage {
-        let told = self.known.get(path).is_some_and(|known| known.version == version && known.stage == FileStage::Done);
+        let told = self
+            .known
+            .get(path)
+            .is_some_and(|known| known.version == version && known.stage == FileStage::Done);
         if !told {
             tracing::warn!(plan = %path.display(), "the plan is not read: {complaint}");
         }
@@ -199,7 +214,10 @@ impl Watcher {
             }
             Err(error) => {
                 tracing::error!(plan = %shown, %error, "the plan cannot be read");
-                return (FileStage::Done, Some(fault(path, None, format!("it cannot be read: {error}"))));
+                return (
+                    FileStage::Done,
+                    Some(fault(path, None, format!("it cannot be read: {error}"))),
+                );
             }
         };
         if !again {
@@ -211,7 +229,9 @@ impl Watcher {
             return (FileStage::Done, None);
         }
         if !loaded.plan.ssl_option {
-            let why = format!("switching SSL off is not started by itself; use `sealift apply --confirm {name}`");
+            let why = format!(
+                "switching SSL off is not started by itself; use `sealift apply --confirm {name}`"
+            );
             tracing::error!(plan = %shown, "{why}");
             return (FileStage::Done, Some(fault(path, Some(&name), why)));
         }
@@ -224,7 +244,12 @@ impl Watcher {
         }
     }
 
-    async fn submit(&self, path: &Path, loaded: LoadedPlan, again: bool) -> (FileStage, Option<PlanFault>) {
+    async fn submit(
+        &self,
+        path: &Path,
+        loaded: LoadedPlan,
+        again: bool,
+    ) -> (FileStage, Option<PlanFault>) {
         let shown = path.display();
         let (name, revision) = (loaded.plan.name.clone(), loaded.plan.revision);
         // Whoever owns the file is who started it.
@@ -258,13 +283,20 @@ impl Watcher {
                 (FileStage::Done, None)
             }
             Err(error) => {
-                // An edit under the same revision stays refused; what else stands in the way may pass.
+                // An edit under the same revision stays refused; what else stands in the way may
+                // pass.
                 let passes = !matches!(error, SubmitError::Changed { .. });
-                let why = format!("the plan was not submitted: {error}{}", if passes { "; it is tried again" } else { "" });
+                let why = format!(
+                    "the plan was not submitted: {error}{}",
+                    if passes { "; it is tried again" } else { "" }
+                );
                 if !again {
                     tracing::error!(plan = %shown, %name, revision, "{why}");
                 }
-                (if passes { FileStage::Again(RETRY_SCANS) } else { FileStage::Done }, Some(fault(path, Some(&name), why)))
+                (
+                    if passes { FileStage::Again(RETRY_SCANS) } else { FileStage::Done },
+                    Some(fault(path, Some(&name), why)),
+                )
             }
         }
     }
@@ -276,7 +308,8 @@ fn fault(file: &Path, plan: Option<&Name>, why: impl Into<String>) -> PlanFault 
 
 type PlanFile = Vec<(PathBuf, Result<Version, (Version, &'static str)>)>;
 
-/// The plan files of a folder, in the order of their names. A folder that is not there yet is empty.
+/// The plan files of a folder, in the order of their names. A folder that is not there yet is
+/// empty.
 fn list(folder: &Path) -> Result<PlanFile, String> {
     let meta = match std::fs::metadata(folder) {
         Ok(meta) => meta,
@@ -293,15 +326,23 @@ fn list(folder: &Path) -> Result<PlanFile, String> {
     for entry in std::fs::read_dir(folder).map_err(|error| error.to_string())? {
         let entry = entry.map_err(|error| error.to_string())?;
         let path = entry.path();
-        let plan = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+        let plan =
+            path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
         let hidden = entry.file_name().to_string_lossy().starts_with('.');
         if !plan || hidden {
             continue;
         }
-        // The entry's own: a link is not followed. A file that went meanwhile is found gone by the next scan.
+        // The entry's own: a link is not followed. A file that went meanwhile is found gone by the
+        // next scan.
         let Ok(meta) = entry.metadata() else { continue };
-        let version = Version { inode: meta.ino(), size: meta.size(), seconds: meta.mtime(), nanos: meta.mtime_nsec() };
-        let complaint = if meta.is_file() { distrust(&meta) } else { Some("it is no regular file") };
+        let version = Version {
+            inode: meta.ino(),
+            size: meta.size(),
+            seconds: meta.mtime(),
+            nanos: meta.mtime_nsec(),
+        };
+        let complaint =
+            if meta.is_file() { distrust(&meta) } else { Some("it is no regular file") };
         found.push((path, complaint.map_or(Ok(version), |complaint| Err((version, complaint)))));
         if found.len() > FILES_MAX {
             return Err(format!("it holds more than {FILES_MAX} plans"));

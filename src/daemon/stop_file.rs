@@ -1,8 +1,9 @@
-//! The kill switch that needs no daemon: while the file `STOP` is in the state directory, no call that changes anything
-//! is sent; the reason is its text.
+//! The kill switch that needs no daemon: while the file `STOP` is in the state directory, no call
+//! that changes anything is sent; the reason is its text.
 //!
-//! Invariant: whatever stands there and however it can be read, it stops; only that nothing is there lets work go on. The
-//! engine's last check looks at it by itself, so that nothing leaves between the making of the file and the next look here.
+//! Invariant: whatever stands there and however it can be read, it stops; only that nothing is
+//! there lets work go on. The engine's last check looks at it by itself, so that nothing leaves
+//! between the making of the file and the next look here.
 
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
@@ -23,7 +24,11 @@ const TEXT_MAX: u64 = 1000;
 pub fn look(state: &Path) -> Option<StopFile> {
     let path = state.join(FILE);
     let found = std::fs::symlink_metadata(&path);
-    let since = found.as_ref().ok().and_then(|meta| meta.modified().ok()).and_then(|at| Timestamp::try_from(at).ok());
+    let since = found
+        .as_ref()
+        .ok()
+        .and_then(|meta| meta.modified().ok())
+        .and_then(|at| Timestamp::try_from(at).ok());
     let text = match found {
         Err(error) if error.kind() == ErrorKind::NotFound => return None,
         Err(error) => format!("it cannot be looked at: {error}"),
@@ -36,7 +41,8 @@ pub fn look(state: &Path) -> Option<StopFile> {
 
 fn text(path: &Path) -> String {
     let mut bytes = Vec::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(TEXT_MAX).read_to_end(&mut bytes));
+    let read =
+        std::fs::File::open(path).and_then(|file| file.take(TEXT_MAX).read_to_end(&mut bytes));
     if read.is_err() {
         return String::new();
     }
@@ -66,7 +72,9 @@ pub async fn watch(state: PathBuf, handle: Handle, mut told: Option<StopFile>) {
 
 /// Says in the log what stops everything.
 pub fn warn(file: &StopFile) {
-    tracing::warn!("everything is stopped by {file}; nothing that changes anything is sent until it is removed");
+    tracing::warn!(
+        "everything is stopped by {file}; nothing that changes anything is sent until it is removed"
+    );
 }
 
 #[cfg(test)]
@@ -79,7 +87,8 @@ mod tests {
         let state = tempfile::tempdir().expect("a temporary folder");
         let path = state.path().join(FILE);
         let now = SystemClock.times().wall;
-        let recent = |since: Timestamp| since.duration_since(now).unsigned_abs() < Duration::from_secs(60);
+        let recent =
+            |since: Timestamp| since.duration_since(now).unsigned_abs() < Duration::from_secs(60);
         let look = |state: &Path| {
             let file = look(state)?;
             assert!(file.since.is_some_and(recent), "{file:?}");

@@ -1,8 +1,9 @@
 //! What systemd is told: starting, ready, status, alive, reloading, stopping.
 //!
-//! Invariants: more time to start is asked for only because the queue came further since; ready is said after the store is
-//! open and a pass is done; alive is said only because passes were finished since, so a stuck engine is restarted; without a
-//! supervisor every word is silently dropped, and one that does not listen holds nothing up for longer than [`HELD_UP_MAX`].
+//! Invariants: more time to start is asked for only because the queue came further since; ready is
+//! said after the store is open and a pass is done; alive is said only because passes were finished
+//! since, so a stuck engine is restarted; without a supervisor every word is silently dropped, and
+//! one that does not listen holds nothing up for longer than [`HELD_UP_MAX`].
 
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -17,8 +18,8 @@ use crate::store::open::Headway;
 /// How often the status line is renewed.
 const STATUS_EVERY: Duration = Duration::from_secs(5);
 
-/// How long a supervisor that does not read its messages holds a start or an end up: its socket takes so many that nobody
-/// has read, and whoever sends one more waits.
+/// How long a supervisor that does not read its messages holds a start or an end up: its socket
+/// takes so many that nobody has read, and whoever sends one more waits.
 const HELD_UP_MAX: Duration = Duration::from_secs(1);
 
 fn notify(states: &[NotifyState<'_>]) {
@@ -36,22 +37,29 @@ fn bounded(send: impl FnOnce() + Send + 'static) {
     });
     match thread {
         Ok(_) => drop(waited.recv_timeout(HELD_UP_MAX)),
-        Err(error) => tracing::warn!(%error, "the supervisor cannot be told: there is no thread for it"),
+        Err(error) => {
+            tracing::warn!(%error, "the supervisor cannot be told: there is no thread for it")
+        }
     }
 }
 
-/// How often it is told that a start works, and how much longer it is given each time: what a slow disk may take for a
-/// thousand entries.
+/// How often it is told that a start works, and how much longer it is given each time: what a slow
+/// disk may take for a thousand entries.
 const STARTS_EVERY: Duration = Duration::from_secs(5);
 const STARTS_LONGER: Duration = Duration::from_secs(60);
 
-/// Asks for more time as long as a start makes headway, so that building a large queue anew is not taken for a hang. A start
-/// that stands still is not spoken for.
+/// Asks for more time as long as a start makes headway, so that building a large queue anew is not
+/// taken for a hang. A start that stands still is not spoken for.
 pub async fn starting(mut headway: watch::Receiver<Headway>) {
     while headway.changed().await.is_ok() {
         let Headway { reached, last } = *headway.borrow_and_update();
         let status = format!("brings the queue after the journal: entry {reached} of {last}");
-        bounded(move || notify(&[NotifyState::ExtendTimeoutUsec(usec(STARTS_LONGER)), NotifyState::Status(&status)]));
+        bounded(move || {
+            notify(&[
+                NotifyState::ExtendTimeoutUsec(usec(STARTS_LONGER)),
+                NotifyState::Status(&status),
+            ])
+        });
         tokio::time::sleep(STARTS_EVERY).await;
     }
     std::future::pending().await
@@ -85,8 +93,8 @@ pub fn stopping(within: Duration) {
     });
 }
 
-/// A thread that says alive (if the watchdog is on) and the status line: the supervisor's socket takes so many messages that
-/// nobody has read, and whoever sends one more waits.
+/// A thread that says alive (if the watchdog is on) and the status line: the supervisor's socket
+/// takes so many messages that nobody has read, and whoever sends one more waits.
 fn notifier(watchdog: bool) -> std::io::Result<SyncSender<String>> {
     let (sender, statuses) = std::sync::mpsc::sync_channel::<String>(1);
     std::thread::Builder::new().name("supervisor".into()).spawn(move || {
@@ -100,13 +108,16 @@ fn notifier(watchdog: bool) -> std::io::Result<SyncSender<String>> {
     Ok(sender)
 }
 
-/// Feeds the watchdog and renews the status line from the engine's passes, as long as there are any.
+/// Feeds the watchdog and renews the status line from the engine's passes, as long as there are
+/// any.
 pub async fn watch(mut snapshot: watch::Receiver<Arc<Snapshot>>) {
     // A third of the limit: one late pass is no death.
     let every = sd_notify::watchdog_enabled().map(|limit| limit / 3);
     let notifier = match notifier(every.is_some()) {
         Ok(notifier) => notifier,
-        Err(error) => return tracing::warn!(%error, "the supervisor is told nothing more: there is no thread for it"),
+        Err(error) => {
+            return tracing::warn!(%error, "the supervisor is told nothing more: there is no thread for it");
+        }
     };
     let mut fed_at = 0;
     let mut tick = tokio::time::interval(every.unwrap_or(STATUS_EVERY).min(STATUS_EVERY));
@@ -131,7 +142,8 @@ fn status(snapshot: &Snapshot) -> String {
     let out: u32 = snapshot.lanes.iter().map(|lane| lane.out).sum();
     let waiting: u32 = snapshot.lanes.iter().map(|lane| lane.waiting).sum();
     let paused = snapshot.lanes.iter().filter(|lane| lane.paused.is_some()).count();
-    let mut text = format!("{} calls made, {out} out, {waiting} wait for the quota", snapshot.calls);
+    let mut text =
+        format!("{} calls made, {out} out, {waiting} wait for the quota", snapshot.calls);
     if paused > 0 {
         text.push_str(&format!(", {paused} of {} lanes paused", snapshot.lanes.len()));
     }

@@ -1,7 +1,7 @@
 //! The calls we may make and what can come back, classed by what we must do about it.
 //!
-//! Invariant: one [`Call`] is one request to the cloud, never repeated below this level. What the cloud's HTTP looks
-//! like stays in `cloud`.
+//! Invariant: one [`Call`] is one request to the cloud, never repeated below this level. What the
+//! cloud's HTTP looks like stays in `cloud`.
 
 use std::time::Duration;
 
@@ -21,7 +21,8 @@ pub enum Call {
         /// The proxy to look at.
         target: Target,
     },
-    /// Switch SSL: `PUT …/proxy/{proxy_id}/ssl`. The only call that changes anything; never repeated blindly.
+    /// Switch SSL: `PUT …/proxy/{proxy_id}/ssl`. The only call that changes anything; never
+    /// repeated blindly.
     Submit {
         /// The proxy to switch.
         target: Target,
@@ -34,17 +35,19 @@ pub enum Call {
         target: Target,
         job: JobId,
     },
-    /// One page of the immediate jobs created in a span, to find a job id whose answer was lost: a read.
+    /// One page of the immediate jobs created in a span, to find a job id whose answer was lost: a
+    /// read.
     FindJobs {
         /// The proxy whose job is sought; only jobs of its instance are of interest.
         target: Target,
         /// Jobs created in this span, by the cloud's clock.
         within: TimeSpan,
-        /// The query's `offset`; whether the cloud counts pages or records by it, the answers show ([`super::paging`]).
+        /// The query's `offset`; whether the cloud counts pages or records by it, the answers show
+        /// ([`super::paging`]).
         offset: u32,
     },
-    /// One page of the immediate jobs created in a span, with how each stands: a read that tells of all jobs that
-    /// are followed on a lane, and belongs to no change.
+    /// One page of the immediate jobs created in a span, with how each stands: a read that tells of
+    /// all jobs that are followed on a lane, and belongs to no change.
     Jobs {
         lane: Name,
         /// Jobs created in this span, by the cloud's clock.
@@ -52,14 +55,15 @@ pub enum Call {
         /// As in [`Self::FindJobs`].
         offset: u32,
     },
-    /// One page of the immediate jobs that run now, whoever began them: a read that tells what an instance is busy with, and
-    /// belongs to no change.
+    /// One page of the immediate jobs that run now, whoever began them: a read that tells what an
+    /// instance is busy with, and belongs to no change.
     Running {
         lane: Name,
         /// As in [`Self::FindJobs`].
         offset: u32,
     },
-    /// Show one job with the instance that it works on: a read, asked for by a person and by no change.
+    /// Show one job with the instance that it works on: a read, asked for by a person and by no
+    /// change.
     ShowJob {
         /// The lane that reaches the project.
         lane: Name,
@@ -83,9 +87,10 @@ impl Call {
     /// The lane whose credentials and quota the call uses.
     pub fn lane(&self) -> &Name {
         match self {
-            Self::Inspect { target } | Self::Submit { target, .. } | Self::Follow { target, .. } | Self::FindJobs { target, .. } => {
-                &target.lane
-            }
+            Self::Inspect { target }
+            | Self::Submit { target, .. }
+            | Self::Follow { target, .. }
+            | Self::FindJobs { target, .. } => &target.lane,
             Self::Instances { lane, .. }
             | Self::Proxies { lane, .. }
             | Self::Jobs { lane, .. }
@@ -97,10 +102,15 @@ impl Call {
     /// The target that the call is about; every call of a change has one.
     pub fn target(&self) -> Option<&Target> {
         match self {
-            Self::Inspect { target } | Self::Submit { target, .. } | Self::Follow { target, .. } | Self::FindJobs { target, .. } => {
-                Some(target)
-            }
-            Self::Instances { .. } | Self::Proxies { .. } | Self::Jobs { .. } | Self::Running { .. } | Self::ShowJob { .. } => None,
+            Self::Inspect { target }
+            | Self::Submit { target, .. }
+            | Self::Follow { target, .. }
+            | Self::FindJobs { target, .. } => Some(target),
+            Self::Instances { .. }
+            | Self::Proxies { .. }
+            | Self::Jobs { .. }
+            | Self::Running { .. }
+            | Self::ShowJob { .. } => None,
         }
     }
 
@@ -128,13 +138,15 @@ impl Call {
 /// What the proxy list says of one proxy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProxyView {
-    /// `ssl_option`; absent or unreadable in the answer means unknown, and unknown is never taken for a value.
+    /// `ssl_option`; absent or unreadable in the answer means unknown, and unknown is never taken
+    /// for a value.
     pub ssl_option: Option<bool>,
     /// `status` condensed to what matters here.
     pub status: ProxyStatus,
     /// The status word as the cloud gave it (`ACTIVE`, `ENABLING PROXY`, …), for people.
     pub word: String,
-    /// `address` and `port`: where clients reach it; `None` where the answer has none that can be connected to.
+    /// `address` and `port`: where clients reach it; `None` where the answer has none that can be
+    /// connected to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<Endpoint>,
 }
@@ -158,7 +170,8 @@ pub struct InstanceSeen {
     pub status: String,
     /// Its tags, in the cloud's order, safe to print.
     pub tags: Vec<(String, String)>,
-    /// Whether it has a proxy, as far as `proxy_ips` tells: filled once a proxy is on; `None` where the field is missing.
+    /// Whether it has a proxy, as far as `proxy_ips` tells: filled once a proxy is on; `None` where
+    /// the field is missing.
     pub proxied: Option<bool>,
 }
 
@@ -181,8 +194,8 @@ pub struct JobListed {
     pub view: JobView,
     /// `created_time`, as in [`JobSeen`].
     pub created: Option<Timestamp>,
-    /// For one that has ended: from its `created_time` to its `ended_time`, by the cloud's clock, in whole seconds; `None` if
-    /// the cloud does not tell it.
+    /// For one that has ended: from its `created_time` to its `ended_time`, by the cloud's clock,
+    /// in whole seconds; `None` if the cloud does not tell it.
     pub took: Option<Duration>,
 }
 
@@ -211,14 +224,16 @@ pub struct JobSeen {
     pub instance_id: InstanceId,
     /// `job_name`: a known name of another operation rules the job out.
     pub name: String,
-    /// `created_time`, to the second and by the cloud's clock; `None`: it does not say, or not as it usually does.
+    /// `created_time`, to the second and by the cloud's clock; `None`: it does not say, or not as
+    /// it usually does.
     pub created: Option<Timestamp>,
 }
 
 /// What one page of the job list shows of the list, whatever its rows mean.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobsPage {
-    /// The ids of its rows, of any instance and any operation; a row without a readable id is left out.
+    /// The ids of its rows, of any instance and any operation; a row without a readable id is left
+    /// out.
     pub ids: Vec<JobId>,
     /// `total_count`: how many jobs the list has over all pages; `None`: the answer does not say.
     pub total: Option<u32>,
@@ -227,7 +242,8 @@ pub struct JobsPage {
 impl std::fmt::Display for JobSeen {
     /// The operation's name and its job, for people.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let name = if self.name.is_empty() { "an operation without a name" } else { self.name.as_str() };
+        let name =
+            if self.name.is_empty() { "an operation without a name" } else { self.name.as_str() };
         write!(f, "{name} (job {})", self.job)
     }
 }
@@ -249,7 +265,8 @@ pub enum Answer {
         name: String,
         view: JobView,
     },
-    /// To [`Call::FindJobs`], without what is surely another operation, and to [`Call::Running`], with it.
+    /// To [`Call::FindJobs`], without what is surely another operation, and to [`Call::Running`],
+    /// with it.
     Jobs {
         /// Rows of the page, any instance.
         jobs: Vec<JobSeen>,
@@ -263,15 +280,16 @@ pub enum Answer {
         /// What the page shows of the whole list.
         page: JobsPage,
     },
-    /// To [`Call::Instances`]: the instances of one page, and how many there are in all. A page with a row that cannot be
-    /// read is no answer.
+    /// To [`Call::Instances`]: the instances of one page, and how many there are in all. A page
+    /// with a row that cannot be read is no answer.
     Instances {
         /// In the cloud's order.
         instances: Vec<InstanceSeen>,
         /// `total_count`.
         total: u32,
     },
-    /// To [`Call::Proxies`]: every proxy of the instance, in the cloud's order. What cannot be read whole is no answer.
+    /// To [`Call::Proxies`]: every proxy of the instance, in the cloud's order. What cannot be read
+    /// whole is no answer.
     Proxies(Vec<ProxySeen>),
 }
 
@@ -281,18 +299,23 @@ pub enum Answer {
 pub enum Disposition {
     /// Our own last check withheld it: no byte of the decisive part left. Decide again.
     Withheld,
-    /// Surely not executed (refused connection, DNS, gateway refusal): try again later, an attempt is spent.
+    /// Surely not executed (refused connection, DNS, gateway refusal): try again later, an attempt
+    /// is spent.
     NotDone,
-    /// Surely not executed because the lane is throttled (429): the lane pauses, no attempt is spent.
+    /// Surely not executed because the lane is throttled (429): the lane pauses, no attempt is
+    /// spent.
     Throttled,
-    /// Surely not executed because another operation runs on the instance: wait, no attempt is spent.
+    /// Surely not executed because another operation runs on the instance: wait, no attempt is
+    /// spent.
     Busy,
-    /// Surely not executed because the credentials were refused: the lane pauses, no attempt is spent.
+    /// Surely not executed because the credentials were refused: the lane pauses, no attempt is
+    /// spent.
     Unauthorised,
-    /// Surely not executed because the signature's date is too far from the cloud's clock: it is decided again, and signed
-    /// by the cloud's time. No attempt is spent.
+    /// Surely not executed because the signature's date is too far from the cloud's clock: it is
+    /// decided again, and signed by the cloud's time. No attempt is spent.
     Misdated,
-    /// May have been executed (5xx, timeout, reset, an unreadable success): ask the cloud before anything else.
+    /// May have been executed (5xx, timeout, reset, an unreadable success): ask the cloud before
+    /// anything else.
     Unknown,
     /// The thing asked for is not there.
     NotFound,
@@ -333,7 +356,8 @@ pub struct CallError {
     /// `X-Request-Id` of the answer, if it had one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
-    /// What happened, in one line safe to print: at most 200 characters, no control characters, no secrets.
+    /// What happened, in one line safe to print: at most 200 characters, no control characters, no
+    /// secrets.
     pub message: String,
 }
 
@@ -344,8 +368,8 @@ pub struct Reply {
     pub outcome: Result<Answer, CallError>,
     /// `X-Request-Id` of the answer: what the vendor's support asks for first.
     pub request_id: Option<String>,
-    /// The cloud's own clock when it answered (header `Date`), cut to the second; only from an answer to a call that was let
-    /// in, or refused for its date, and that no cache has kept.
+    /// The cloud's own clock when it answered (header `Date`), cut to the second; only from an
+    /// answer to a call that was let in, or refused for its date, and that no cache has kept.
     pub cloud_time: Option<Timestamp>,
     /// Whether the decisive bytes left this process (the last check was passed).
     pub sent: bool,

@@ -1,15 +1,16 @@
 //! The cloud's clock, as far as its own answers tell it.
 //!
-//! Job: keep, for one service endpoint, the interval in which the cloud's clock lies, on boot time, so that no step of our
-//! wall clock moves it. Each reading is the `Date` of an answer: the cloud's clock showed it, cut to the second, at some
-//! instant between the call's departure and its answer. So a reading is as wide as the round trip and one second.
+//! Job: keep, for one service endpoint, the interval in which the cloud's clock lies, on boot time,
+//! so that no step of our wall clock moves it. Each reading is the `Date` of an answer: the cloud's
+//! clock showed it, cut to the second, at some instant between the call's departure and its answer.
+//! So a reading is as wide as the round trip and one second.
 //!
-//! Invariants: the interval holds every clock that answered within [`VOID_AFTER`]. Answers that agree narrow it; answers
-//! that disagree, because the cloud's clock was stepped or two of its machines differ, widen it. Memory is bounded by
-//! `READINGS_MAX`.
+//! Invariants: the interval holds every clock that answered within [`VOID_AFTER`]. Answers that
+//! agree narrow it; answers that disagree, because the cloud's clock was stepped or two of its
+//! machines differ, widen it. Memory is bounded by `READINGS_MAX`.
 //!
-//! Deliberately not here: which answers count (`cloud::answer`), and what follows from the interval (`domain::job_match`,
-//! `engine::cloud_time`).
+//! Deliberately not here: which answers count (`cloud::answer`), and what follows from the interval
+//! (`domain::job_match`, `engine::cloud_time`).
 
 #[cfg(test)]
 mod tests;
@@ -25,11 +26,12 @@ use super::quota::Boot;
 /// A reading this old no longer counts: the clocks may have been set since.
 pub const VOID_AFTER: Duration = Duration::from_secs(10 * 60);
 
-/// Answers within this time narrow one reading; later ones begin the next, so that the drift of two good clocks (some
-/// milliseconds a minute) is never taken for a disagreement.
+/// Answers within this time narrow one reading; later ones begin the next, so that the drift of two
+/// good clocks (some milliseconds a minute) is never taken for a disagreement.
 const NARROWED_FOR: Duration = Duration::from_secs(60);
 
-/// Readings kept: three clocks that differ, a minute each for [`VOID_AFTER`]. With more, the two oldest become one.
+/// Readings kept: three clocks that differ, a minute each for [`VOID_AFTER`]. With more, the two
+/// oldest become one.
 const READINGS_MAX: usize = 32;
 
 /// `Date` has whole seconds.
@@ -72,12 +74,16 @@ impl TimeSpan {
         Self { from: from.unwrap_or(Timestamp::MIN), to: to.unwrap_or(Timestamp::MAX) }
     }
 
-    /// The shortest span of whole seconds that holds it: the API's resolution, and short in a record.
+    /// The shortest span of whole seconds that holds it: the API's resolution, and short in a
+    /// record.
     pub fn whole_seconds(self) -> Self {
         let second = |at: Timestamp, up: i64| {
             let cut = at.as_nanosecond().div_euclid(1_000_000_000);
             let part = at.as_nanosecond().rem_euclid(1_000_000_000) > 0;
-            i64::try_from(cut).ok().and_then(|cut| Timestamp::from_second(cut + if part { up } else { 0 }).ok()).unwrap_or(at)
+            i64::try_from(cut)
+                .ok()
+                .and_then(|cut| Timestamp::from_second(cut + if part { up } else { 0 }).ok())
+                .unwrap_or(at)
         };
         Self { from: second(self.from, 0), to: second(self.to, 1) }
     }
@@ -145,19 +151,30 @@ impl CloudClock {
     pub fn hear(&mut self, date: Timestamp, sent: Boot, heard: Boot) {
         let back = |at: Timestamp, by: Boot| at.checked_sub(by).ok();
         let end = date.checked_add(RESOLUTION).ok();
-        let (Some(from), Some(to)) = (back(date, heard), end.and_then(|end| back(end, sent))) else { return };
+        let (Some(from), Some(to)) = (back(date, heard), end.and_then(|end| back(end, sent)))
+        else {
+            return;
+        };
         self.readings.retain(|reading| !is_void(reading, heard));
         let agrees = |reading: &&mut Reading| {
-            heard.saturating_sub(reading.begun) < NARROWED_FOR && reading.origin.from <= to && from <= reading.origin.to
+            heard.saturating_sub(reading.begun) < NARROWED_FOR
+                && reading.origin.from <= to
+                && from <= reading.origin.to
         };
         if let Some(reading) = self.readings.iter_mut().rev().find(agrees) {
-            reading.origin = TimeSpan { from: reading.origin.from.max(from), to: reading.origin.to.min(to) };
+            reading.origin =
+                TimeSpan { from: reading.origin.from.max(from), to: reading.origin.to.min(to) };
             reading.last = reading.last.max(heard);
             return;
         }
-        self.readings.push_back(Reading { begun: heard, last: heard, origin: TimeSpan { from, to } });
+        self.readings.push_back(Reading {
+            begun: heard,
+            last: heard,
+            origin: TimeSpan { from, to },
+        });
         if self.readings.len() > READINGS_MAX
-            && let (Some(first), Some(second)) = (self.readings.pop_front(), self.readings.front_mut())
+            && let (Some(first), Some(second)) =
+                (self.readings.pop_front(), self.readings.front_mut())
         {
             second.origin = second.origin.hull(first.origin);
         }
@@ -165,14 +182,23 @@ impl CloudClock {
 
     /// What the cloud's clock shows at this instant of boot time; `None`: nobody told of late.
     pub fn at(&self, now: Boot) -> Option<TimeSpan> {
-        let origins = self.readings.iter().filter(|reading| !is_void(reading, now)).map(|reading| reading.origin);
+        let origins = self
+            .readings
+            .iter()
+            .filter(|reading| !is_void(reading, now))
+            .map(|reading| reading.origin);
         let by = SignedDuration::try_from(now).ok()?;
         Some(origins.reduce(TimeSpan::hull)?.shifted(by))
     }
 
-    /// The same by the latest reading alone: what the machine shows that is likely to be asked next.
+    /// The same by the latest reading alone: what the machine shows that is likely to be asked
+    /// next.
     pub fn latest(&self, now: Boot) -> Option<TimeSpan> {
-        let latest = self.readings.iter().max_by_key(|reading| reading.last).filter(|reading| !is_void(reading, now))?;
+        let latest = self
+            .readings
+            .iter()
+            .max_by_key(|reading| reading.last)
+            .filter(|reading| !is_void(reading, now))?;
         Some(latest.origin.shifted(SignedDuration::try_from(now).ok()?))
     }
 }

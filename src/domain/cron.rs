@@ -1,16 +1,18 @@
-//! Standard five-field cron expressions, read as every cron daemon reads them, through the `cron` crate.
+//! Standard five-field cron expressions, read as every cron daemon reads them, through the `cron`
+//! crate.
 //!
 //! Job: tell when an expression starts next, and when it started last, in a time zone.
 //!
-//! Invariants: [`Expression::next`] and [`Expression::previous_or_at`] walk the same strictly increasing sequence of
-//! instants; an expression that never starts does not exist. On the nights when clocks change: a fixed time that the
-//! clock skips starts at the first instant after the gap, one that comes twice starts once, at its first pass;
-//! an expression whose minute or hour begins with `*` starts whenever the clock matches, so nothing in a gap and in
-//! both passes of a fold.
+//! Invariants: [`Expression::next`] and [`Expression::previous_or_at`] walk the same strictly
+//! increasing sequence of instants; an expression that never starts does not exist. On the nights
+//! when clocks change: a fixed time that the clock skips starts at the first instant after the gap,
+//! one that comes twice starts once, at its first pass; an expression whose minute or hour begins
+//! with `*` starts whenever the clock matches, so nothing in a gap and in both passes of a fold.
 //!
-//! The crate counts weekdays from 1, joins the day fields with AND and walks backwards in a fold; so it is only ever
-//! given plain number lists, one schedule for each restricted day field, and wall-clock time dressed as UTC. Nothing
-//! of it, nor of `chrono`, leaves this file. Deliberately not here: how long a window lasts (`window`).
+//! The crate counts weekdays from 1, joins the day fields with AND and walks backwards in a fold;
+//! so it is only ever given plain number lists, one schedule for each restricted day field, and
+//! wall-clock time dressed as UTC. Nothing of it, nor of `chrono`, leaves this file. Deliberately
+//! not here: how long a window lasts (`window`).
 
 mod field;
 #[cfg(any(test, fuzzing))]
@@ -51,8 +53,9 @@ const MACROS: [(&str, &str); 7] = [
     ("@annually", "0 0 1 1 *"),
 ];
 
-/// Why a text is not an expression that we take. The message names the field and, where it is clear what was meant,
-/// the expression to write instead; [`Error::proposal`] gives that expression alone.
+/// Why a text is not an expression that we take. The message names the field and, where it is clear
+/// what was meant, the expression to write instead; [`Error::proposal`] gives that expression
+/// alone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     #[error("a cron expression has five fields (minute, hour, day of month, month, day of week), this one has {found}{hint}{}", write(.proposal))]
@@ -65,7 +68,9 @@ pub enum Error {
         proposal: Option<String>,
     },
     /// An `@` word that names no times, or that nobody knows.
-    #[error("`{found}` is not one of @hourly, @daily, @midnight, @weekly, @monthly, @yearly and @annually")]
+    #[error(
+        "`{found}` is not one of @hourly, @daily, @midnight, @weekly, @monthly, @yearly and @annually"
+    )]
     Macro { found: String },
     /// A field that not every cron reads alike, or that none does.
     #[error("{field} `{text}`: {what}{}", write(.proposal))]
@@ -78,7 +83,9 @@ pub enum Error {
         proposal: Option<String>,
     },
     /// The day never comes in any of the months.
-    #[error("it never starts: no month of `{months}` has a day of `{days}`; correct the day of month or the month")]
+    #[error(
+        "it never starts: no month of `{months}` has a day of `{days}`; correct the day of month or the month"
+    )]
     Never {
         /// The text of the month field.
         months: String,
@@ -86,7 +93,9 @@ pub enum Error {
         days: String,
     },
     /// Longer than [`TEXT_MAX`].
-    #[error("a cron expression has at most {TEXT_MAX} bytes, this one has {found}; use ranges and steps")]
+    #[error(
+        "a cron expression has at most {TEXT_MAX} bytes, this one has {found}; use ranges and steps"
+    )]
     TooLong { found: usize },
 }
 
@@ -119,27 +128,38 @@ pub struct Expression {
 impl Expression {
     /// The first start after `after`. `None` when there is none before the year 2101.
     pub fn next(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
-        if self.interval { self.next_of_interval(after, zone) } else { self.next_of_fixed(after, zone) }
+        if self.interval {
+            self.next_of_interval(after, zone)
+        } else {
+            self.next_of_fixed(after, zone)
+        }
     }
 
     /// The latest start at or before `at`. `None` when there is none after the year 1969.
     pub fn previous_or_at(&self, at: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
-        if self.interval { self.previous_of_interval(at, zone) } else { self.previous_of_fixed(at, zone) }
+        if self.interval {
+            self.previous_of_interval(at, zone)
+        } else {
+            self.previous_of_fixed(at, zone)
+        }
     }
 
-    /// Whether the clock of that zone shows one of its times at `at`; false for a start that a gap has moved.
+    /// Whether the clock of that zone shows one of its times at `at`; false for a start that a gap
+    /// has moved.
     pub fn is_shown(&self, at: Timestamp, zone: &TimeZone) -> bool {
         let civil = zone.to_datetime(at);
         self.previous_civil(civil) == Some(civil)
     }
 
-    /// What is allowed and yet seldom meant, in words for the person who wrote it; most often empty.
+    /// What is allowed and yet seldom meant, in words for the person who wrote it; most often
+    /// empty.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    // Fixed times. From wall-clock time to its first instant the order is kept, so it is enough to walk wall-clock
-    // times until the instant is on the right side; more than one step is needed only in the second pass of a fold.
+    // Fixed times. From wall-clock time to its first instant the order is kept, so it is enough to
+    // walk wall-clock times until the instant is on the right side; more than one step is needed
+    // only in the second pass of a fold.
 
     fn next_of_fixed(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         let mut civil = zone.to_datetime(after);
@@ -169,7 +189,8 @@ impl Expression {
         }
     }
 
-    // Intervals: whatever the clock shows counts, so each stretch of one offset is walked for itself.
+    // Intervals: whatever the clock shows counts, so each stretch of one offset is walked for
+    // itself.
 
     fn next_of_interval(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         let mut offset = zone.to_offset(after);
@@ -214,7 +235,8 @@ impl Expression {
             return None;
         }
         // The crate answers with what lies strictly before.
-        let before = dress(at.min(date(*YEARS.end(), 12, 31).at(23, 59, 59, 0)))? + chrono::Duration::seconds(1);
+        let before = dress(at.min(date(*YEARS.end(), 12, 31).at(23, 59, 59, 0)))?
+            + chrono::Duration::seconds(1);
         self.parts.iter().filter_map(|part| part.after(&before).next_back()).max().and_then(undress)
     }
 }
@@ -230,15 +252,28 @@ fn last_change(at: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
 /// Wall-clock time dressed as UTC, without its fraction of a second.
 fn dress(civil: DateTime) -> Option<chrono::DateTime<Utc>> {
     let part = |n: i8| u32::try_from(n).ok();
-    let day = NaiveDate::from_ymd_opt(i32::from(civil.year()), part(civil.month())?, part(civil.day())?)?;
-    Some(day.and_hms_opt(part(civil.hour())?, part(civil.minute())?, part(civil.second())?)?.and_utc())
+    let day =
+        NaiveDate::from_ymd_opt(i32::from(civil.year()), part(civil.month())?, part(civil.day())?)?;
+    Some(
+        day.and_hms_opt(part(civil.hour())?, part(civil.minute())?, part(civil.second())?)?
+            .and_utc(),
+    )
 }
 
 fn undress(dressed: chrono::DateTime<Utc>) -> Option<DateTime> {
     let part = |n: u32| i8::try_from(n).ok();
     let year = i16::try_from(dressed.year()).ok()?;
     let (month, day) = (part(dressed.month())?, part(dressed.day())?);
-    DateTime::new(year, month, day, part(dressed.hour())?, part(dressed.minute())?, part(dressed.second())?, 0).ok()
+    DateTime::new(
+        year,
+        month,
+        day,
+        part(dressed.hour())?,
+        part(dressed.minute())?,
+        part(dressed.second())?,
+        0,
+    )
+    .ok()
 }
 
 impl FromStr for Expression {
@@ -254,10 +289,15 @@ impl FromStr for Expression {
             expanded = known.ok_or_else(|| Error::Macro { found: trimmed.to_owned() })?.1;
         }
         let texts: Vec<&str> = expanded.split_ascii_whitespace().collect();
-        let Ok(texts) = <[&str; 5]>::try_from(texts.as_slice()) else { return Err(wrong_number(&texts)) };
+        let Ok(texts) = <[&str; 5]>::try_from(texts.as_slice()) else {
+            return Err(wrong_number(&texts));
+        };
         let mut sets = Vec::with_capacity(5);
         for (place, field) in CronField::ALL.into_iter().enumerate() {
-            sets.push(field::parse(field, texts[place]).map_err(|refusal| refuse(field, &texts, refusal.what, refusal.instead))?);
+            sets.push(
+                field::parse(field, texts[place])
+                    .map_err(|refusal| refuse(field, &texts, refusal.what, refusal.instead))?,
+            );
         }
         let sets = <[FieldSet; 5]>::try_from(sets).expect("five fields give five sets");
         compile(trimmed, &texts, &sets)
@@ -265,11 +305,16 @@ impl FromStr for Expression {
 }
 
 fn wrong_number(texts: &[&str]) -> Error {
-    let valid = |texts: &[&str]| Some(texts.join(" ")).filter(|text| text.parse::<Expression>().is_ok());
+    let valid =
+        |texts: &[&str]| Some(texts.join(" ")).filter(|text| text.parse::<Expression>().is_ok());
     let (hint, proposal) = match texts {
-        [zone, rest @ ..] if zone.contains("TZ=") => ("; the zone has a key of its own, `time_zone`", valid(rest)),
+        [zone, rest @ ..] if zone.contains("TZ=") => {
+            ("; the zone has a key of its own, `time_zone`", valid(rest))
+        }
         [_, rest @ ..] if rest.len() == 5 => ("; seconds are not accepted", valid(rest)),
-        [_, rest @ .., _] if rest.len() == 5 => ("; seconds and years are not accepted", valid(rest)),
+        [_, rest @ .., _] if rest.len() == 5 => {
+            ("; seconds and years are not accepted", valid(rest))
+        }
         _ => ("", None),
     };
     Error::Fields { found: texts.len(), hint, proposal }
@@ -284,7 +329,8 @@ fn refuse(field: CronField, texts: &[&str; 5], what: String, instead: Option<Str
         let text = corrected.join(" ");
         match text.parse::<Expression>() {
             Ok(_) => Some(text),
-            // Something else is wrong as well; where it leads to something valid, that is the proposal.
+            // Something else is wrong as well; where it leads to something valid, that is the
+            // proposal.
             Err(error) => error.proposal().map(str::to_owned),
         }
     });
@@ -307,8 +353,10 @@ fn compile(text: &str, texts: &[&str; 5], sets: &[FieldSet; 5]) -> Result<Expres
         return Err(Error::Never { months: texts[3].to_owned(), days: texts[2].to_owned() });
     }
     let schedule = |day: String, weekday: String| {
-        let fields = format!("0 {} {} {day} {} {weekday}", minute.list(0), hour.list(0), month.list(0));
-        Schedule::from_str(&fields).expect("the crate takes plain lists of numbers within their ranges")
+        let fields =
+            format!("0 {} {} {day} {} {weekday}", minute.list(0), hour.list(0), month.list(0));
+        Schedule::from_str(&fields)
+            .expect("the crate takes plain lists of numbers within their ranges")
     };
     let mut parts = Vec::with_capacity(2);
     if comes && (!day.every || weekday.every) {
@@ -343,8 +391,11 @@ fn warnings(texts: &[&str; 5], sets: &[FieldSet; 5], comes: bool) -> Vec<String>
         warnings.push(format!("minute `*` starts in every minute of hour {hours}; for one start an hour write minute `0`"));
     }
     if !day.every && !weekday.every {
-        let mut warning =
-            format!("both day fields are given: it starts on day {} of the month and also on every {}", texts[2], describe(*weekday));
+        let mut warning = format!(
+            "both day fields are given: it starts on day {} of the month and also on every {}",
+            texts[2],
+            describe(*weekday)
+        );
         if let Some(nth) = nth_week(*day) {
             warning.push_str(&format!("; cron cannot say \"the {nth} {}\"", describe(*weekday)));
         }
@@ -359,15 +410,25 @@ fn warnings(texts: &[&str; 5], sets: &[FieldSet; 5], comes: bool) -> Vec<String>
 }
 
 fn describe(weekdays: FieldSet) -> String {
-    const LONG: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
-    let names: Vec<&str> = (0..WEEKDAYS.len()).filter(|n| weekdays.contains(*n as u8)).map(|n| LONG[n]).collect();
+    const LONG: [&str; 7] =
+        ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+    let names: Vec<&str> =
+        (0..WEEKDAYS.len()).filter(|n| weekdays.contains(*n as u8)).map(|n| LONG[n]).collect();
     names.join(", ")
 }
 
 /// The days 1 to 7 are how people try to say "the first Monday".
 fn nth_week(days: FieldSet) -> Option<&'static str> {
-    let within = |from: u8, to: u8| days.numbers().all(|day| (from..=to).contains(&day)) && days.numbers().count() > 1;
-    let weeks = [("first", 1, 7), ("second", 8, 14), ("third", 15, 21), ("fourth", 22, 28), ("last", 23, 31)];
+    let within = |from: u8, to: u8| {
+        days.numbers().all(|day| (from..=to).contains(&day)) && days.numbers().count() > 1
+    };
+    let weeks = [
+        ("first", 1, 7),
+        ("second", 8, 14),
+        ("third", 15, 21),
+        ("fourth", 22, 28),
+        ("last", 23, 31),
+    ];
     weeks.into_iter().find(|(_, from, to)| within(*from, *to)).map(|(nth, _, _)| nth)
 }
 

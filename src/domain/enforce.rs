@@ -1,12 +1,16 @@
-//! Recurring enforcement: a plan that runs again at each tick, and what each run finds, does and leaves alone.
+//! Recurring enforcement: a plan that runs again at each tick, and what each run finds, does and
+//! leaves alone.
 //!
-//! Job: [`decide`]. It takes the record, an event and the context, and returns the next record. What must be done is
-//! read off the record: in [`EnforcementStage::Surveying`] and [`EnforcementStage::Applying`] the rollout that is named there is submitted if
-//! it is not there yet. So a crash between the commit and the submission leads to the same rollout, never to two runs.
+//! Job: [`decide`]. It takes the record, an event and the context, and returns the next record.
+//! What must be done is read off the record: in [`EnforcementStage::Surveying`] and
+//! [`EnforcementStage::Applying`] the rollout that is named there is submitted if it is not there
+//! yet. So a crash between the commit and the submission leads to the same rollout, never to two
+//! runs.
 //!
-//! Invariants: one run at a time; no tick begins two runs, whatever the clock does; after a run that was halted the next
-//! ones look and report, and put nothing right until a person releases it; a run is a rollout like any other,
-//! so that windows, quota, journal and restarts are not built twice; only targets that we put right have an entry.
+//! Invariants: one run at a time; no tick begins two runs, whatever the clock does; after a run
+//! that was halted the next ones look and report, and put nothing right until a person releases it;
+//! a run is a rollout like any other, so that windows, quota, journal and restarts are not built
+//! twice; only targets that we put right have an entry.
 //!
 //! Deliberately not here: submitting, reading what a run found, and the verbs' authors' rights.
 
@@ -21,8 +25,8 @@ use jiff::Timestamp;
 pub use self::flips::{FLIPS_KEPT, FLIPS_MAX, FLIPS_RUNS, Flips};
 pub use self::schedule::{Enforce, Mode, NAME_MAX, applying_name, surveying_name};
 pub use self::types::{
-    AppliedRun, Context, Decision, Drifted, EnforcementEnd, EnforcementRun, EnforcementStage, Event, Record, STOPPED, SurveyResult,
-    VerbRefusal,
+    AppliedRun, Context, Decision, Drifted, EnforcementEnd, EnforcementRun, EnforcementStage,
+    Event, Record, STOPPED, SurveyResult, VerbRefusal,
 };
 
 use super::id::{Digest, Name, RolloutId};
@@ -31,7 +35,8 @@ use super::plan::Plan;
 use super::target::{self, Target};
 
 impl Record {
-    /// The enforcement of a plan whose rollout has just completed. Ticks up to `now` are not looked at.
+    /// The enforcement of a plan whose rollout has just completed. Ticks up to `now` are not looked
+    /// at.
     pub fn begun(origin: RolloutId, revision: u32, targets: Digest, now: Timestamp) -> Self {
         Self {
             origin,
@@ -50,7 +55,11 @@ impl Record {
 
     /// When the next tick comes; `None` when it is over, or no tick comes any more.
     pub fn next_tick(&self, enforce: &Enforce, now: Timestamp) -> Option<Timestamp> {
-        if matches!(self.stage, EnforcementStage::Ended { .. }) { None } else { enforce.next(now.max(self.handled)) }
+        if matches!(self.stage, EnforcementStage::Ended { .. }) {
+            None
+        } else {
+            enforce.next(now.max(self.handled))
+        }
     }
 
     /// Whether a tick has come that was not dealt with.
@@ -68,7 +77,11 @@ impl Record {
 ///
 /// # Errors
 /// Only a person's verb is refused.
-pub fn decide(record: &Record, event: &Event, ctx: &Context<'_>) -> Result<Option<Decision>, VerbRefusal> {
+pub fn decide(
+    record: &Record,
+    event: &Event,
+    ctx: &Context<'_>,
+) -> Result<Option<Decision>, VerbRefusal> {
     let step = EnforcementDecision { record, ctx };
     Ok(match (&record.stage, event) {
         (EnforcementStage::Ended { .. }, Event::Stop { .. } | Event::Release { .. }) => {
@@ -83,21 +96,36 @@ pub fn decide(record: &Record, event: &Event, ctx: &Context<'_>) -> Result<Optio
         (EnforcementStage::Surveying { .. }, Event::Surveyed { drifted, right, unseen, phase }) => {
             Some(step.surveyed(drifted, *right, *unseen, phase))
         }
-        (EnforcementStage::Applying { .. }, Event::Applied { switched, failed, phase }) => Some(step.applied(switched, *failed, phase)),
-        (EnforcementStage::Surveying { .. } | EnforcementStage::Applying { .. }, Event::Halted { why }) => step.halted(why.as_ref()),
-        (EnforcementStage::Surveying { .. } | EnforcementStage::Applying { .. }, Event::Refused { why }) => {
-            Some(step.ends(format!("not begun: {why}")))
+        (EnforcementStage::Applying { .. }, Event::Applied { switched, failed, phase }) => {
+            Some(step.applied(switched, *failed, phase))
         }
+        (
+            EnforcementStage::Surveying { .. } | EnforcementStage::Applying { .. },
+            Event::Halted { why },
+        ) => step.halted(why.as_ref()),
+        (
+            EnforcementStage::Surveying { .. } | EnforcementStage::Applying { .. },
+            Event::Refused { why },
+        ) => Some(step.ends(format!("not begun: {why}"))),
         (_, Event::Stop { mark }) => Some(step.stopped(mark)),
         (_, Event::Release { only, drifted, mark }) => Some(step.released(*only, drifted, mark)?),
         // A run at hand comes to its end first; everything else came late or twice.
-        (EnforcementStage::Surveying { .. } | EnforcementStage::Applying { .. }, Event::Renewed { .. })
+        (
+            EnforcementStage::Surveying { .. } | EnforcementStage::Applying { .. },
+            Event::Renewed { .. },
+        )
         | (
-            EnforcementStage::Idle | EnforcementStage::Applying { .. } | EnforcementStage::Held { .. } | EnforcementStage::Ended { .. },
+            EnforcementStage::Idle
+            | EnforcementStage::Applying { .. }
+            | EnforcementStage::Held { .. }
+            | EnforcementStage::Ended { .. },
             Event::Surveyed { .. },
         )
         | (
-            EnforcementStage::Idle | EnforcementStage::Surveying { .. } | EnforcementStage::Held { .. } | EnforcementStage::Ended { .. },
+            EnforcementStage::Idle
+            | EnforcementStage::Surveying { .. }
+            | EnforcementStage::Held { .. }
+            | EnforcementStage::Ended { .. },
             Event::Applied { .. },
         )
         | (
@@ -131,12 +159,16 @@ impl EnforcementDecision<'_> {
         Decision { record, why: format!("run {}: {result}", self.number()) }
     }
 
-    /// The run says so; whether the next tick ends it is not decided here, for a rollout is aborted by a verb.
+    /// The run says so; whether the next tick ends it is not decided here, for a rollout is aborted
+    /// by a verb.
     fn halted(&self, why: Option<&String>) -> Option<Decision> {
         let mut record = self.next();
         let run = record.last.as_mut().filter(|run| run.halted.as_ref() != why)?;
         run.halted = why.cloned();
-        let effect = why.map_or_else(|| "its rollout goes on".to_owned(), |why| format!("{why}; the next tick ends its rollout"));
+        let effect = why.map_or_else(
+            || "its rollout goes on".to_owned(),
+            |why| format!("{why}; the next tick ends its rollout"),
+        );
         Some(Decision { record, why: format!("run {}: {effect}", self.number()) })
     }
 
@@ -156,16 +188,26 @@ impl EnforcementDecision<'_> {
         };
         let busy = match &self.record.stage {
             EnforcementStage::Held { .. } => Some("it is held".to_owned()),
-            EnforcementStage::Surveying { .. } | EnforcementStage::Applying { .. } => Some(format!("run {} is under way", self.number())),
+            EnforcementStage::Surveying { .. } | EnforcementStage::Applying { .. } => {
+                Some(format!("run {} is under way", self.number()))
+            }
             EnforcementStage::Idle | EnforcementStage::Ended { .. } => None,
         };
         if let Some(busy) = busy {
             record.skipped = record.skipped.saturating_add(due.missed).saturating_add(1);
-            return Some(Decision { record, why: format!("the tick of {} is skipped: {busy}{missed}", due.tick) });
+            return Some(Decision {
+                record,
+                why: format!("the tick of {} is skipped: {busy}{missed}", due.tick),
+            });
         }
         let number = record.runs.saturating_add(1);
         let plan = self.ctx.plan;
-        let survey = RolloutId::derive(&surveying_name(&plan.name), number, plan.ssl_option, &record.targets);
+        let survey = RolloutId::derive(
+            &surveying_name(&plan.name),
+            number,
+            plan.ssl_option,
+            &record.targets,
+        );
         record.runs = number;
         record.skipped = due.missed;
         record.stage = EnforcementStage::Surveying { rollout: survey };
@@ -179,23 +221,42 @@ impl EnforcementDecision<'_> {
             halted: None,
             result: None,
         });
-        Some(Decision { record, why: format!("run {number} begins, for the tick of {}{missed}", due.tick) })
+        Some(Decision {
+            record,
+            why: format!("run {number} begins, for the tick of {}{missed}", due.tick),
+        })
     }
 
-    fn surveyed(&self, drifted: &[Drifted], right: u32, unseen: u32, phase: &'static str) -> Decision {
+    fn surveyed(
+        &self,
+        drifted: &[Drifted],
+        right: u32,
+        unseen: u32,
+        phase: &'static str,
+    ) -> Decision {
         if phase != "completed" {
             let halted = self.was_halted().map(|why| format!(" ({why})")).unwrap_or_default();
             return self.ends(format!("its survey is {phase}{halted}; nothing was put right"));
         }
         let mut record = self.next();
         let number = self.number();
-        let newly = flips::hold(&mut record.flips, number, drifted.iter().map(|drifted| drifted.ordinal));
+        let newly =
+            flips::hold(&mut record.flips, number, drifted.iter().map(|drifted| drifted.ordinal));
         let left_out = flips::left_out(&record.flips, drifted);
-        let found = SurveyResult { right, drifted: count(drifted.len()), left_out: count(left_out.len()), unseen };
+        let found = SurveyResult {
+            right,
+            drifted: count(drifted.len()),
+            left_out: count(left_out.len()),
+            unseen,
+        };
         if let Some(run) = &mut record.last {
             run.found = Some(found);
         }
-        let mut words = if found.drifted == 0 { "nothing drifted".to_owned() } else { format!("{} drifted", found.drifted) };
+        let mut words = if found.drifted == 0 {
+            "nothing drifted".to_owned()
+        } else {
+            format!("{} drifted", found.drifted)
+        };
         if found.unseen > 0 {
             words.push_str(&format!(", {} could not be looked at", found.unseen));
         }
@@ -203,7 +264,9 @@ impl EnforcementDecision<'_> {
             words.push_str(&format!(", {} of them held", found.left_out));
         }
         if newly > 0 {
-            words.push_str(&format!(" ({newly} newly: flipped back {FLIPS_MAX} times within {FLIPS_RUNS} runs)"));
+            words.push_str(&format!(
+                " ({newly} newly: flipped back {FLIPS_MAX} times within {FLIPS_RUNS} runs)"
+            ));
         }
         let Some(enforce) = &self.ctx.plan.enforce else { return self.close(record, words) };
         let todo = found.drifted - found.left_out;
@@ -219,11 +282,18 @@ impl EnforcementDecision<'_> {
             Mode::Apply if todo > enforce.max_drift => {
                 let allowed = enforce.max_drift;
                 record.stage = EnforcementStage::Held { drifted: todo, allowed };
-                let words = format!("{words}: more than the {allowed} that max_drift allows, nothing is put right");
+                let words = format!(
+                    "{words}: more than the {allowed} that max_drift allows, nothing is put right"
+                );
                 end_run(&mut record, &words);
-                Decision { record, why: format!("run {number}: {words} until somebody releases it") }
+                Decision {
+                    record,
+                    why: format!("run {number}: {words} until somebody releases it"),
+                }
             }
-            Mode::Apply => self.apply(record, drifted, left_out, &format!("run {number}: {words}; put right")),
+            Mode::Apply => {
+                self.apply(record, drifted, left_out, &format!("run {number}: {words}; put right"))
+            }
         }
     }
 
@@ -234,10 +304,21 @@ impl EnforcementDecision<'_> {
         Decision { why: format!("run {}: {words}", self.number()), record }
     }
 
-    fn apply(&self, mut record: Record, drifted: &[Drifted], left_out: Vec<u32>, why: &str) -> Decision {
+    fn apply(
+        &self,
+        mut record: Record,
+        drifted: &[Drifted],
+        left_out: Vec<u32>,
+        why: &str,
+    ) -> Decision {
         let targets = chosen(drifted, &left_out);
         let plan = self.ctx.plan;
-        let rollout = RolloutId::derive(&applying_name(&plan.name), self.number(), plan.ssl_option, &target::digest(&targets));
+        let rollout = RolloutId::derive(
+            &applying_name(&plan.name),
+            self.number(),
+            plan.ssl_option,
+            &target::digest(&targets),
+        );
         if let Some(run) = &mut record.last {
             run.applied = Some(AppliedRun { rollout, switched: 0, failed: 0 });
             run.result = None;
@@ -270,7 +351,12 @@ impl EnforcementDecision<'_> {
         self.close(record, words)
     }
 
-    fn renewed(&self, origin: RolloutId, revision: u32, targets: Option<Digest>) -> Option<Decision> {
+    fn renewed(
+        &self,
+        origin: RolloutId,
+        revision: u32,
+        targets: Option<Digest>,
+    ) -> Option<Decision> {
         if revision <= self.record.revision {
             return None;
         }
@@ -279,27 +365,45 @@ impl EnforcementDecision<'_> {
             if over {
                 return None;
             }
-            let record = Record { stage: EnforcementStage::Ended { end: EnforcementEnd::Superseded { revision } }, ..self.next() };
-            return Some(Decision { record, why: format!("revision {revision} of the plan completed and asks for no enforcement") });
+            let record = Record {
+                stage: EnforcementStage::Ended { end: EnforcementEnd::Superseded { revision } },
+                ..self.next()
+            };
+            return Some(Decision {
+                record,
+                why: format!(
+                    "revision {revision} of the plan completed and asks for no enforcement"
+                ),
+            });
         };
-        // Whoever raises the revision has looked: what was held begins again, and the numbers of the runs go on, because
-        // they are revisions of rollouts.
+        // Whoever raises the revision has looked: what was held begins again, and the numbers of
+        // the runs go on, because they are revisions of rollouts.
         let (runs, version) = (self.record.runs, self.record.version + 1);
-        let record = Record { runs, version, ..Record::begun(origin, revision, targets, self.ctx.now) };
-        Some(Decision { record, why: format!("revision {revision} of the plan completed: it is enforced from now on") })
+        let record =
+            Record { runs, version, ..Record::begun(origin, revision, targets, self.ctx.now) };
+        Some(Decision {
+            record,
+            why: format!("revision {revision} of the plan completed: it is enforced from now on"),
+        })
     }
 
     fn stopped(&self, mark: &Attribution) -> Decision {
         let mut record = self.next();
         let at_hand = record.stage.rollout().is_some();
-        record.stage = EnforcementStage::Ended { end: EnforcementEnd::Stopped { mark: mark.clone() } };
+        record.stage =
+            EnforcementStage::Ended { end: EnforcementEnd::Stopped { mark: mark.clone() } };
         if at_hand {
             end_run(&mut record, STOPPED);
         }
         Decision { record, why: because("stopped", mark) }
     }
 
-    fn released(&self, only: Option<u32>, drifted: &[Drifted], mark: &Attribution) -> Result<Decision, VerbRefusal> {
+    fn released(
+        &self,
+        only: Option<u32>,
+        drifted: &[Drifted],
+        mark: &Attribution,
+    ) -> Result<Decision, VerbRefusal> {
         let mut record = self.next();
         if let Some(ordinal) = only {
             if !self.record.held().any(|flips| flips.ordinal == ordinal) {
@@ -327,7 +431,12 @@ impl EnforcementDecision<'_> {
             record.stage = EnforcementStage::Idle;
             return Ok(Decision { record, why: because("released", mark) });
         }
-        Ok(self.apply(record, drifted, Vec::new(), &format!("{}; {} are put right", because("released", mark), drifted.len())))
+        Ok(self.apply(
+            record,
+            drifted,
+            Vec::new(),
+            &format!("{}; {} are put right", because("released", mark), drifted.len()),
+        ))
     }
 }
 
@@ -357,10 +466,19 @@ fn run_plan(plan: &Plan, name: Name, run: u32, targets: u32, survey: bool) -> Pl
         strategy.max_failures = targets.max(1);
     }
     let all = Name::parse("all", "wave").expect("three letters");
-    strategy.waves =
-        vec![Wave { name: all, first: 0, size: targets, soak_ms: 0, promote: Promote::Auto, max_failures: strategy.max_failures }];
-    let calendar =
-        if survey { Calendar::always() } else { Calendar::new(plan.calendar.windows().to_vec(), plan.calendar.freezes().to_vec(), None) };
+    strategy.waves = vec![Wave {
+        name: all,
+        first: 0,
+        size: targets,
+        soak_ms: 0,
+        promote: Promote::Auto,
+        max_failures: strategy.max_failures,
+    }];
+    let calendar = if survey {
+        Calendar::always()
+    } else {
+        Calendar::new(plan.calendar.windows().to_vec(), plan.calendar.freezes().to_vec(), None)
+    };
     // Drift is what the API tells; what is put right is proven as the plan says.
     let wire = plan.wire.clone().filter(|_| !survey);
     Plan {

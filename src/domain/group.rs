@@ -1,8 +1,8 @@
-//! Groups of targets: those of one lane, or those that carry one value of a tag; and how many changes of one group may
-//! be in flight at once (the plan's `max_in_flight_per`).
+//! Groups of targets: those of one lane, or those that carry one value of a tag; and how many
+//! changes of one group may be in flight at once (the plan's `max_in_flight_per`).
 //!
-//! Invariant: a target is in at most one group of each limit, and which one never changes. A target without the tag is
-//! in none and is not limited by it.
+//! Invariant: a target is in at most one group of each limit, and which one never changes. A target
+//! without the tag is in none and is not limited by it.
 //!
 //! Deliberately not here: counting what is in flight (`store`).
 
@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use super::target::Target;
 
-/// Most limits of one plan: nobody reads a longer list, and each costs a look-up for every candidate.
+/// Most limits of one plan: nobody reads a longer list, and each costs a look-up for every
+/// candidate.
 pub const GROUP_LIMITS_MAX: usize = 8;
 
 /// What stands before a tag's name.
@@ -143,7 +144,9 @@ impl fmt::Display for FullGroup {
         let Self { by, value, active, most } = self;
         match by {
             GroupBy::Lane => write!(f, "{active} of {most} changes of lane {value} are in flight"),
-            GroupBy::Tag(name) => write!(f, "{active} of {most} changes with tag {name}={value} are in flight"),
+            GroupBy::Tag(name) => {
+                write!(f, "{active} of {most} changes with tag {name}={value} are in flight")
+            }
         }
     }
 }
@@ -173,8 +176,14 @@ mod tests {
             r#"{"lane":"sgp","instance_id":"00000000000000000000000000000001in07","proxy_id":"00000000000000000000000000000001po01"}"#,
         )
         .expect("a target");
-        let gold = Target { tags: Some(BTreeMap::from([("tier".to_owned(), "gold".to_owned())]).into()), ..bare.clone() };
+        let gold = Target {
+            tags: Some(BTreeMap::from([("tier".to_owned(), "gold".to_owned())]).into()),
+            ..bare.clone()
+        };
         let tier = GroupBy::Tag("tier".into());
-        assert_eq!((tier.value(&bare), tier.value(&gold), GroupBy::Lane.value(&bare)), (None, Some("gold"), Some("sgp")));
+        assert_eq!(
+            (tier.value(&bare), tier.value(&gold), GroupBy::Lane.value(&bare)),
+            (None, Some("gold"), Some("sgp"))
+        );
     }
 }

@@ -1,13 +1,15 @@
 //! Why not now, since when and until when: one reason for a rollout or a change that waits.
 //!
-//! Job: turn the facts into [`Hold`]s, the one that an operator should read first before the others. What a person must
-//! lift comes before what time lifts, and what holds everything before what holds one change.
+//! Job: turn the facts into [`Hold`]s, the one that an operator should read first before the
+//! others. What a person must lift comes before what time lifts, and what holds everything before
+//! what holds one change.
 //!
-//! Invariants: the same facts give the same hold; where nothing holds there is none, and work that is on its way is
-//! not held. Instants are in `since` and `until` only, so that every screen can show them in its own zone.
+//! Invariants: the same facts give the same hold; where nothing holds there is none, and work that
+//! is on its way is not held. Instants are in `since` and `until` only, so that every screen can
+//! show them in its own zone.
 //!
-//! Deliberately not here: deciding. A hold explains what `rollout`, `change`, the store and the engine do; it moves
-//! nothing.
+//! Deliberately not here: deciding. A hold explains what `rollout`, `change`, the store and the
+//! engine do; it moves nothing.
 
 mod lane;
 #[cfg(test)]
@@ -118,9 +120,14 @@ impl Hold {
         Self { since, ..self }
     }
 
-    /// What is older than the rollout holds the rollout since its submission; what the configuration lacks, since it was read.
+    /// What is older than the rollout holds the rollout since its submission; what the
+    /// configuration lacks, since it was read.
     fn dated(self, situation: &Situation<'_>) -> Self {
-        let since = if matches!(self.word, "lane_missing" | "lane_shared") { Some(situation.started) } else { self.since };
+        let since = if matches!(self.word, "lane_missing" | "lane_shared") {
+            Some(situation.started)
+        } else {
+            self.since
+        };
         Self { since: since.map(|since| since.max(situation.submitted_at)), ..self }
     }
 }
@@ -148,7 +155,8 @@ pub struct Situation<'a> {
     pub draining: bool,
     /// Why all it has in hand has waited for held lanes for as long as `progress_deadline`.
     pub overdue: Option<&'a str>,
-    /// Under the plan's group limits no queued change may begin, whatever places the rollout has left.
+    /// Under the plan's group limits no queued change may begin, whatever places the rollout has
+    /// left.
     pub groups_full: bool,
     /// Lanes that do not serve changes of the rollout that are in hand.
     pub unserved: &'a [Unserved<'a>],
@@ -172,9 +180,9 @@ pub struct Waiting<'a> {
     pub lane: Option<LaneStanding<'a>>,
 }
 
-/// Why this rollout begins nothing new now, what to read first before the rest; empty when it does, or when it is over.
-/// Neither the lane's pace nor full places
-/// hold a rollout, nor a budget that all in flight would fill while none failed: that is how it moves.
+/// Why this rollout begins nothing new now, what to read first before the rest; empty when it does,
+/// or when it is over. Neither the lane's pace nor full places hold a rollout, nor a budget that
+/// all in flight would fill while none failed: that is how it moves.
 pub fn of_rollout(situation: &Situation<'_>, lanes: &[LaneStanding<'_>]) -> Vec<Hold> {
     reasons(situation, lanes).into_iter().map(|hold| hold.dated(situation)).collect()
 }
@@ -191,14 +199,16 @@ fn reasons(situation: &Situation<'_>, lanes: &[LaneStanding<'_>]) -> Vec<Hold> {
         holds.extend(lanes.iter().filter_map(LaneStanding::clock));
         holds.extend(lanes.iter().filter_map(LaneStanding::stands));
         let queued: u32 = situation.tallies.iter().map(|tally| tally.queued).sum();
-        let waits = revert.stage == RevertStage::Releasing && queued > 0 && situation.no_place().is_none();
+        let waits =
+            revert.stage == RevertStage::Releasing && queued > 0 && situation.no_place().is_none();
         holds.extend(situation.groups().filter(|_| waits));
         return holds;
     }
     // Also of one that is over: what is in flight is followed to its end.
     holds.extend(situation.unserved.iter().map(Unserved::hold));
     let Phase::Advancing { wave } = situation.record.phase else { return holds };
-    let queued: u32 = situation.tallies.iter().take(usize::from(wave) + 1).map(|tally| tally.queued).sum();
+    let queued: u32 =
+        situation.tallies.iter().take(usize::from(wave) + 1).map(|tally| tally.queued).sum();
     if queued > 0 {
         holds.extend(lanes.iter().filter_map(LaneStanding::clock));
         holds.extend(lanes.iter().filter_map(LaneStanding::stands));
@@ -211,7 +221,8 @@ fn reasons(situation: &Situation<'_>, lanes: &[LaneStanding<'_>]) -> Vec<Hold> {
     holds
 }
 
-/// Why this change does not begin, or go on, now; `None` when it does, when it is next in line, or when it is settled.
+/// Why this change does not begin, or go on, now; `None` when it does, when it is next in line, or
+/// when it is settled.
 pub fn of_change(situation: &Situation<'_>, waiting: &Waiting<'_>) -> Option<Hold> {
     reason(situation, waiting).map(|hold| hold.dated(situation))
 }
@@ -227,9 +238,11 @@ fn reason(situation: &Situation<'_>, waiting: &Waiting<'_>) -> Option<Hold> {
             .or_else(|| waiting.pausing(situation.plan))
             .or_else(|| waiting.lane_holds()),
         // A question or an intent is on its way; only the lane can hold it up.
-        State::Inspecting | State::Submitting { .. } | State::Recovering { .. } | State::Following { .. } | State::Verifying { .. } => {
-            waiting.lane_holds()
-        }
+        State::Inspecting
+        | State::Submitting { .. }
+        | State::Recovering { .. }
+        | State::Following { .. }
+        | State::Verifying { .. } => waiting.lane_holds(),
         State::Succeeded { .. }
         | State::Failed { .. }
         | State::InDoubt { .. }
@@ -243,10 +256,16 @@ fn reason(situation: &Situation<'_>, waiting: &Waiting<'_>) -> Option<Hold> {
 pub fn halt_text(reason: &Halt) -> String {
     match reason {
         Halt::Failures { failures, budget } => {
-            format!("halted: {} the budget of {budget}", count(*failures, "failure reaches", "failures reach"))
+            format!(
+                "halted: {} the budget of {budget}",
+                count(*failures, "failure reaches", "failures reach")
+            )
         }
         Halt::Half { failures, size } => {
-            format!("halted: {failures} of the wave's {} failed or in doubt", count(*size, "change", "changes"))
+            format!(
+                "halted: {failures} of the wave's {} failed or in doubt",
+                count(*size, "change", "changes")
+            )
         }
         Halt::Stalled { seconds, why } if why.is_empty() => {
             format!("halted: no change ended for {seconds} s of open window")
@@ -261,7 +280,8 @@ pub fn halt_text(reason: &Halt) -> String {
 }
 
 /// What to do about clocks that are apart.
-pub const CLOCK_REMEDY: &str = "set this machine's clock right (`timedatectl set-ntp true`, `chronyc makestep`)";
+pub const CLOCK_REMEDY: &str =
+    "set this machine's clock right (`timedatectl set-ntp true`, `chronyc makestep`)";
 
 /// Answers that lie further apart were not given by one clock: no call takes so long.
 const DISAGREE: Duration = Duration::from_secs(150);
@@ -298,16 +318,34 @@ impl Situation<'_> {
             return Vec::new();
         }
         // Neither a soak nor what waits for a person is lifted by a window.
-        let waits = matches!(self.record.phase, Phase::Halted { .. } | Phase::Awaiting { .. } | Phase::Soaking { .. });
+        let waits = matches!(
+            self.record.phase,
+            Phase::Halted { .. } | Phase::Awaiting { .. } | Phase::Soaking { .. }
+        );
         let shut = if waits { None } else { self.shut() };
-        let people = [self.halted(), self.stopped(), self.stop_file(), self.paused(), self.unapproved(), self.awaiting()];
+        let people = [
+            self.halted(),
+            self.stopped(),
+            self.stop_file(),
+            self.paused(),
+            self.unapproved(),
+            self.awaiting(),
+        ];
         people.into_iter().chain([self.ending(), self.soaking(), shut]).flatten().collect()
     }
 
     fn halted(&self) -> Option<Hold> {
         let Phase::Halted { reason, .. } = &self.record.phase else { return None };
-        let lift = if self.record.is_left_by_promotion(self.tallies) { Lift::RetryOrPromote } else { Lift::Retry };
-        Some(Hold::new("halted", None, halt_text(reason)).lifted(lift).since(self.record.phase_since))
+        let lift = if self.record.is_left_by_promotion(self.tallies) {
+            Lift::RetryOrPromote
+        } else {
+            Lift::Retry
+        };
+        Some(
+            Hold::new("halted", None, halt_text(reason))
+                .lifted(lift)
+                .since(self.record.phase_since),
+        )
     }
 
     fn stopped(&self) -> Option<Hold> {
@@ -318,7 +356,14 @@ impl Situation<'_> {
 
     fn stop_file(&self) -> Option<Hold> {
         let file = self.stop.file.as_ref()?;
-        Some(Hold::new("stop_file", None, format!("everything is stopped by {file}; remove it to go on")).since(file.since))
+        Some(
+            Hold::new(
+                "stop_file",
+                None,
+                format!("everything is stopped by {file}; remove it to go on"),
+            )
+            .since(file.since),
+        )
     }
 
     fn paused(&self) -> Option<Hold> {
@@ -333,30 +378,50 @@ impl Situation<'_> {
             return None;
         }
         let text = format!("{given} of {} given", count(required, "approval is", "approvals are"));
-        Some(Hold::new(Hold::AWAITING_APPROVAL, None, text).lifted(Lift::Approve).since(Some(self.submitted_at)))
+        Some(
+            Hold::new(Hold::AWAITING_APPROVAL, None, text)
+                .lifted(Lift::Approve)
+                .since(Some(self.submitted_at)),
+        )
     }
 
     fn awaiting(&self) -> Option<Hold> {
         let Phase::Awaiting { wave } = self.record.phase else { return None };
         let text = format!("wave {} is done and waits for a person", self.wave_name(wave));
-        Some(Hold::new("awaiting_promotion", None, text).lifted(Lift::Promote).since(self.record.phase_since))
+        Some(
+            Hold::new("awaiting_promotion", None, text)
+                .lifted(Lift::Promote)
+                .since(self.record.phase_since),
+        )
     }
 
     /// Time spent waiting for held lanes halts nothing, and is too long all the same.
     fn late(&self) -> Option<Hold> {
         let (why, seconds) = (self.overdue?, self.plan.strategy.progress_deadline().as_secs());
-        let text = format!("no change ended within {seconds} s of open window, and a person must look: {why}");
+        let text = format!(
+            "no change ended within {seconds} s of open window, and a person must look: {why}"
+        );
         Some(Hold::new("overdue", None, text).since(Some(self.moved_at)))
     }
 
     fn ending(&self) -> Option<Hold> {
-        self.draining.then(|| Hold::new("draining", None, "the daemon is ending; it goes on after the next start".into()))
+        self.draining.then(|| {
+            Hold::new(
+                "draining",
+                None,
+                "the daemon is ending; it goes on after the next start".into(),
+            )
+        })
     }
 
     fn soaking(&self) -> Option<Hold> {
         let Phase::Soaking { wave, until } = self.record.phase else { return None };
         let text = format!("wave {} soaks", self.wave_name(wave));
-        Some(Hold::new("soaking", Some(until), text).lifted(Lift::PromoteEarly).since(self.record.phase_since))
+        Some(
+            Hold::new("soaking", Some(until), text)
+                .lifted(Lift::PromoteEarly)
+                .since(self.record.phase_since),
+        )
     }
 
     fn shut(&self) -> Option<Hold> {
@@ -365,14 +430,21 @@ impl Situation<'_> {
             ShutBy::NotBefore => ("not_before", "the plan's not_before lies ahead".to_owned()),
             ShutBy::Freeze(reason) if reason.is_empty() => ("freeze", "a freeze is on".to_owned()),
             ShutBy::Freeze(reason) => ("freeze", format!("a freeze is on: {reason}")),
-            ShutBy::Cutoff => ("cutoff", "the window is past its cutoff; what is in flight is followed to its end".to_owned()),
+            ShutBy::Cutoff => (
+                "cutoff",
+                "the window is past its cutoff; what is in flight is followed to its end"
+                    .to_owned(),
+            ),
             ShutBy::Window => ("window", "no window is open".to_owned()),
         };
         if next.is_none() {
             text.push_str(", and none opens any more");
         }
         let lift = next.is_none().then_some(Lift::Abort);
-        Some(Hold { lift, ..Hold::new(word, *next, text) }.since(self.plan.calendar.shut_since(self.now)))
+        Some(
+            Hold { lift, ..Hold::new(word, *next, text) }
+                .since(self.plan.calendar.shut_since(self.now)),
+        )
     }
 
     /// What holds one change in the queue of a rollout that moves.
@@ -390,7 +462,11 @@ impl Situation<'_> {
         }
         let current = self.record.phase.wave()?;
         if change.wave > current {
-            let text = format!("wave {} begins after wave {}", self.wave_name(change.wave), self.wave_name(current));
+            let text = format!(
+                "wave {} begins after wave {}",
+                self.wave_name(change.wave),
+                self.wave_name(current)
+            );
             return Some(Hold::new("wave", None, text));
         }
         waiting
@@ -405,7 +481,10 @@ impl Situation<'_> {
     /// What keeps a revert from putting back anything yet.
     fn settles(&self, revert: &Revert) -> Option<Hold> {
         let text = match revert.stage {
-            RevertStage::Settling => "what is on its way forward is followed to its end before anything is put back".to_owned(),
+            RevertStage::Settling => {
+                "what is on its way forward is followed to its end before anything is put back"
+                    .to_owned()
+            }
             RevertStage::Gathering => {
                 format!("what wave {} changed is gathered", self.wave_name(revert.wave))
             }
@@ -427,8 +506,13 @@ impl Situation<'_> {
     fn no_place(&self) -> Option<Hold> {
         let all: Tally = self.tallies.iter().copied().sum();
         let most = self.plan.strategy.max_in_flight;
-        (all.queued > 0 && all.active >= most)
-            .then(|| Hold::new("in_flight_limit", None, format!("{} of {} in flight", all.active, count(most, "change is", "changes are"))))
+        (all.queued > 0 && all.active >= most).then(|| {
+            Hold::new(
+                "in_flight_limit",
+                None,
+                format!("{} of {} in flight", all.active, count(most, "change is", "changes are")),
+            )
+        })
     }
 
     fn no_room(&self, wave: u16) -> Option<Hold> {
@@ -436,20 +520,31 @@ impl Situation<'_> {
         let strategy = &self.plan.strategy;
         let all: Tally = self.tallies.iter().copied().sum();
         let (of, tally, budget) = match room {
-            ReleaseRoom { rollout: 0, .. } => ("the rollout".to_owned(), all, strategy.max_failures),
+            ReleaseRoom { rollout: 0, .. } => {
+                ("the rollout".to_owned(), all, strategy.max_failures)
+            }
             ReleaseRoom { wave: 0, .. } => {
                 let place = usize::from(wave);
-                (format!("wave {}", self.wave_name(wave)), self.tallies[place], strategy.waves[place].max_failures)
+                (
+                    format!("wave {}", self.wave_name(wave)),
+                    self.tallies[place],
+                    strategy.waves[place].max_failures,
+                )
             }
             ReleaseRoom { in_flight: 0, .. } => {
-                let text = format!("{} of {} in flight", all.active, count(strategy.max_in_flight, "change is", "changes are"));
+                let text = format!(
+                    "{} of {} in flight",
+                    all.active,
+                    count(strategy.max_in_flight, "change is", "changes are")
+                );
                 return Some(Hold::new("in_flight_limit", None, text));
             }
             ReleaseRoom { .. } => return None,
         };
         let (failures, active) = (tally.failures(), tally.active);
-        let text =
-            format!("{failures} failed and {active} in flight fill the failure budget of {budget} of {of}; it goes on as they succeed");
+        let text = format!(
+            "{failures} failed and {active} in flight fill the failure budget of {budget} of {of}; it goes on as they succeed"
+        );
         Some(Hold::new("failure_budget", None, text).since(Some(self.moved_at)))
     }
 
@@ -465,16 +560,23 @@ impl Waiting<'_> {
         let record = &self.change.record;
         if record.misses > 0 {
             let times = count(record.misses, "time", "times");
-            let text = format!("the check before the switch failed {times} in a row; it is repeated, {LOOKS_MAX} times at most");
+            let text = format!(
+                "the check before the switch failed {times} in a row; it is repeated, {LOOKS_MAX} times at most"
+            );
             return Some(Hold::new("backoff", Some(until), text));
         }
         if record.waits > 0 {
             let work = self.occupied.map_or_else(|| "other work".to_owned(), ToString::to_string);
             let checks = count(record.waits, "check", "checks");
-            let text = format!("the instance is busy with {work}, for {checks} in a row; it is checked again");
+            let text = format!(
+                "the instance is busy with {work}, for {checks} in a row; it is checked again"
+            );
             return Some(Hold::new("instance_busy", Some(until), text));
         }
-        let text = format!("attempt {} of {} did not succeed; the next follows", record.attempts, plan.retry.max_attempts);
+        let text = format!(
+            "attempt {} of {} did not succeed; the next follows",
+            record.attempts, plan.retry.max_attempts
+        );
         (record.attempts > 0).then(|| Hold::new("backoff", Some(until), text))
     }
 

@@ -1,7 +1,8 @@
 //! Typed ids. No bare `String` or `u64` that names something crosses a module.
 //!
-//! Invariant: an id of the cloud consists of ASCII letters and digits (a job id also of hyphens), so it can become a
-//! path segment or a query value without any escaping. Whatever else arrives is refused where it arrives.
+//! Invariant: an id of the cloud consists of ASCII letters and digits (a job id also of hyphens),
+//! so it can become a path segment or a query value without any escaping. Whatever else arrives is
+//! refused where it arrives.
 //!
 //! Deliberately not here: a check that the thing exists. Only the cloud knows.
 
@@ -12,10 +13,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
-/// Why a text is not an id of the kind asked for. The message names the rule and, where one is likely, the slip.
+/// Why a text is not an id of the kind asked for. The message names the rule and, where one is
+/// likely, the slip.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
-    /// The text holds a character outside the documented alphabet; such an id could leave its path segment.
+    /// The text holds a character outside the documented alphabet; such an id could leave its path
+    /// segment.
     #[error("{kind} may hold only letters and digits, and {found:?} is neither")]
     Alphabet {
         /// Which id was read, as the API names it.
@@ -51,10 +54,15 @@ pub enum IdError {
     },
 }
 
-/// Length of an instance id and of a proxy id in the API's documents: 32 hex digits and a suffix of four.
+/// Length of an instance id and of a proxy id in the API's documents: 32 hex digits and a suffix of
+/// four.
 pub const CLOUD_ID_LEN: usize = 36;
 
-fn cloud_id(text: &str, kind: &'static str, suffix: &'static str) -> Result<[u8; CLOUD_ID_LEN], IdError> {
+fn cloud_id(
+    text: &str,
+    kind: &'static str,
+    suffix: &'static str,
+) -> Result<[u8; CLOUD_ID_LEN], IdError> {
     if let Some(found) = text.chars().find(|c| !c.is_ascii_alphanumeric()) {
         return Err(IdError::Alphabet { kind, found });
     }
@@ -117,13 +125,13 @@ macro_rules! cloud_id {
 }
 
 cloud_id!(
-    /// An instance, as in `/v3/{project_id}/instances/{instance_id}`: 36 letters and digits ending in `in07`.
-    /// Source: vendor pages of 2025-11 to 2026-02, "ID formats".
+    /// An instance, as in `/v3/{project_id}/instances/{instance_id}`: 36 letters and digits ending
+    /// in `in07`. Source: vendor pages of 2025-11 to 2026-02, "ID formats".
     InstanceId, "instance_id", "in07"
 );
 cloud_id!(
-    /// A proxy, as in `…/proxy/{proxy_id}/ssl`: 36 letters and digits ending in `po01`. The proxy list calls it
-    /// `pool_id`. Source: vendor pages of 2025-11 to 2026-02, "ID formats".
+    /// A proxy, as in `…/proxy/{proxy_id}/ssl`: 36 letters and digits ending in `po01`. The proxy
+    /// list calls it `pool_id`. Source: vendor pages of 2025-11 to 2026-02, "ID formats".
     ProxyId, "proxy_id", "po01"
 );
 
@@ -155,14 +163,15 @@ impl fmt::Display for ProjectId {
     }
 }
 
-/// A job of the cloud. Examples are UUIDs with hyphens, scheduled jobs 32 hex digits; we accept letters, digits and
-/// hyphens up to [`JobId::LEN_MAX`].
+/// A job of the cloud. Examples are UUIDs with hyphens, scheduled jobs 32 hex digits; we accept
+/// letters, digits and hyphens up to [`JobId::LEN_MAX`].
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub struct JobId(Arc<str>);
 
 impl JobId {
-    /// Longest job id we take; a UUID has 36 characters. A longer text is an answer we do not understand.
+    /// Longest job id we take; a UUID has 36 characters. A longer text is an answer we do not
+    /// understand.
     pub const LEN_MAX: usize = 64;
 
     /// The id as the API spells it; safe as a query value.
@@ -215,9 +224,13 @@ impl Name {
 
     /// Reads a name; `kind` is what the error calls it (`plan name`, `lane`, `wave`).
     pub fn parse(text: &str, kind: &'static str) -> Result<Self, IdError> {
-        let well_formed =
-            (1..=Self::LEN_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        if well_formed { Ok(Self(text.into())) } else { Err(IdError::Name { kind, found: text.chars().take(80).collect() }) }
+        let well_formed = (1..=Self::LEN_MAX).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        if well_formed {
+            Ok(Self(text.into()))
+        } else {
+            Err(IdError::Name { kind, found: text.chars().take(80).collect() })
+        }
     }
 
     /// The name as written in the plan or the configuration.
@@ -253,7 +266,8 @@ fn as_hex<'t>(bytes: &[u8], text: &'t mut [u8]) -> &'t str {
     std::str::from_utf8(text).expect("digits are ASCII")
 }
 
-/// A SHA-256 over content: of a plan with its targets, or of a journal line. Shown and stored as 64 hex digits.
+/// A SHA-256 over content: of a plan with its targets, or of a journal line. Shown and stored as 64
+/// hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Digest([u8; 32]);
@@ -307,8 +321,9 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// One run of a plan. Derived from the plan's name, its revision, the wanted value and its targets, so that the same
-/// plan submitted twice is one rollout. Shown as 32 hex digits; people may type any unique prefix.
+/// One run of a plan. Derived from the plan's name, its revision, the wanted value and its targets,
+/// so that the same plan submitted twice is one rollout. Shown as 32 hex digits; people may type
+/// any unique prefix.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub struct RolloutId([u8; 16]);
@@ -370,7 +385,8 @@ impl fmt::Debug for RolloutId {
     }
 }
 
-/// One proxy's switch within a rollout: the rollout and the target's place in the rollout's frozen target list.
+/// One proxy's switch within a rollout: the rollout and the target's place in the rollout's frozen
+/// target list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ChangeId {
     /// The rollout that the change belongs to.
@@ -391,14 +407,20 @@ mod tests {
     #[test]
     fn ids_keep_to_the_documented_form() {
         assert!("096c0fc43e804757b59946b80dc27f8bin07".parse::<InstanceId>().is_ok());
-        for bad in ["", "../../etc/passwd", "096c0fc43e804757b59946b80dc27f8b%2f07", "096c0fc43e804757b59946b80dc27f8bin07\n"] {
+        for bad in [
+            "",
+            "../../etc/passwd",
+            "096c0fc43e804757b59946b80dc27f8b%2f07",
+            "096c0fc43e804757b59946b80dc27f8bin07\n",
+        ] {
             assert!(bad.parse::<InstanceId>().is_err(), "{bad:?} was accepted");
         }
     }
 
     #[test]
     fn exchanged_ids_are_distinguished() {
-        let error = "2ec617ba62da4eafb921b69438beed3cpo01".parse::<InstanceId>().expect_err("a proxy id");
+        let error =
+            "2ec617ba62da4eafb921b69438beed3cpo01".parse::<InstanceId>().expect_err("a proxy id");
         assert!(error.to_string().contains("looks like a proxy_id"), "{error}");
     }
 

@@ -1,7 +1,8 @@
 //! The journal's entries: who moved from what to what, when and why.
 //!
-//! Invariant: folding the entries in their order gives the stored state exactly; so every entry carries the whole
-//! record it led to, and nothing else moves anything. No entry ever contains a secret.
+//! Invariant: folding the entries in their order gives the stored state exactly; so every entry
+//! carries the whole record it led to, and nothing else moves anything. No entry ever contains a
+//! secret.
 //!
 //! Deliberately not here: the chain of hashes (`store`).
 
@@ -96,7 +97,8 @@ pub enum JournalEvent {
         by: Option<String>,
         /// The record that it led to.
         record: Box<enforce::Record>,
-        /// The entry of the same rollout before it: between two ticks lie the entries of all others.
+        /// The entry of the same rollout before it: between two ticks lie the entries of all
+        /// others.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         previous: Option<u64>,
     },

@@ -29,11 +29,13 @@ pub struct Lane {
     pub timing: Timing,
 }
 
-/// A lane's `clock_tolerance` unless it says otherwise: a third of what the cloud bears between its clock and a signature.
+/// A lane's `clock_tolerance` unless it says otherwise: a third of what the cloud bears between its
+/// clock and a signature.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(5 * 60);
 
-/// The lanes by name, each with the first one before it that reaches the same project, if one does. A project is one,
-/// whatever the endpoint: what one lane spends of its quota the other would not see.
+/// The lanes by name, each with the first one before it that reaches the same project, if one does.
+/// A project is one, whatever the endpoint: what one lane spends of its quota the other would not
+/// see.
 pub fn reached(lanes: &[Lane]) -> BTreeMap<Name, Option<Name>> {
     let mut first: BTreeMap<&ProjectId, &Name> = BTreeMap::new();
     let mut reached = BTreeMap::new();
@@ -50,7 +52,8 @@ pub fn reached(lanes: &[Lane]) -> BTreeMap<Name, Option<Name>> {
 /// Where a lane's calls go and as whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Access {
-    /// Base of every URL, without a slash at its end: `https://gaussdb.ap-southeast-3.myhuaweicloud.com`.
+    /// Base of every URL, without a slash at its end:
+    /// `https://gaussdb.ap-southeast-3.myhuaweicloud.com`.
     pub endpoint: String,
     pub project_id: ProjectId,
     pub credentials: Credentials,
@@ -78,7 +81,8 @@ impl Language {
     }
 }
 
-/// A lane's own TLS, for its endpoint and its IAM endpoint: private endpoints stand behind gateways of their own.
+/// A lane's own TLS, for its endpoint and its IAM endpoint: private endpoints stand behind gateways
+/// of their own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LaneTls {
     /// PEM file of the only authorities that are trusted; `None`: those that this machine trusts.
@@ -94,7 +98,8 @@ impl LaneTls {
     }
 }
 
-/// The two PEM files of a client certificate. The key is a secret, of which only the place stands here.
+/// The two PEM files of a client certificate. The key is a secret, of which only the place stands
+/// here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientCertificate {
     /// The certificate, its chain behind it.
@@ -118,7 +123,8 @@ pub enum Credentials {
     },
     /// A user of IAM, who gets tokens for a password.
     Password {
-        /// Base of IAM's URLs, without a slash at its end: `https://iam.ap-southeast-3.myhuaweicloud.com`.
+        /// Base of IAM's URLs, without a slash at its end:
+        /// `https://iam.ap-southeast-3.myhuaweicloud.com`.
         iam_endpoint: String,
         user: NameSource,
         password: SecretSource,

@@ -1,13 +1,15 @@
 //! The pure ground: what a plan, a rollout and a change are, and what each of them does next.
 //!
-//! Job: decide. Given a state, an event and the time, these modules return the next state and at most one call.
+//! Job: decide. Given a state, an event and the time, these modules return the next state and at
+//! most one call.
 //!
-//! Invariant: nothing in here reads a clock, rolls a die, touches a disk or a socket, or depends on the order of a
-//! hash map. The same inputs give the same outputs on every machine, which is what lets a rehearsal, a simulation
-//! and the daemon share one engine.
+//! Invariant: nothing in here reads a clock, rolls a die, touches a disk or a socket, or depends on
+//! the order of a hash map. The same inputs give the same outputs on every machine, which is what
+//! lets a rehearsal, a simulation and the daemon share one engine.
 //!
-//! Deliberately not here: YAML and JSON of the outside world (`planfile`, `api::wire`), storage (`store`), the
-//! cloud's HTTP (`cloud`). Serde on the types below serves the store's own records only.
+//! Deliberately not here: YAML and JSON of the outside world (`planfile`, `api::wire`), storage
+//! (`store`), the cloud's HTTP (`cloud`). Serde on the types below serves the store's own records
+//! only.
 
 pub mod call;
 pub mod ceiling;

@@ -1,7 +1,9 @@
-//! What a calendar will do: its next openings, what freezes take of them, and the nights when clocks change.
+//! What a calendar will do: its next openings, what freezes take of them, and the nights when
+//! clocks change.
 //!
-//! Invariant: every window that would open is listed, also one that a freeze covers whole; the stretches listed as open
-//! are exactly those of [`Calendar::openings`]. Pure: it depends on the calendar and the instants given.
+//! Invariant: every window that would open is listed, also one that a freeze covers whole; the
+//! stretches listed as open are exactly those of [`Calendar::openings`]. Pure: it depends on the
+//! calendar and the instants given.
 //!
 //! Deliberately not here: deciding (`window`), and how any of it is printed (`cli`).
 
@@ -115,26 +117,46 @@ impl Calendar {
             && until.is_none_or(|until| piece.open < until)
             && sights.len() <= limit
         {
-            let cuts = |freeze: &&Freeze| freeze.end() == piece.open || Some(freeze.begin()) == piece.close;
+            let cuts = |freeze: &&Freeze| {
+                freeze.end() == piece.open || Some(freeze.begin()) == piece.close
+            };
             let freezes = self.freezes().iter().filter(cuts).collect();
             sights.push(self.sight(piece, false, from, freezes));
             at = piece.cutoff;
         }
-        // Frozen is one that no piece is left of; one of which the first piece lies beyond `until` is told when asked for.
-        let untouched = self.openings(whole.open, 1).first().is_none_or(|piece| whole.cutoff.is_some_and(|cutoff| piece.open >= cutoff));
+        // Frozen is one that no piece is left of; one of which the first piece lies beyond `until`
+        // is told when asked for.
+        let untouched = self
+            .openings(whole.open, 1)
+            .first()
+            .is_none_or(|piece| whole.cutoff.is_some_and(|cutoff| piece.open >= cutoff));
         if sights.len() == before && untouched {
-            let covers = |freeze: &&Freeze| freeze.end() > whole.open && whole.cutoff.is_none_or(|cutoff| freeze.begin() < cutoff);
+            let covers = |freeze: &&Freeze| {
+                freeze.end() > whole.open
+                    && whole.cutoff.is_none_or(|cutoff| freeze.begin() < cutoff)
+            };
             let freezes = self.freezes().iter().filter(covers).collect();
             sights.push(self.sight(*whole, true, from, freezes));
         }
     }
 
-    fn sight<'a>(&'a self, stretch: Stretch, frozen: bool, from: Timestamp, freezes: Vec<&'a Freeze>) -> ForeseenOpening<'a> {
+    fn sight<'a>(
+        &'a self,
+        stretch: Stretch,
+        frozen: bool,
+        from: Timestamp,
+        freezes: Vec<&'a Freeze>,
+    ) -> ForeseenOpening<'a> {
         let open = stretch.open;
-        let starts =
-            |at: Timestamp| move |window: &&super::window::Window| window.cron().previous_or_at(at, window.zone().rules()) == Some(at);
+        let starts = |at: Timestamp| {
+            move |window: &&super::window::Window| {
+                window.cron().previous_or_at(at, window.zone().rules()) == Some(at)
+            }
+        };
         let opened_by = self.windows().iter().find(starts(open));
-        let window = opened_by.or_else(|| self.windows().iter().find(|window| window.covers(open))).or_else(|| self.windows().first());
+        let window = opened_by
+            .or_else(|| self.windows().iter().find(|window| window.covers(open)))
+            .or_else(|| self.windows().first());
         let zone = window.map(super::window::Window::zone);
         let thawed = freezes.iter().any(|freeze| freeze.end() == open);
         let begins_late = opened_by.is_none() && !thawed && self.not_before() == Some(open);
@@ -163,9 +185,16 @@ fn at_start(open: Timestamp, rules: &TimeZone, starts: bool, shown: bool) -> Opt
     match rules.to_ambiguous_timestamp(after.to_datetime(open)).offset() {
         AmbiguousOffset::Fold { before, after: second } if before == after => {
             let change = rules.following(open).next()?;
-            Some(ClockChange { at: change.timestamp(), before, after: second, how: Meets::StartTwice })
+            Some(ClockChange {
+                at: change.timestamp(),
+                before,
+                after: second,
+                how: Meets::StartTwice,
+            })
         }
-        AmbiguousOffset::Fold { .. } | AmbiguousOffset::Gap { .. } | AmbiguousOffset::Unambiguous { .. } => None,
+        AmbiguousOffset::Fold { .. }
+        | AmbiguousOffset::Gap { .. }
+        | AmbiguousOffset::Unambiguous { .. } => None,
     }
 }
 
@@ -177,7 +206,12 @@ fn inside(stretch: &Stretch, rules: &TimeZone) -> Vec<ClockChange> {
     // A window lasts a year at most, and a zone changes its clocks a few times in it.
     for change in rules.following(stretch.open).take_while(|change| change.timestamp() < close) {
         if change.offset() != offset {
-            changes.push(ClockChange { at: change.timestamp(), before: offset, after: change.offset(), how: Meets::Inside });
+            changes.push(ClockChange {
+                at: change.timestamp(),
+                before: offset,
+                after: change.offset(),
+                how: Meets::Inside,
+            });
         }
         offset = change.offset();
     }

@@ -1,14 +1,16 @@
 //! How the pages of the job list follow one another, and when the list is known to be whole.
 //!
-//! Job: after each page, the `offset` of the next one. The vendor's text can be read as records to skip, with 1 as the
-//! default; its Terraform provider counts pages from 1. The first two pages show it: the second repeats most of the first if
-//! records are counted.
+//! Job: after each page, the `offset` of the next one. The vendor's text can be read as records to
+//! skip, with 1 as the default; its Terraform provider counts pages from 1. The first two pages
+//! show it: the second repeats most of the first if records are counted.
 //!
-//! Invariant: a list is called whole only when as many different ids were read as its latest `total_count` says. Rows move
-//! while a list is read, for jobs begin; where jobs are missing at its end, the list is read again from its head, and in the
-//! last pass from the offset before the first, where a list that counts from 0 has one record more.
+//! Invariant: a list is called whole only when as many different ids were read as its latest
+//! `total_count` says. Rows move while a list is read, for jobs begin; where jobs are missing at
+//! its end, the list is read again from its head, and in the last pass from the offset before the
+//! first, where a list that counts from 0 has one record more.
 //!
-//! Deliberately not here: what a row means (`cloud::answer`), and how many pages a question is worth (`engine`).
+//! Deliberately not here: what a row means (`cloud::answer`), and how many pages a question is
+//! worth (`engine`).
 
 use std::collections::BTreeSet;
 
@@ -21,8 +23,8 @@ pub const FIRST: u32 = 1;
 /// Where the passes through a list begin.
 const PASSES: [u32; 3] = [FIRST, FIRST, 0];
 
-/// Pages that a pass may read beyond those that the list's jobs fill: one to learn what `offset` counts, one for jobs that
-/// begin meanwhile.
+/// Pages that a pass may read beyond those that the list's jobs fill: one to learn what `offset`
+/// counts, one for jobs that begin meanwhile.
 const SPARE_PAGES: u32 = 2;
 
 /// What `offset` counts.
@@ -62,7 +64,16 @@ pub enum NextPage {
 impl Paging {
     /// A list of which nothing was read; a full page of it has so many rows.
     pub fn new(rows: u32) -> Self {
-        Self { rows, offset: FIRST, unit: None, seen: BTreeSet::new(), total: None, pages: 0, passes: 0, in_pass: 0 }
+        Self {
+            rows,
+            offset: FIRST,
+            unit: None,
+            seen: BTreeSet::new(),
+            total: None,
+            pages: 0,
+            passes: 0,
+            in_pass: 0,
+        }
     }
 
     /// The `offset` to ask for next.
@@ -86,7 +97,11 @@ impl Paging {
         if self.total.is_some_and(|total| self.seen.len() >= total as usize) {
             return NextPage::Whole;
         }
-        if page.ids.len() < self.rows as usize || self.total.is_some_and(|total| self.in_pass >= total.div_ceil(self.rows) + SPARE_PAGES) {
+        if page.ids.len() < self.rows as usize
+            || self
+                .total
+                .is_some_and(|total| self.in_pass >= total.div_ceil(self.rows) + SPARE_PAGES)
+        {
             return NextPage::Short;
         }
         self.offset = match self.unit {
@@ -117,7 +132,9 @@ impl std::fmt::Display for Paging {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.total {
             Some(total) => write!(f, "{} of {total} jobs of the list", self.seen.len()),
-            None => write!(f, "{} jobs of a list that does not say how many it has", self.seen.len()),
+            None => {
+                write!(f, "{} jobs of a list that does not say how many it has", self.seen.len())
+            }
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Who may do what: the roles, and the people that a configuration gives them to.
 //!
-//! Invariant: two people have two names, and whatever tells one of them at a door (a user of the daemon's host, a
-//! certificate) tells one alone; the configuration is refused otherwise.
+//! Invariant: two people have two names, and whatever tells one of them at a door (a user of the
+//! daemon's host, a certificate) tells one alone; the configuration is refused otherwise.
 //!
-//! Deliberately not here: how a door learns who is there (`api::caller`), and whether two people are one (`person`).
+//! Deliberately not here: how a door learns who is there (`api::caller`), and whether two people
+//! are one (`person`).
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -126,11 +127,16 @@ impl People {
         self.persons.iter().find(|person| person.name == name)
     }
 
-    /// The person whose certificate has this subject. Spaces about its signs mean nothing: every program writes them differently.
+    /// The person whose certificate has this subject. Spaces about its signs mean nothing: every
+    /// program writes them differently.
     pub fn of_certificate(&self, subject: &str) -> Option<&ListedPerson> {
-        let parts = |text: &str| -> Vec<String> { text.split([',', '=']).map(|part| part.trim().to_owned()).collect() };
+        let parts = |text: &str| -> Vec<String> {
+            text.split([',', '=']).map(|part| part.trim().to_owned()).collect()
+        };
         let shown = parts(subject);
-        self.persons.iter().find(|person| person.certificate.as_deref().is_some_and(|listed| parts(listed) == shown))
+        self.persons.iter().find(|person| {
+            person.certificate.as_deref().is_some_and(|listed| parts(listed) == shown)
+        })
     }
 
     /// What a user may who is this person, if listed, and a member of these groups.
@@ -154,7 +160,8 @@ mod tests {
             may: Roles::all(),
         };
         let people = People { persons: vec![of("CN=ada"), of("O=ops,CN=bob")], groups: Vec::new() };
-        let found = |subject: &str| people.of_certificate(subject).map(|person| person.name.clone());
+        let found =
+            |subject: &str| people.of_certificate(subject).map(|person| person.name.clone());
         assert_eq!(found("CN = ada").as_deref(), Some("CN=ada"));
         assert_eq!(found("O=ops, CN=bob").as_deref(), Some("O=ops,CN=bob"));
         for other in ["CN=bob", "CN=Ada", "O=ops, CN=ada", "CN=ada, O=ops", ""] {
@@ -171,12 +178,15 @@ mod tests {
             certificate: None,
             may: [Role::Operate].into_iter().collect(),
         };
-        let readers = ListedGroup { group: "readers".into(), may: [Role::Read].into_iter().collect() };
+        let readers =
+            ListedGroup { group: "readers".into(), may: [Role::Read].into_iter().collect() };
         let people = People { persons: vec![ada], groups: vec![readers] };
         let found = people.of_user("alovelace");
         assert_eq!(found.map(|person| person.name.as_str()), Some("ada"));
         assert_eq!(people.of_user("ada"), None, "a name is not a user of the host");
-        let may = |person, groups: &[&str]| people.roles(person, &groups.iter().copied().collect()).to_string();
+        let may = |person, groups: &[&str]| {
+            people.roles(person, &groups.iter().copied().collect()).to_string()
+        };
         assert_eq!(may(found, &["readers", "wheel"]), "read, operate");
         assert_eq!(may(found, &[]), "operate");
         assert_eq!(may(None, &["readers"]), "read");

@@ -1,7 +1,8 @@
 //! A person: who submits, commands and approves, as a user of the daemon's host.
 //!
-//! Invariant: two people are two only if neither their numbers nor their names are equal, whichever way each of them came
-//! in: over the socket, by a file of the plans folder, or in a record of a version that kept names alone.
+//! Invariant: two people are two only if neither their numbers nor their names are equal, whichever
+//! way each of them came in: over the socket, by a file of the plans folder, or in a record of a
+//! version that kept names alone.
 
 use std::fmt;
 
@@ -17,7 +18,8 @@ const NUMBER: &str = "uid ";
 /// A user of the daemon's host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
-    /// The name as it is shown: with ` (plans folder)` where a file of that user was taken, `uid N` where no name is known.
+    /// The name as it is shown: with ` (plans folder)` where a file of that user was taken, `uid N`
+    /// where no name is known.
     pub name: String,
     /// The user's number, where it is known.
     pub uid: Option<u32>,
@@ -40,7 +42,8 @@ impl Person {
         !self.own_name().is_empty() && !self.own_name().starts_with(NUMBER)
     }
 
-    /// Whether the name is of a form that this program gives: a number for whoever has no name, or the plans folder behind one.
+    /// Whether the name is of a form that this program gives: a number for whoever has no name, or
+    /// the plans folder behind one.
     pub fn is_made_up(&self) -> bool {
         self.name.starts_with(NUMBER) || self.name.ends_with(FOLDER)
     }
@@ -93,7 +96,11 @@ pub struct Attribution {
 
 impl fmt::Display for Attribution {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.reason.is_empty() { f.write_str(&self.by) } else { write!(f, "{}: {}", self.by, self.reason) }
+        if self.reason.is_empty() {
+            f.write_str(&self.by)
+        } else {
+            write!(f, "{}: {}", self.by, self.reason)
+        }
     }
 }
 
@@ -115,8 +122,13 @@ mod tests {
         for other in same {
             assert!(ada.is_same(&other) && other.is_same(&ada), "{other:?}");
         }
-        let others: [Person; 5] =
-            ["bob".into(), "uid 1001".into(), "root (plans folder)".into(), Person::user(1001, Some("bob")), Person::user(0, None)];
+        let others: [Person; 5] = [
+            "bob".into(),
+            "uid 1001".into(),
+            "root (plans folder)".into(),
+            Person::user(1001, Some("bob")),
+            Person::user(0, None),
+        ];
         for other in others {
             assert!(!ada.is_same(&other) && !other.is_same(&ada), "{other:?}");
         }
@@ -136,7 +148,12 @@ mod tests {
     fn a_number_is_no_name() {
         let named: [Person; 2] = ["ada".into(), Person::user(0, Some("root")).by_plans_folder()];
         assert!(named.iter().all(Person::is_named));
-        let unnamed: [Person; 4] = ["".into(), "uid 7".into(), Person::user(7, None), Person::user(7, None).by_plans_folder()];
+        let unnamed: [Person; 4] = [
+            "".into(),
+            "uid 7".into(),
+            Person::user(7, None),
+            Person::user(7, None).by_plans_folder(),
+        ];
         assert!(!unnamed.iter().any(Person::is_named));
     }
 }

@@ -1,7 +1,7 @@
 //! A plan as it runs: resolved against its targets, valid by construction.
 //!
-//! Invariant: waves are not empty, adjoin each other and cover every target; every share has become a count. Nothing here
-//! is checked again.
+//! Invariant: waves are not empty, adjoin each other and cover every target; every share has become
+//! a count. Nothing here is checked again.
 //!
 //! Deliberately not here: what a user wrote and how mistakes are reported (`planfile`).
 
@@ -40,9 +40,11 @@ pub struct Plan {
     /// Pace, waves and guards.
     pub strategy: Strategy,
     pub retry: retry::Policy,
-    /// `verify.timeout`: how long the proxy may take to show the value after its job completed, in milliseconds.
+    /// `verify.timeout`: how long the proxy may take to show the value after its job completed, in
+    /// milliseconds.
     pub verify_timeout_ms: u64,
-    /// The plan's `verify.wire`: what a proxy shows on the wire is held against it; `None`: the API's word is enough.
+    /// The plan's `verify.wire`: what a proxy shows on the wire is held against it; `None`: the
+    /// API's word is enough.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wire: Option<WireRules>,
     /// The plan's `approval`.
@@ -51,8 +53,8 @@ pub struct Plan {
     /// The plan's `enforce`: it runs again at each tick once its rollout has completed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enforce: Option<Enforce>,
-    /// It only looks: a change whose proxy shows the other value is skipped, and nothing is sent. No plan file says so;
-    /// the runs of an enforcement do.
+    /// It only looks: a change whose proxy shows the other value is skipped, and nothing is sent.
+    /// No plan file says so; the runs of an enforcement do.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub survey: bool,
     /// The file as it was written, which another version of it is compared with.
@@ -61,18 +63,19 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// What an approval is bound to: the plan file's bytes, the ordered targets that it led to, and the authorities of its
-    /// `ca_file`, if it names one.
+    /// What an approval is bound to: the plan file's bytes, the ordered targets that it led to, and
+    /// the authorities of its `ca_file`, if it names one.
     pub fn digest(source: Digest, targets: Digest, wire: Option<&WireRules>) -> Digest {
-        let mut bytes = [b"sealift plan 1\n".as_slice(), source.as_bytes(), targets.as_bytes()].concat();
+        let mut bytes =
+            [b"sealift plan 1\n".as_slice(), source.as_bytes(), targets.as_bytes()].concat();
         if let Some(ca) = wire.and_then(|wire| wire.ca.as_ref()) {
             bytes.extend_from_slice(Digest::of(ca.as_bytes()).as_bytes());
         }
         Digest::of(&bytes)
     }
 
-    /// What the calendar says at this instant to a rollout that goes forward, or to one that puts back. A revert is not
-    /// kept waiting by a window unless the plan says so; a freeze holds both.
+    /// What the calendar says at this instant to a rollout that goes forward, or to one that puts
+    /// back. A revert is not kept waiting by a window unless the plan says so; a freeze holds both.
     pub fn opening(&self, now: Timestamp, revert: bool) -> Opening {
         if revert && !self.strategy.revert.in_window {
             return Calendar::new(Vec::new(), self.calendar.freezes().to_vec(), None).at(now);
@@ -91,8 +94,9 @@ impl Plan {
 pub struct WireRules {
     /// The oldest TLS version that counts.
     pub min_tls: TlsVersion,
-    /// The text of `ca_file`, frozen with the plan: the authorities that a chain must lead to. `None`: a chain is recorded
-    /// and not demanded, for the vendor's certificates are signed by authorities of its own.
+    /// The text of `ca_file`, frozen with the plan: the authorities that a chain must lead to.
+    /// `None`: a chain is recorded and not demanded, for the vendor's certificates are signed by
+    /// authorities of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<String>,
 }
@@ -109,8 +113,8 @@ impl WireRules {
 pub struct Strategy {
     /// Changes whose job has not ended, at most.
     pub max_in_flight: u32,
-    /// `max_in_flight_per`: of any one lane, or of any one value of a tag, at most so many of them. On one instance it is
-    /// always 1.
+    /// `max_in_flight_per`: of any one lane, or of any one value of a tag, at most so many of them.
+    /// On one instance it is always 1.
     #[serde(default, skip_serializing_if = "GroupLimits::is_empty")]
     pub max_in_flight_per: GroupLimits,
     /// The waves in their order; never empty.
@@ -193,7 +197,8 @@ pub struct Wave {
     pub soak_ms: u64,
     /// Who lets the next wave begin.
     pub promote: Promote,
-    /// Failures plus changes in flight of this wave never exceed this; reached, the rollout halts. At least 1.
+    /// Failures plus changes in flight of this wave never exceed this; reached, the rollout halts.
+    /// At least 1.
     pub max_failures: u32,
 }
 
@@ -229,8 +234,16 @@ mod tests {
     fn plan(in_window: bool) -> Plan {
         let name = |text| Name::parse(text, "name").expect("a name");
         let zone: crate::domain::zone::Zone = "UTC".parse().expect("a zone");
-        let window = Window::new("0 0 * * *".parse().expect("an expression"), Duration::from_secs(3600), zone.clone(), Duration::ZERO);
-        let (from, to) = ("2026-12-02T00:00".parse().expect("a time"), "2026-12-03T00:00".parse().expect("a time"));
+        let window = Window::new(
+            "0 0 * * *".parse().expect("an expression"),
+            Duration::from_secs(3600),
+            zone.clone(),
+            Duration::ZERO,
+        );
+        let (from, to) = (
+            "2026-12-02T00:00".parse().expect("a time"),
+            "2026-12-03T00:00".parse().expect("a time"),
+        );
         let freeze = Freeze::new(from, to, zone, "sale".into()).expect("a freeze");
         Plan {
             name: name("night"),
@@ -240,7 +253,11 @@ mod tests {
             owner: String::new(),
             ssl_option: true,
             source: Digest::of(b"night"),
-            calendar: Calendar::new(vec![window.expect("a window")], vec![freeze], Some(at("2026-12-01T00:00:00Z"))),
+            calendar: Calendar::new(
+                vec![window.expect("a window")],
+                vec![freeze],
+                Some(at("2026-12-01T00:00:00Z")),
+            ),
             strategy: Strategy {
                 max_in_flight: 1,
                 max_in_flight_per: GroupLimits::default(),
@@ -263,10 +280,19 @@ mod tests {
     fn a_revert_is_held_by_freezes_and_only_on_request_by_windows() {
         let (noon, frozen) = (at("2026-12-01T12:00:00Z"), at("2026-12-02T00:30:00Z"));
         for in_window in [false, true] {
-            assert!(matches!(plan(in_window).opening(noon, false), Opening::Shut { by: ShutBy::Window, .. }));
-            assert!(matches!(plan(in_window).opening(frozen, true), Opening::Shut { by: ShutBy::Freeze(_), .. }));
+            assert!(matches!(
+                plan(in_window).opening(noon, false),
+                Opening::Shut { by: ShutBy::Window, .. }
+            ));
+            assert!(matches!(
+                plan(in_window).opening(frozen, true),
+                Opening::Shut { by: ShutBy::Freeze(_), .. }
+            ));
         }
-        assert_eq!(plan(false).opening(noon, true), Opening::Open { until: Some(at("2026-12-02T00:00:00Z")) });
+        assert_eq!(
+            plan(false).opening(noon, true),
+            Opening::Open { until: Some(at("2026-12-02T00:00:00Z")) }
+        );
         let shut = Opening::Shut { next: Some(at("2026-12-03T00:00:00Z")), by: ShutBy::Window };
         assert_eq!(plan(true).opening(noon, true), shut);
     }

@@ -1,11 +1,12 @@
 //! What one look at a proxy's port showed, and what that proves.
 //!
-//! Job: carry what `probe` saw in a record that the journal and the API can keep, and judge it: [`judge`] says whether
-//! the wire shows what a change wanted.
+//! Job: carry what `probe` saw in a record that the journal and the API can keep, and judge it:
+//! [`judge`] says whether the wire shows what a change wanted.
 //!
-//! Invariants: a proof holds facts, the verdict is a function of it, so the same proof can be judged again under other
-//! demands; nothing seen is ever taken for the opposite of what is wanted: what could not be seen is [`ProofVerdict::Unseen`].
-//! Every text of the other side is one printable line of bounded length before it gets here.
+//! Invariants: a proof holds facts, the verdict is a function of it, so the same proof can be
+//! judged again under other demands; nothing seen is ever taken for the opposite of what is wanted:
+//! what could not be seen is [`ProofVerdict::Unseen`]. Every text of the other side is one
+//! printable line of bounded length before it gets here.
 //!
 //! Deliberately not here: sockets, TLS and certificates (`probe`).
 
@@ -35,7 +36,9 @@ pub struct Endpoint {
 
 /// A text that names no endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not an address and a port: write 192.0.2.7:3306, db.example.com:3306 or [2001:db8::7]:3306")]
+#[error(
+    "`{0}` is not an address and a port: write 192.0.2.7:3306, db.example.com:3306 or [2001:db8::7]:3306"
+)]
 pub struct NotAnEndpoint(String);
 
 /// Longest host name, as DNS has it.
@@ -45,7 +48,8 @@ impl FromStr for Endpoint {
     type Err = NotAnEndpoint;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = || NotAnEndpoint(text.chars().take(HOST_MAX).filter(|c| !c.is_control()).collect());
+        let wrong =
+            || NotAnEndpoint(text.chars().take(HOST_MAX).filter(|c| !c.is_control()).collect());
         let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
         let port: u16 = port.parse().ok().filter(|port| *port > 0).ok_or_else(wrong)?;
         let host = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
@@ -57,19 +61,29 @@ impl FromStr for Endpoint {
 }
 
 impl Endpoint {
-    /// An endpoint, if the host can be one: an address, or a name of letters, digits, `-`, `_` and dots.
+    /// An endpoint, if the host can be one: an address, or a name of letters, digits, `-`, `_` and
+    /// dots.
     pub fn new(host: &str, port: u16) -> Option<Self> {
         let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
         let plain = (1..=HOST_MAX).contains(&host.len()) && host.chars().all(named);
-        // An address is written in one way only, so that what is kept and read back is the same endpoint.
-        let host = if plain { host.to_owned() } else { host.parse::<std::net::Ipv6Addr>().ok()?.to_string() };
+        // An address is written in one way only, so that what is kept and read back is the same
+        // endpoint.
+        let host = if plain {
+            host.to_owned()
+        } else {
+            host.parse::<std::net::Ipv6Addr>().ok()?.to_string()
+        };
         (port > 0).then_some(Self { host, port })
     }
 }
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') { write!(f, "[{}]:{}", self.host, self.port) } else { write!(f, "{}:{}", self.host, self.port) }
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
     }
 }
 
@@ -225,7 +239,10 @@ impl FromStr for TlsVersion {
     type Err = NotATlsVersion;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        [Self::V12, Self::V13].into_iter().find(|version| version.as_str() == text).ok_or(NotATlsVersion)
+        [Self::V12, Self::V13]
+            .into_iter()
+            .find(|version| version.as_str() == text)
+            .ok_or(NotATlsVersion)
     }
 }
 
@@ -267,7 +284,8 @@ pub struct Certificate {
     pub sha256: Digest,
 }
 
-/// Alternative names kept of one certificate: shared ones name hundreds of hosts, and a record stays small.
+/// Alternative names kept of one certificate: shared ones name hundreds of hosts, and a record
+/// stays small.
 pub const NAMES_MAX: usize = 16;
 
 /// What a chain is held against.

@@ -1,13 +1,14 @@
 //! The promise "never more than N calls in *any* interval", as a value.
 //!
-//! Invariant: at every instant, permits out plus permits returned within the last interval are at most N. A permit is
-//! returned when the call's answer is in, or, when none came, when it can no longer arrive; so the promise holds at
-//! our socket and also where the calls arrive (two requests arriving within one interval would hold permits at once).
-//! The allowance may change at any time: what was sent before counts under the new one, and the old one stays in force
-//! beside it until an interval of it has passed.
+//! Invariant: at every instant, permits out plus permits returned within the last interval are at
+//! most N. A permit is returned when the call's answer is in, or, when none came, when it can no
+//! longer arrive; so the promise holds at our socket and also where the calls arrive (two requests
+//! arriving within one interval would hold permits at once). The allowance may change at any time:
+//! what was sent before counts under the new one, and the old one stays in force beside it until an
+//! interval of it has passed.
 //!
-//! Deliberately not here: spacing (`engine::lane` spreads the calls; this module only refuses the one too many), and how
-//! much of the allowance is used (`domain::ceiling`).
+//! Deliberately not here: spacing (`engine::lane` spreads the calls; this module only refuses the
+//! one too many), and how much of the allowance is used (`domain::ceiling`).
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -29,7 +30,8 @@ impl Quota {
     }
 }
 
-/// Instants in here are boot time: since the machine started, suspend counted, immune to a stepped wall clock.
+/// Instants in here are boot time: since the machine started, suspend counted, immune to a stepped
+/// wall clock.
 pub type Boot = Duration;
 
 /// An allowance that is no longer the lane's, and still holds for a while.
@@ -39,15 +41,16 @@ struct Leaving {
     until: Boot,
 }
 
-/// Calls that have left the longest interval that was watched: how many, and when the last of them came back.
+/// Calls that have left the longest interval that was watched: how many, and when the last of them
+/// came back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Forgotten {
     calls: u32,
     last: Boot,
 }
 
-/// The sliding count of one lane. Written down, it is the lane's level: good for a process on the same machine, since the
-/// same boot.
+/// The sliding count of one lane. Written down, it is the lane's level: good for a process on the
+/// same machine, since the same boot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlidingCount {
     quota: Option<Quota>,
@@ -58,15 +61,24 @@ pub struct SlidingCount {
 }
 
 impl SlidingCount {
-    /// Starts as if the whole allowance had just been used: the process that ran before us may have done just that, and a
-    /// crash loop must not become a flood. At most `out` of its calls may still arrive, until `gone` (`None`: all of them);
-    /// the others arrived by `now`. Whatever it is changed to later counts the same.
+    /// Starts as if the whole allowance had just been used: the process that ran before us may have
+    /// done just that, and a crash loop must not become a flood. At most `out` of its calls may
+    /// still arrive, until `gone` (`None`: all of them); the others arrived by `now`. Whatever it
+    /// is changed to later counts the same.
     pub fn spent(quota: Option<Quota>, out: Option<u32>, now: Boot, gone: Boot) -> Self {
         let requests = quota.map_or(0, |quota| quota.requests);
         let late = out.map_or(requests, |out| out.min(requests));
-        let returned = std::iter::repeat_n(now, (requests - late) as usize).chain(std::iter::repeat_n(gone, late as usize)).collect();
+        let returned = std::iter::repeat_n(now, (requests - late) as usize)
+            .chain(std::iter::repeat_n(gone, late as usize))
+            .collect();
         let last = if quota.is_some() && out.is_some() { now } else { gone };
-        Self { quota, leaving: None, out: 0, returned, forgotten: Some(Forgotten { calls: u32::MAX, last }) }
+        Self {
+            quota,
+            leaving: None,
+            out: 0,
+            returned,
+            forgotten: Some(Forgotten { calls: u32::MAX, last }),
+        }
     }
 
     /// Starts with the whole allowance free: only where it is known that nobody called before.
@@ -74,8 +86,8 @@ impl SlidingCount {
         Self { quota, leaving: None, out: 0, returned: VecDeque::new(), forgotten: None }
     }
 
-    /// Another allowance is in force; `None`: none. It holds at once, also over what was sent before, and the one until
-    /// now holds on for one interval of its own.
+    /// Another allowance is in force; `None`: none. It holds at once, also over what was sent
+    /// before, and the one until now holds on for one interval of its own.
     pub fn change(&mut self, quota: Option<Quota>, now: Boot) {
         if quota == self.quota {
             return;
@@ -85,7 +97,10 @@ impl SlidingCount {
             let leaving = Leaving { quota: old, until: now + old.per };
             self.leaving = Some(match self.leaving {
                 // Several changes within an interval: what keeps all of them.
-                Some(before) => Leaving { quota: before.quota.strictest(old), until: before.until.max(leaving.until) },
+                Some(before) => Leaving {
+                    quota: before.quota.strictest(old),
+                    until: before.until.max(leaving.until),
+                },
                 None => leaving,
             });
         }
@@ -93,21 +108,28 @@ impl SlidingCount {
         if let (Some(quota), Some(forgotten)) = (quota, &mut self.forgotten)
             && now < forgotten.last + quota.per
         {
-            // What a longer interval than those until now has in it is not known one by one: all at its latest moment.
+            // What a longer interval than those until now has in it is not known one by one: all at
+            // its latest moment.
             let calls = forgotten.calls.min(quota.requests);
             forgotten.calls -= calls;
-            let later = self.returned.split_off(self.returned.partition_point(|at| *at <= forgotten.last));
+            let later =
+                self.returned.split_off(self.returned.partition_point(|at| *at <= forgotten.last));
             self.returned.extend(std::iter::repeat_n(forgotten.last, calls as usize));
             self.returned.extend(later);
         }
     }
 
-    /// Takes a permit while at most `ceiling` calls are in the interval, or says when the next may be free; `None` when
-    /// that depends on an answer still out. A ceiling above the allowance changes nothing.
+    /// Takes a permit while at most `ceiling` calls are in the interval, or says when the next may
+    /// be free; `None` when that depends on an answer still out. A ceiling above the allowance
+    /// changes nothing.
     pub fn take(&mut self, now: Boot, ceiling: u32) -> Result<(), Option<Boot>> {
         self.prune(now);
-        let own = self.quota.map(|quota| self.free_at(Quota { requests: quota.requests.min(ceiling).max(1), ..quota }, now));
-        let leaving = self.leaving.map(|leaving| self.free_at(leaving.quota, now).map_or(leaving.until, |free| free.min(leaving.until)));
+        let own = self.quota.map(|quota| {
+            self.free_at(Quota { requests: quota.requests.min(ceiling).max(1), ..quota }, now)
+        });
+        let leaving = self.leaving.map(|leaving| {
+            self.free_at(leaving.quota, now).map_or(leaving.until, |free| free.min(leaving.until))
+        });
         let free = own.unwrap_or(Some(now)).ok_or(None)?.max(leaving.unwrap_or(now));
         if free > now {
             return Err(Some(free));
@@ -128,7 +150,12 @@ impl SlidingCount {
 
     fn prune(&mut self, now: Boot) {
         self.leaving.take_if(|leaving| leaving.until <= now);
-        let watched = self.quota.into_iter().chain(self.leaving.map(|leaving| leaving.quota)).map(|quota| quota.per).max();
+        let watched = self
+            .quota
+            .into_iter()
+            .chain(self.leaving.map(|leaving| leaving.quota))
+            .map(|quota| quota.per)
+            .max();
         let watched = watched.unwrap_or(Duration::ZERO);
         while let Some(at) = self.returned.pop_front_if(|at| *at + watched <= now) {
             self.forget(at);
@@ -137,11 +164,12 @@ impl SlidingCount {
 
     fn forget(&mut self, at: Boot) {
         let before = self.forgotten.unwrap_or(Forgotten { calls: 0, last: Boot::ZERO });
-        self.forgotten = Some(Forgotten { calls: before.calls.saturating_add(1), last: before.last.max(at) });
+        self.forgotten =
+            Some(Forgotten { calls: before.calls.saturating_add(1), last: before.last.max(at) });
     }
 
-    /// Returns the permit of a call that arrived, or can no longer arrive, by `gone` (an answer in: now; no answer: when
-    /// its landing bound is over). It frees one interval later.
+    /// Returns the permit of a call that arrived, or can no longer arrive, by `gone` (an answer in:
+    /// now; no answer: when its landing bound is over). It frees one interval later.
     ///
     /// # Panics
     /// When no permit is out: a permit returned twice would let one call too many leave.
@@ -171,7 +199,8 @@ impl SlidingCount {
         self.out
     }
 
-    /// Calls that may still arrive: permits out, and those of calls that were given up a moment ago.
+    /// Calls that may still arrive: permits out, and those of calls that were given up a moment
+    /// ago.
     pub fn unsettled(&self, now: Boot) -> u32 {
         let landed = self.returned.partition_point(|at| *at <= now);
         self.out.saturating_add(u32::try_from(self.returned.len() - landed).unwrap_or(u32::MAX))
@@ -211,7 +240,11 @@ mod tests {
     fn a_start_after_an_unknown_past_waits_a_whole_interval() {
         let at = Duration::from_secs;
         let mut count = SlidingCount::spent(Some(QUOTA), None, at(5), at(20));
-        assert_eq!(count.take(at(5), ALL), Err(Some(at(21))), "all of them may still be on their way");
+        assert_eq!(
+            count.take(at(5), ALL),
+            Err(Some(at(21))),
+            "all of them may still be on their way"
+        );
         assert_eq!(count.take(at(21), ALL), Ok(()));
     }
 
@@ -229,7 +262,11 @@ mod tests {
         assert_eq!(all.take(at(6), ALL), Err(Some(at(21))));
         let mut none = SlidingCount::spent(None, Some(1), at(5), at(20));
         none.change(every(5, 1), at(6));
-        assert_eq!(none.take(at(7), ALL), Err(Some(at(21))), "without an allowance nobody has counted");
+        assert_eq!(
+            none.take(at(7), ALL),
+            Err(Some(at(21))),
+            "without an allowance nobody has counted"
+        );
     }
 
     #[test]
@@ -245,7 +282,10 @@ mod tests {
     fn a_call_that_was_given_up_is_unsettled_until_it_can_no_longer_arrive() {
         let mut count = SlidingCount::fresh(Some(QUOTA));
         let at = Duration::from_secs;
-        assert_eq!((count.take(at(0), ALL), count.take(at(0), ALL), count.unsettled(at(0))), (Ok(()), Ok(()), 2));
+        assert_eq!(
+            (count.take(at(0), ALL), count.take(at(0), ALL), count.unsettled(at(0))),
+            (Ok(()), Ok(()), 2)
+        );
         count.give_back(at(9));
         count.give_back(at(1));
         assert_eq!([at(0), at(1), at(8), at(9)].map(|now| count.unsettled(now)), [2, 1, 1, 0]);
@@ -286,7 +326,11 @@ mod tests {
         assert_eq!(count.take(at(10), 4), Err(Some(at(1_004))));
         assert_eq!(count.take(at(1_004), 4), Ok(()));
         count.give_back(at(1_004));
-        assert_eq!(count.take(at(1_005), 0), Err(Some(at(2_004))), "a ceiling is at least one call");
+        assert_eq!(
+            count.take(at(1_005), 0),
+            Err(Some(at(2_004))),
+            "a ceiling is at least one call"
+        );
     }
 
     #[test]
@@ -303,7 +347,11 @@ mod tests {
         let mut count = SlidingCount::fresh(every(2, 10));
         assert_eq!(burst(&mut count, Duration::from_secs(1)), 2);
         count.change(every(5, 10), Duration::from_secs(2));
-        assert_eq!(count.take(Duration::from_secs(2), ALL), Err(Some(Duration::from_secs(11))), "the old interval still has two");
+        assert_eq!(
+            count.take(Duration::from_secs(2), ALL),
+            Err(Some(Duration::from_secs(11))),
+            "the old interval still has two"
+        );
         assert_eq!(burst(&mut count, Duration::from_secs(11)), 2, "the old one holds on");
         assert_eq!(burst(&mut count, Duration::from_secs(12)), 3, "from here on the new one alone");
     }
@@ -315,13 +363,18 @@ mod tests {
             assert_eq!(burst(&mut count, Duration::from_secs(second)), 2);
         }
         count.change(every(5, 60), Duration::from_secs(3));
-        // Four were forgotten, the last of them at 1 s; two more are of 2 s. None of the six may be counted too early.
+        // Four were forgotten, the last of them at 1 s; two more are of 2 s. None of the six may be
+        // counted too early.
         assert_eq!(count.take(Duration::from_secs(10), ALL), Err(Some(Duration::from_secs(61))));
         let mut idle = SlidingCount::fresh(every(2, 1));
         assert_eq!(burst(&mut idle, Duration::ZERO), 2);
         assert_eq!(burst(&mut idle, Duration::from_secs(70)), 2);
         idle.change(every(5, 60), Duration::from_secs(72));
-        assert_eq!(burst(&mut idle, Duration::from_secs(73)), 3, "what is longer ago than the new interval is nothing to it");
+        assert_eq!(
+            burst(&mut idle, Duration::from_secs(73)),
+            3,
+            "what is longer ago than the new interval is nothing to it"
+        );
     }
 
     #[test]
@@ -348,8 +401,9 @@ mod tests {
     }
 
     proptest! {
-        /// However often the allowance changes, every interval that begins under one and ends within it keeps it, and one
-        /// across a change keeps the higher of the two; across a rise it keeps the lower for an interval of the old.
+        /// However often the allowance changes, every interval that begins under one and ends
+        /// within it keeps it, and one across a change keeps the higher of the two; across a rise
+        /// it keeps the lower for an interval of the old.
         #[test]
         fn no_change_lets_too_many_leave(
             changes in prop::collection::vec((1u32..8, 1u64..6, 200u64..9_000), 1..6),

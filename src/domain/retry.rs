@@ -1,7 +1,8 @@
-//! How long to wait before the next attempt: exponential, with jitter from a hash of the change's id.
+//! How long to wait before the next attempt: exponential, with jitter from a hash of the change's
+//! id.
 //!
-//! Invariant: the delay is a function of policy, attempt and salt alone, so a run replays exactly; yet two changes
-//! that fail together do not come back together.
+//! Invariant: the delay is a function of policy, attempt and salt alone, so a run replays exactly;
+//! yet two changes that fail together do not come back together.
 
 use std::time::Duration;
 
@@ -28,8 +29,8 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// The wait after `attempt` attempts (from 1): `initial × 2^(attempt-1)`, capped, of which the upper half is
-    /// jitter.
+    /// The wait after `attempt` attempts (from 1): `initial × 2^(attempt-1)`, capped, of which the
+    /// upper half is jitter.
     pub fn delay(&self, attempt: u32, change: ChangeId) -> Duration {
         let doublings = attempt.saturating_sub(1).min(32);
         let full = self.initial_ms.saturating_mul(1u64 << doublings).min(self.max_ms);

@@ -50,7 +50,11 @@ impl StopFile {
 /// As a sentence; of something that stands.
 impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let by = self.by.iter().map(Attribution::to_string).chain(self.file.iter().map(StopFile::to_string));
+        let by = self
+            .by
+            .iter()
+            .map(Attribution::to_string)
+            .chain(self.file.iter().map(StopFile::to_string));
         write!(f, "everything is stopped by {}", by.collect::<Vec<_>>().join(", and by "))
     }
 }
@@ -59,6 +63,10 @@ impl fmt::Display for Stop {
 impl fmt::Display for StopFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (path, text) = (&self.path, self.text.trim());
-        if text.is_empty() { write!(f, "the file {path}") } else { write!(f, "the file {path}: {text}") }
+        if text.is_empty() {
+            write!(f, "the file {path}")
+        } else {
+            write!(f, "the file {path}: {text}")
+        }
     }
 }

@@ -107,7 +107,8 @@ impl Tally {
     /// Moves `count` changes from one standing to another.
     ///
     /// # Panics
-    /// When fewer than `count` changes stand at `from`: then the store's books are wrong, and going on would be worse.
+    /// When fewer than `count` changes stand at `from`: then the store's books are wrong, and going
+    /// on would be worse.
     pub fn shift(&mut self, from: Standing, to: Standing, count: u32) {
         let source = self.slot(from);
         *source = source.checked_sub(count).expect("a change is counted where it stands");

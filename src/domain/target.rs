@@ -1,6 +1,7 @@
 //! The target: one proxy, with the lane it is reached by.
 //!
-//! Invariant: a target never changes after submission; its place in the rollout's list is half of a change's id.
+//! Invariant: a target never changes after submission; its place in the rollout's list is half of a
+//! change's id.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,8 +22,8 @@ pub struct Target {
     /// Free labels from the plan or the target file (`tags`, or columns `tag:NAME`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<Tags>,
-    /// The value that the proxy showed when the list was made: the preview tells it, and where the proxy no longer shows
-    /// it, nothing is switched. `None`: not known, nothing to compare with.
+    /// The value that the proxy showed when the list was made: the preview tells it, and where the
+    /// proxy no longer shows it, nothing is switched. `None`: not known, nothing to compare with.
     #[serde(default, rename = "ssl_option", skip_serializing_if = "Option::is_none")]
     pub seen: Option<bool>,
     /// The instance's name when the list was made, for people: nothing is found or compared by it.
@@ -61,8 +62,8 @@ impl<'de> Deserialize<'de> for InstanceName {
     }
 }
 
-/// The targets of a plan, shared: cheap to clone. Not an `Arc<[Target]>`, for to make that of a million targets that were
-/// read row by row would hold them twice.
+/// The targets of a plan, shared: cheap to clone. Not an `Arc<[Target]>`, for to make that of a
+/// million targets that were read row by row would hold them twice.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TargetList(Arc<Vec<Target>>);
 
@@ -92,8 +93,8 @@ impl FromIterator<Target> for TargetList {
     }
 }
 
-/// Digest over ordered targets, with their tags, which may limit the pace, and what they were seen to show: part of a rollout's identity.
-/// A name of an instance binds nothing and is not in it.
+/// Digest over ordered targets, with their tags, which may limit the pace, and what they were seen
+/// to show: part of a rollout's identity. A name of an instance binds nothing and is not in it.
 pub fn digest(targets: &[Target]) -> Digest {
     use sha2::{Digest as _, Sha256};
     let mut hash = Sha256::new();
@@ -116,8 +117,9 @@ pub fn digest(targets: &[Target]) -> Digest {
     Digest::from_bytes(hash.finalize().into())
 }
 
-/// Free labels in the order of their names. Cheap to clone, so targets that carry the same share them; and packed, for
-/// a map would cost each of a hundred thousand targets several times what all the rest of it costs.
+/// Free labels in the order of their names. Cheap to clone, so targets that carry the same share
+/// them; and packed, for a map would cost each of a hundred thousand targets several times what all
+/// the rest of it costs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Tags(Arc<[(Box<str>, Box<str>)]>);
 
@@ -165,11 +167,19 @@ mod tests {
             seen,
             instance_name: None,
         };
-        let digests = [None, Some(false), Some(true)].map(|seen| digest(&[target(seen), target(None)]));
+        let digests =
+            [None, Some(false), Some(true)].map(|seen| digest(&[target(seen), target(None)]));
         assert!(digests[0] != digests[1] && digests[1] != digests[2] && digests[0] != digests[2]);
-        assert_ne!(digest(&[target(Some(true)), target(None)]), digest(&[target(None), target(Some(true))]));
+        assert_ne!(
+            digest(&[target(Some(true)), target(None)]),
+            digest(&[target(None), target(Some(true))])
+        );
         let named = Target { instance_name: InstanceName::new("orders"), ..target(None) };
-        assert_eq!(digest(std::slice::from_ref(&named)), digest(&[target(None)]), "an instance may be renamed");
+        assert_eq!(
+            digest(std::slice::from_ref(&named)),
+            digest(&[target(None)]),
+            "an instance may be renamed"
+        );
         let stored = serde_json::to_string(&named).expect("a target");
         assert!(stored.ends_with(r#""instance_name":"orders"}"#), "{stored}");
         assert_eq!(serde_json::from_str::<Target>(&stored).expect("the same"), named);
@@ -179,7 +189,10 @@ mod tests {
     fn tags_are_found_by_name_and_stored_as_a_map() {
         let text = r#"{"app":"orders","tier":"gold"}"#;
         let tags: Tags = serde_json::from_str(text).expect("a map");
-        assert_eq!((tags.get("tier"), tags.get("app"), tags.get("zone")), (Some("gold"), Some("orders"), None));
+        assert_eq!(
+            (tags.get("tier"), tags.get("app"), tags.get("zone")),
+            (Some("gold"), Some("orders"), None)
+        );
         assert_eq!(serde_json::to_string(&tags).expect("a map"), text);
     }
 }

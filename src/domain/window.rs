@@ -1,13 +1,15 @@
-//! When new work may begin: windows, their cutoffs, freezes and `not_before`, made one [`Calendar`].
+//! When new work may begin: windows, their cutoffs, freezes and `not_before`, made one
+//! [`Calendar`].
 //!
-//! Invariants: everything is half-open, [open, close); a freeze wins over every window; what [`Calendar::at`] promises
-//! to stay open until an instant stays open until then. The answer depends on the instant alone, so a clock that jumps
-//! gets the answer of where it landed.
+//! Invariants: everything is half-open, [open, close); a freeze wins over every window; what
+//! [`Calendar::at`] promises to stay open until an instant stays open until then. The answer
+//! depends on the instant alone, so a clock that jumps gets the answer of where it landed.
 //!
-//! A window's duration is elapsed time, from its start on: it goes past midnight, and on the night when clocks change
-//! it shuts an hour earlier or later by the wall. Its cutoff ends new work that long before its end; another window
-//! that overlaps it may keep the calendar open. Deliberately not here: what is in flight when a window shuts (it is
-//! followed to its end), and texts in a plan (`planfile`).
+//! A window's duration is elapsed time, from its start on: it goes past midnight, and on the night
+//! when clocks change it shuts an hour earlier or later by the wall. Its cutoff ends new work that
+//! long before its end; another window that overlaps it may keep the calendar open. Deliberately
+//! not here: what is in flight when a window shuts (it is followed to its end), and texts in a plan
+//! (`planfile`).
 
 #[cfg(test)]
 mod tests;
@@ -30,8 +32,9 @@ pub const WINDOWS_MAX: usize = 50;
 /// Most freezes of one plan; every decision asks each of them.
 pub const FREEZES_MAX: usize = 500;
 
-/// Most windows that are joined when one begins before or just as the other ends. Where that goes on longer,
-/// [`Opening::Open`] names the instant reached, and asking again then goes on from there.
+/// Most windows that are joined when one begins before or just as the other ends. Where that goes
+/// on longer, [`Opening::Open`] names the instant reached, and asking again then goes on from
+/// there.
 const MERGES_MAX: usize = 100;
 
 /// What the calendar says at one instant.
@@ -39,8 +42,8 @@ const MERGES_MAX: usize = 100;
 pub enum Opening {
     /// New work may begin.
     Open {
-        /// From this instant on it may not (cutoff, end of the last overlapping window, or start of a freeze); `None`:
-        /// no end in sight.
+        /// From this instant on it may not (cutoff, end of the last overlapping window, or start of
+        /// a freeze); `None`: no end in sight.
         until: Option<Timestamp>,
     },
     /// New work may not begin.
@@ -80,7 +83,9 @@ pub struct Stretch {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// A window that is never open, or for more than a year.
-    #[error("a window lasts from 1 ms to 366 days, this one lasts {found:?}; leave `windows` out to allow any time")]
+    #[error(
+        "a window lasts from 1 ms to 366 days, this one lasts {found:?}; leave `windows` out to allow any time"
+    )]
     Duration { found: Duration },
     /// A window in which nothing could begin.
     #[error("the cutoff of {cutoff:?} leaves nothing of a window of {duration:?}; make it shorter")]
@@ -89,7 +94,9 @@ pub enum Error {
     #[error("the freeze ends at {to}, which is not after {from}; exchange them")]
     Backwards { from: DateTime, to: DateTime },
     /// A freeze beyond the years that can be told.
-    #[error("the freeze from {from} to {to} lies beyond the years that can be told; write a year before 9999")]
+    #[error(
+        "the freeze from {from} to {to} lies beyond the years that can be told; write a year before 9999"
+    )]
     Beyond { from: DateTime, to: DateTime },
 }
 
@@ -105,11 +112,17 @@ pub struct Window {
 
 impl Window {
     /// A window; `duration` and `cutoff` count in whole milliseconds, a zero `cutoff` is none.
-    pub fn new(cron: Expression, duration: Duration, zone: Zone, cutoff: Duration) -> Result<Self, Error> {
+    pub fn new(
+        cron: Expression,
+        duration: Duration,
+        zone: Zone,
+        cutoff: Duration,
+    ) -> Result<Self, Error> {
         if duration < Duration::from_millis(1) || duration > DURATION_MAX {
             return Err(Error::Duration { found: duration });
         }
-        let whole = |d: Duration| Duration::from_millis(u64::try_from(d.as_millis()).unwrap_or(u64::MAX));
+        let whole =
+            |d: Duration| Duration::from_millis(u64::try_from(d.as_millis()).unwrap_or(u64::MAX));
         let (duration, cutoff) = (whole(duration), whole(cutoff));
         if cutoff >= duration {
             return Err(Error::Cutoff { cutoff, duration });
@@ -184,7 +197,12 @@ impl TryFrom<StoredWindow> for Window {
     type Error = Error;
     fn try_from(stored: StoredWindow) -> Result<Self, Error> {
         let StoredWindow { cron, duration_ms, time_zone, cutoff_ms } = stored;
-        Self::new(cron, Duration::from_millis(duration_ms), time_zone, Duration::from_millis(cutoff_ms))
+        Self::new(
+            cron,
+            Duration::from_millis(duration_ms),
+            time_zone,
+            Duration::from_millis(cutoff_ms),
+        )
     }
 }
 impl From<Window> for StoredWindow {
@@ -215,10 +233,12 @@ struct StoredFreeze {
 }
 
 impl Freeze {
-    /// A freeze between two wall-clock times of a zone. Where the clock shows one of them twice, the longer freeze is
-    /// meant; where it skips one, the change of clocks is.
+    /// A freeze between two wall-clock times of a zone. Where the clock shows one of them twice,
+    /// the longer freeze is meant; where it skips one, the change of clocks is.
     pub fn new(from: DateTime, to: DateTime, zone: Zone, reason: String) -> Result<Self, Error> {
-        let (Some(begin), Some(end)) = (first_instant(from, zone.rules()), last_instant(to, zone.rules())) else {
+        let (Some(begin), Some(end)) =
+            (first_instant(from, zone.rules()), last_instant(to, zone.rules()))
+        else {
             return Err(Error::Beyond { from, to });
         };
         if from >= to || begin >= end {
@@ -276,8 +296,9 @@ pub struct Calendar {
 }
 
 impl Calendar {
-    /// A calendar. Bounds on the numbers of windows and freezes ([`WINDOWS_MAX`], [`FREEZES_MAX`]) are the plan
-    /// reader's to check: they keep an answer cheap, and nothing goes wrong beyond them.
+    /// A calendar. Bounds on the numbers of windows and freezes ([`WINDOWS_MAX`], [`FREEZES_MAX`])
+    /// are the plan reader's to check: they keep an answer cheap, and nothing goes wrong beyond
+    /// them.
     pub fn new(windows: Vec<Window>, freezes: Vec<Freeze>, not_before: Option<Timestamp>) -> Self {
         Self { windows, freezes, not_before }
     }
@@ -313,7 +334,10 @@ impl Calendar {
             return Opening::Shut { next: self.next(start), by: ShutBy::NotBefore };
         }
         if let Some(freeze) = self.freeze(now) {
-            return Opening::Shut { next: self.next(now), by: ShutBy::Freeze(freeze.reason().to_owned()) };
+            return Opening::Shut {
+                next: self.next(now),
+                by: ShutBy::Freeze(freeze.reason().to_owned()),
+            };
         }
         if self.covers(now, Part::NewWork) {
             return Opening::Open { until: self.end(now, Part::NewWork) };
@@ -322,20 +346,29 @@ impl Calendar {
         Opening::Shut { next: self.next(now), by }
     }
 
-    /// Since when new work may not begin, by the rule that [`Self::at`] names; `None`: it may, or it never could.
+    /// Since when new work may not begin, by the rule that [`Self::at`] names; `None`: it may, or
+    /// it never could.
     pub fn shut_since(&self, now: Timestamp) -> Option<Timestamp> {
         let Opening::Shut { by, .. } = self.at(now) else { return None };
-        let ends = |part| self.windows.iter().filter_map(move |window| window.latest_end(now, part)).filter(|end| *end <= now).max();
+        let ends = |part| {
+            self.windows
+                .iter()
+                .filter_map(move |window| window.latest_end(now, part))
+                .filter(|end| *end <= now)
+                .max()
+        };
         match by {
             ShutBy::NotBefore => None,
-            ShutBy::Freeze(_) => self.freezes.iter().filter(|freeze| freeze.holds(now)).map(Freeze::begin).min(),
+            ShutBy::Freeze(_) => {
+                self.freezes.iter().filter(|freeze| freeze.holds(now)).map(Freeze::begin).min()
+            }
             ShutBy::Cutoff => ends(Part::NewWork),
             ShutBy::Window => ends(Part::Whole),
         }
     }
 
-    /// The next stretches in which new work may begin, freezes and `not_before` applied, at most `limit`. One that is
-    /// open at `from` already is listed from `from` on.
+    /// The next stretches in which new work may begin, freezes and `not_before` applied, at most
+    /// `limit`. One that is open at `from` already is listed from `from` on.
     pub fn openings(&self, from: Timestamp, limit: usize) -> Vec<Stretch> {
         let mut stretches = Vec::new();
         let mut from = Some(self.not_before.map_or(from, |start| start.max(from)));
@@ -358,7 +391,8 @@ impl Calendar {
         self.windows.is_empty() || self.windows.iter().any(|window| window.end(at, part).is_some())
     }
 
-    /// Where the open stretch that holds `at` ends, freezes applied; `at` itself must not be frozen.
+    /// Where the open stretch that holds `at` ends, freezes applied; `at` itself must not be
+    /// frozen.
     fn end(&self, at: Timestamp, part: Part) -> Option<Timestamp> {
         let freeze = self.freezes.iter().map(Freeze::begin).filter(|begin| *begin > at).min();
         if self.windows.is_empty() {
@@ -366,7 +400,11 @@ impl Calendar {
         }
         let mut reached = at;
         for _ in 0..MERGES_MAX {
-            let Some(end) = self.windows.iter().filter_map(|window| window.end(reached, part)).max() else { break };
+            let Some(end) =
+                self.windows.iter().filter_map(|window| window.end(reached, part)).max()
+            else {
+                break;
+            };
             reached = end;
             if freeze.is_some_and(|freeze| freeze <= reached) {
                 return freeze;
@@ -378,15 +416,20 @@ impl Calendar {
     /// The first instant from `from` on at which new work may begin, `not_before` left aside.
     fn next(&self, from: Timestamp) -> Option<Timestamp> {
         let mut at = from;
-        // Each round but the last leaves a freeze behind or goes to a window's start; what begins there is open unless
-        // frozen. So no freeze is met twice, and an opening that freezes swallow costs one round.
+        // Each round but the last leaves a freeze behind or goes to a window's start; what begins
+        // there is open unless frozen. So no freeze is met twice, and an opening that freezes
+        // swallow costs one round.
         for _ in 0..=2 * self.freezes.len() + 1 {
             if let Some(freeze) = self.freeze(at) {
                 at = freeze.end;
             } else if self.covers(at, Part::NewWork) {
                 return Some(at);
             } else {
-                at = self.windows.iter().filter_map(|window| window.cron.next(at, window.zone.rules())).min()?;
+                at = self
+                    .windows
+                    .iter()
+                    .filter_map(|window| window.cron.next(at, window.zone.rules()))
+                    .min()?;
             }
         }
         Some(at)

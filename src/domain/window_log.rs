@@ -1,12 +1,13 @@
 //! Which of its plan's windows a rollout has opened and which it missed, each counted once.
 //!
-//! Invariants: a window is opened at most once and counted as missed at most once, whatever the clock does; every
-//! window that ends while work is unfinished is one of the two. [`WindowLog::upto`] never goes back: after a clock was
-//! stepped back, the windows it passes again are accounted for already, and one that was counted as missed while the
-//! clock was ahead becomes an opened one when it comes after all.
+//! Invariants: a window is opened at most once and counted as missed at most once, whatever the
+//! clock does; every window that ends while work is unfinished is one of the two.
+//! [`WindowLog::upto`] never goes back: after a clock was stepped back, the windows it passes again
+//! are accounted for already, and one that was counted as missed while the clock was ahead becomes
+//! an opened one when it comes after all.
 //!
-//! Deliberately not here: whether work may begin (`window`, which depends on the instant alone), and plans without
-//! windows: they miss nothing.
+//! Deliberately not here: whether work may begin (`window`, which depends on the instant alone),
+//! and plans without windows: they miss nothing.
 
 #[cfg(test)]
 mod tests;
@@ -16,8 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use super::window::{Calendar, Opening, Stretch};
 
-/// Most windows counted in one look: after a month without a daemon one entry says how many, and the count costs
-/// milliseconds. Beyond it the entry says "more than".
+/// Most windows counted in one look: after a month without a daemon one entry says how many, and
+/// the count costs milliseconds. Beyond it the entry says "more than".
 pub const COUNTED_MAX: u32 = 1_000;
 
 /// What is known of a rollout's windows; part of its record.
@@ -100,7 +101,8 @@ impl WindowLog {
         *self == Self::default()
     }
 
-    /// Windows that ended by `at` are nobody's miss: the plan itself let them pass, or no work waited for them.
+    /// Windows that ended by `at` are nobody's miss: the plan itself let them pass, or no work
+    /// waited for them.
     pub fn passed(&mut self, calendar: &Calendar, at: Timestamp) {
         if !calendar.windows().is_empty() {
             self.upto = Some(self.upto.map_or(at, |upto| upto.max(at)));
@@ -114,16 +116,24 @@ impl WindowLog {
         }
         let note = self.missed(facts).or_else(|| self.begun(facts));
         match (note, facts.gap) {
-            (Some(note), Gap::Stepped(by)) => Some(Note { why: format!("{}; {}", stepped(by, facts), note.why), ..note }),
-            (None, Gap::Stepped(by)) => Some(Note { windows: self.clone(), why: format!("{}; {}", stepped(by, facts), stands(facts)) }),
+            (Some(note), Gap::Stepped(by)) => {
+                Some(Note { why: format!("{}; {}", stepped(by, facts), note.why), ..note })
+            }
+            (None, Gap::Stepped(by)) => Some(Note {
+                windows: self.clone(),
+                why: format!("{}; {}", stepped(by, facts), stands(facts)),
+            }),
             (note, Gap::None | Gap::Down | Gap::Stopped | Gap::Still(_)) => note,
         }
     }
 
-    /// What an operator's verb takes along into its own entry: what was missed until now, and the window that is open,
-    /// which the verb may end for this rollout. What was missed is told in [`Note::why`]; empty when nothing was.
+    /// What an operator's verb takes along into its own entry: what was missed until now, and the
+    /// window that is open, which the verb may end for this rollout. What was missed is told in
+    /// [`Note::why`]; empty when nothing was.
     pub fn caught_up(&self, facts: &NoteInput<'_>) -> Note {
-        let Note { windows, why } = self.missed(facts).unwrap_or_else(|| Note { windows: self.clone(), why: String::new() });
+        let Note { windows, why } = self
+            .missed(facts)
+            .unwrap_or_else(|| Note { windows: self.clone(), why: String::new() });
         let windows = windows.begun(facts).map_or(windows, |note| note.windows);
         Note { windows, why }
     }
@@ -137,17 +147,27 @@ impl WindowLog {
         let end = until.unwrap_or(Timestamp::MAX);
         let times = CalendarTimes(facts.calendar);
         let ahead = self.upto.filter(|upto| facts.now < *upto);
-        if self.opened.is_some_and(|opened| end <= opened) || (ahead.is_some() && ahead == self.opened) {
+        if self.opened.is_some_and(|opened| end <= opened)
+            || (ahead.is_some() && ahead == self.opened)
+        {
             // Opened before: it goes on, or the clock was stepped back into it.
             return None;
         }
         let mut windows = self.clone();
         windows.opened = Some(end);
-        let shown = until.map_or_else(|| "without end".to_owned(), |until| format!("until {}", times.time(until)));
+        let shown = until.map_or_else(
+            || "without end".to_owned(),
+            |until| format!("until {}", times.time(until)),
+        );
         if ahead.is_some_and(|upto| end <= upto) {
             windows.missed = windows.missed.saturating_sub(1);
             windows.last_missed = windows.last_missed.filter(|missed| missed.until != end);
-            return Some(Note { windows, why: format!("a window counted as missed is open after all, {shown}: the clock stood ahead") });
+            return Some(Note {
+                windows,
+                why: format!(
+                    "a window counted as missed is open after all, {shown}: the clock stood ahead"
+                ),
+            });
         }
         windows.upto = Some(end);
         Some(Note { windows, why: format!("a window opened, {shown}") })
@@ -160,7 +180,9 @@ impl WindowLog {
         }
         let mut at = self.upto.unwrap_or(facts.since);
         let (mut first, mut last, mut count) = (None, None, 0);
-        while let Some(Stretch { open, cutoff: Some(cutoff), .. }) = ended_by(facts.calendar, at, facts.now) {
+        while let Some(Stretch { open, cutoff: Some(cutoff), .. }) =
+            ended_by(facts.calendar, at, facts.now)
+        {
             first = first.or(Some(open));
             last = Some(MissedWindows { open, until: cutoff });
             at = cutoff;
@@ -172,13 +194,29 @@ impl WindowLog {
         let (first, last) = (first?, last?);
         let more = count == COUNTED_MAX && ended_by(facts.calendar, at, facts.now).is_some();
         let upto = if more { facts.now } else { last.until };
-        let windows =
-            WindowLog { upto: Some(upto), opened: self.opened, missed: self.missed.saturating_add(count), last_missed: Some(last) };
+        let windows = WindowLog {
+            upto: Some(upto),
+            opened: self.opened,
+            missed: self.missed.saturating_add(count),
+            last_missed: Some(last),
+        };
         let times = CalendarTimes(facts.calendar);
         let which = match count {
-            1 => format!("missed the window of {} until {}", times.time(last.open), times.time(last.until)),
-            _ if more => format!("missed more than {count} windows from {} to {}", times.time(first), times.time(facts.now)),
-            _ => format!("missed {count} windows from {} to {}", times.time(first), times.time(last.until)),
+            1 => format!(
+                "missed the window of {} until {}",
+                times.time(last.open),
+                times.time(last.until)
+            ),
+            _ if more => format!(
+                "missed more than {count} windows from {} to {}",
+                times.time(first),
+                times.time(facts.now)
+            ),
+            _ => format!(
+                "missed {count} windows from {} to {}",
+                times.time(first),
+                times.time(last.until)
+            ),
         };
         Some(Note { windows, why: format!("{which}: {}", because(facts, last)) })
     }
@@ -189,7 +227,10 @@ fn ended_by(calendar: &Calendar, at: Timestamp, now: Timestamp) -> Option<Stretc
     if at >= now {
         return None;
     }
-    calendar.openings(at, 1).pop().filter(|stretch| stretch.cutoff.is_some_and(|cutoff| cutoff <= now))
+    calendar
+        .openings(at, 1)
+        .pop()
+        .filter(|stretch| stretch.cutoff.is_some_and(|cutoff| cutoff <= now))
 }
 
 fn because(facts: &NoteInput<'_>, last: MissedWindows) -> String {
@@ -210,15 +251,22 @@ fn because(facts: &NoteInput<'_>, last: MissedWindows) -> String {
 fn stepped(by: SignedDuration, facts: &NoteInput<'_>) -> String {
     let way = if by.is_negative() { "back" } else { "forward" };
     let long = SignedDuration::from_secs(by.as_secs().saturating_abs());
-    format!("the wall clock was stepped {way} by {long:#}, to {}", CalendarTimes(facts.calendar).time(facts.now))
+    format!(
+        "the wall clock was stepped {way} by {long:#}, to {}",
+        CalendarTimes(facts.calendar).time(facts.now)
+    )
 }
 
 fn stands(facts: &NoteInput<'_>) -> String {
     let times = CalendarTimes(facts.calendar);
     match facts.opening {
-        Opening::Open { until: Some(until) } => format!("the window is open until {}", times.time(*until)),
+        Opening::Open { until: Some(until) } => {
+            format!("the window is open until {}", times.time(*until))
+        }
         Opening::Open { until: None } => "the window is open".into(),
-        Opening::Shut { next: Some(next), .. } => format!("the next window opens {}", times.time(*next)),
+        Opening::Shut { next: Some(next), .. } => {
+            format!("the next window opens {}", times.time(*next))
+        }
         Opening::Shut { next: None, .. } => "no window opens any more".into(),
     }
 }
@@ -229,7 +277,11 @@ struct CalendarTimes<'a>(&'a Calendar);
 impl CalendarTimes<'_> {
     /// `2026-12-05 01:00 +08`.
     fn time(&self, at: Timestamp) -> String {
-        let zone = self.0.windows().first().map_or(jiff::tz::TimeZone::UTC, |window| window.zone().rules().clone());
+        let zone = self
+            .0
+            .windows()
+            .first()
+            .map_or(jiff::tz::TimeZone::UTC, |window| window.zone().rules().clone());
         at.to_zoned_datetime(zone).strftime("%Y-%m-%d %H:%M %:::z").to_string()
     }
 }

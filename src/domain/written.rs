@@ -1,16 +1,19 @@
 //! A plan as it was written: each of its keys with its text.
 //!
-//! Job: compare two versions of a plan file, and write the plan of a revert, which carries keys over. The resolved plan
-//! cannot serve for that: another version of the program resolves the same file to other defaults.
+//! Job: compare two versions of a plan file, and write the plan of a revert, which carries keys
+//! over. The resolved plan cannot serve for that: another version of the program resolves the same
+//! file to other defaults.
 //!
-//! Invariant: two files that differ only in comments, order, quotes or layout are equal. Deliberately not in it: the
-//! targets, whose digest is part of the rollout's identity, and `autostart`, which says nothing about a run.
+//! Invariant: two files that differ only in comments, order, quotes or layout are equal.
+//! Deliberately not in it: the targets, whose digest is part of the rollout's identity, and
+//! `autostart`, which says nothing about a run.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// Keys as paths such as `strategy.waves[0].size`, each with its text. Empty for a rollout of an earlier version.
+/// Keys as paths such as `strategy.waves[0].size`, each with its text. Empty for a rollout of an
+/// earlier version.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct WrittenPlan(BTreeMap<String, String>);
@@ -41,7 +44,11 @@ impl WrittenPlan {
         let gone = self.0.keys().filter(|key| !now.0.contains_key(*key));
         let mut keys: Vec<&str> = gone.chain(now.0.keys()).map(String::as_str).collect();
         keys.sort_unstable();
-        let edited = move |key| Edited { key, was: self.0.get(key).map(String::as_str), now: now.0.get(key).map(String::as_str) };
+        let edited = move |key| Edited {
+            key,
+            was: self.0.get(key).map(String::as_str),
+            now: now.0.get(key).map(String::as_str),
+        };
         keys.into_iter().map(edited).filter(|edited| edited.was != edited.now)
     }
 }
@@ -64,8 +71,12 @@ mod tests {
     fn an_edit_is_a_key_that_was_changed_added_or_removed() {
         let before = written(&[("a", "1"), ("b", "2"), ("c", "3")]);
         let after = written(&[("b", "4"), ("c", "3"), ("d", "5")]);
-        let edits: Vec<_> = before.edits(&after).map(|edit| (edit.key, edit.was, edit.now)).collect();
-        assert_eq!(edits, [("a", Some("1"), None), ("b", Some("2"), Some("4")), ("d", None, Some("5"))]);
+        let edits: Vec<_> =
+            before.edits(&after).map(|edit| (edit.key, edit.was, edit.now)).collect();
+        assert_eq!(
+            edits,
+            [("a", Some("1"), None), ("b", Some("2"), Some("4")), ("d", None, Some("5"))]
+        );
         assert_eq!(before.edits(&before.clone()).count(), 0);
     }
 }

@@ -1,6 +1,8 @@
-//! A named time zone, and what a wall-clock time means in it on the two nights of the year when it is not plain.
+//! A named time zone, and what a wall-clock time means in it on the two nights of the year when it
+//! is not plain.
 //!
-//! Invariant: a [`Zone`] always has a name that the zone database knows, so a stored plan names what it meant.
+//! Invariant: a [`Zone`] always has a name that the zone database knows, so a stored plan names
+//! what it meant.
 //!
 //! Deliberately not here: reading the machine's own zone; a plan says which one it means.
 
@@ -22,7 +24,9 @@ pub struct Zone {
 
 /// The zone database has no zone of this name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no time zone {name:?} in the zone database; use an IANA name such as `Asia/Singapore` or `UTC`")]
+#[error(
+    "no time zone {name:?} in the zone database; use an IANA name such as `Asia/Singapore` or `UTC`"
+)]
 pub struct UnknownZone {
     /// The name as written.
     pub name: String,
@@ -81,8 +85,8 @@ impl fmt::Debug for Zone {
     }
 }
 
-/// The first instant at which a clock in that zone shows `civil` or, in a gap, anything later. `None` outside the
-/// years that an instant can have.
+/// The first instant at which a clock in that zone shows `civil` or, in a gap, anything later.
+/// `None` outside the years that an instant can have.
 pub fn first_instant(civil: DateTime, rules: &TimeZone) -> Option<Timestamp> {
     match rules.to_ambiguous_timestamp(civil).offset() {
         AmbiguousOffset::Unambiguous { offset } => offset.to_timestamp(civil).ok(),
@@ -95,7 +99,9 @@ pub fn first_instant(civil: DateTime, rules: &TimeZone) -> Option<Timestamp> {
 pub fn last_instant(civil: DateTime, rules: &TimeZone) -> Option<Timestamp> {
     match rules.to_ambiguous_timestamp(civil).offset() {
         AmbiguousOffset::Fold { after, .. } => after.to_timestamp(civil).ok(),
-        AmbiguousOffset::Unambiguous { .. } | AmbiguousOffset::Gap { .. } => first_instant(civil, rules),
+        AmbiguousOffset::Unambiguous { .. } | AmbiguousOffset::Gap { .. } => {
+            first_instant(civil, rules)
+        }
     }
 }
 
@@ -118,18 +124,27 @@ mod tests {
 
     #[test]
     fn a_plain_time_is_one_instant() {
-        assert_eq!(berlin("2026-07-01T02:30"), ("2026-07-01T00:30:00Z".into(), "2026-07-01T00:30:00Z".into()));
+        assert_eq!(
+            berlin("2026-07-01T02:30"),
+            ("2026-07-01T00:30:00Z".into(), "2026-07-01T00:30:00Z".into())
+        );
     }
 
     #[test]
     fn a_time_in_a_gap_is_the_change_of_clocks() {
-        assert_eq!(berlin("2026-03-29T02:30"), ("2026-03-29T01:00:00Z".into(), "2026-03-29T01:00:00Z".into()));
+        assert_eq!(
+            berlin("2026-03-29T02:30"),
+            ("2026-03-29T01:00:00Z".into(), "2026-03-29T01:00:00Z".into())
+        );
         assert_eq!(berlin("2026-03-29T02:00").0, "2026-03-29T01:00:00Z");
     }
 
     #[test]
     fn a_time_that_comes_twice_has_a_first_and_a_last_instant() {
-        assert_eq!(berlin("2026-10-25T02:30"), ("2026-10-25T00:30:00Z".into(), "2026-10-25T01:30:00Z".into()));
+        assert_eq!(
+            berlin("2026-10-25T02:30"),
+            ("2026-10-25T00:30:00Z".into(), "2026-10-25T01:30:00Z".into())
+        );
     }
 
     #[test]

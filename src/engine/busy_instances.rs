@@ -1,12 +1,14 @@
 //! What else runs on the instances of a lane that changes wait for, by name.
 //!
-//! Job: keep what the latest list of running jobs said of those instances, and the list that is under way.
+//! Job: keep what the latest list of running jobs said of those instances, and the list that is
+//! under way.
 //!
-//! Invariants: one list is under way at a time, and the next does not begin before the lane's `poll_max` is over; a list
-//! has at most [`PAGES_MAX`] pages; only instances that a change waits for are kept, for [`KNOWN_FOR`] at most.
+//! Invariants: one list is under way at a time, and the next does not begin before the lane's
+//! `poll_max` is over; a list has at most [`PAGES_MAX`] pages; only instances that a change waits
+//! for are kept, for [`KNOWN_FOR`] at most.
 //!
-//! Deliberately not here: permits and calls (`engine::core::running_jobs`), and how long is waited (`domain::change`); a
-//! name decides nothing.
+//! Deliberately not here: permits and calls (`engine::core::running_jobs`), and how long is waited
+//! (`domain::change`); a name decides nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,7 +23,8 @@ use crate::domain::quota::Boot;
 /// Pages of one list at most: 500 jobs.
 const PAGES_MAX: u32 = 10;
 
-/// A list tells what is for so long: two of the longest waits of a change with the usual `poll_max`.
+/// A list tells what is for so long: two of the longest waits of a change with the usual
+/// `poll_max`.
 const KNOWN_FOR: Duration = Duration::from_secs(60);
 
 /// What is known of one lane.
@@ -48,8 +51,8 @@ impl BusyInstances {
         self.listed_at.is_some_and(|at| now < at + KNOWN_FOR)
     }
 
-    /// Begins a list of this lane's running jobs, unless one is under way or the last is younger than `apart`. Whether it
-    /// begins.
+    /// Begins a list of this lane's running jobs, unless one is under way or the last is younger
+    /// than `apart`. Whether it begins.
     pub(super) fn begin_list(&mut self, lane: &Name, apart: Duration, now: Boot) -> bool {
         let recent = self.listed_at.is_some_and(|at| now < at + apart);
         if recent || self.question.is_some() {
@@ -65,9 +68,14 @@ impl BusyInstances {
         self.question.as_ref().map(|(list, _)| list.call())
     }
 
-    /// A page is there, or failed (`None`): then what was read before it is all that is known. Kept are jobs of the
-    /// instances that are awaited. Whether another page is to be read.
-    pub(super) fn read(&mut self, told: Option<(Vec<JobSeen>, JobsPage)>, awaited: &BTreeSet<InstanceId>, now: Boot) -> bool {
+    /// A page is there, or failed (`None`): then what was read before it is all that is known. Kept
+    /// are jobs of the instances that are awaited. Whether another page is to be read.
+    pub(super) fn read(
+        &mut self,
+        told: Option<(Vec<JobSeen>, JobsPage)>,
+        awaited: &BTreeSet<InstanceId>,
+        now: Boot,
+    ) -> bool {
         let Some((list, seen)) = &mut self.question else { return false };
         if let Some((jobs, page)) = told {
             seen.extend(jobs.into_iter().filter(|job| awaited.contains(&job.instance_id)));

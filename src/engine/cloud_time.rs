@@ -1,13 +1,13 @@
 //! Cloud time: the clock of each service endpoint, and how far it is from ours.
 //!
-//! Job: collect the readings that answers and the creation times of known jobs give, one clock for each endpoint whatever
-//! the number of its lanes, and say what the cloud's clock shows now.
+//! Job: collect the readings that answers and the creation times of known jobs give, one clock for
+//! each endpoint whatever the number of its lanes, and say what the cloud's clock shows now.
 //!
-//! Invariants: a lane is held while its cloud's clock may be further from ours than it tolerates, because of an offset, a
-//! step or answers that disagree; without a recent reading nothing is held.
+//! Invariants: a lane is held while its cloud's clock may be further from ours than it tolerates,
+//! because of an offset, a step or answers that disagree; without a recent reading nothing is held.
 //!
-//! Deliberately not here: the interval itself (`domain::cloud_clock`), which calls are held (`engine::core::clocks`,
-//! `engine::fence`), and what a hold does to a change (`domain::change`).
+//! Deliberately not here: the interval itself (`domain::cloud_clock`), which calls are held
+//! (`engine::core::clocks`, `engine::fence`), and what a hold does to a change (`domain::change`).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,8 +20,8 @@ use crate::domain::id::Name;
 use crate::domain::lane::Lane;
 use crate::domain::quota::Boot;
 
-/// The creation times of jobs that lie further than this from the `Date` of answers are another clock's: it is reported,
-/// and both count where jobs are sought.
+/// The creation times of jobs that lie further than this from the `Date` of answers are another
+/// clock's: it is reported, and both count where jobs are sought.
 const JOBS_APART: Duration = Duration::from_secs(5);
 
 /// How a lane's cloud stands to our clock.
@@ -31,7 +31,8 @@ pub struct ClockStanding {
     pub ahead: Offset,
     /// Further apart the clocks may not be.
     pub tolerance: Duration,
-    /// How far the creation times of jobs are from its answers, where that is more than the answers explain.
+    /// How far the creation times of jobs are from its answers, where that is more than the answers
+    /// explain.
     pub jobs_apart: Option<SignedDuration>,
     /// Since which answer no switch is sent.
     pub since: Option<Timestamp>,
@@ -92,7 +93,14 @@ impl EndpointClock {
 impl Clocks {
     pub(super) fn of(lanes: &[Lane]) -> Self {
         let tolerated = |lane: &Lane| {
-            (lane.name.clone(), Tolerated { endpoint: lane.access.endpoint.clone(), tolerance: lane.clock_tolerance, since: None })
+            (
+                lane.name.clone(),
+                Tolerated {
+                    endpoint: lane.access.endpoint.clone(),
+                    tolerance: lane.clock_tolerance,
+                    since: None,
+                },
+            )
         };
         Self { lanes: lanes.iter().map(tolerated).collect(), endpoints: BTreeMap::new() }
     }
@@ -116,7 +124,12 @@ impl Clocks {
     }
 
     /// The cloud tells when it made a job whose PUT was out between these two instants.
-    pub(super) fn hear_job(&mut self, lane: &Name, created: Timestamp, (sent, answered): (Boot, Boot)) {
+    pub(super) fn hear_job(
+        &mut self,
+        lane: &Name,
+        created: Timestamp,
+        (sent, answered): (Boot, Boot),
+    ) {
         if let Some(endpoint) = self.endpoint(lane) {
             endpoint.jobs.hear(created, sent, answered);
         }
@@ -132,7 +145,12 @@ impl Clocks {
         let Tolerated { endpoint, tolerance, since } = self.lanes.get(lane)?;
         let endpoint = self.endpoints.get(endpoint)?;
         let ahead = endpoint.answers.at(now.boot)?.ahead_of(now.wall);
-        Some(ClockStanding { ahead, tolerance: *tolerance, jobs_apart: endpoint.jobs_apart(now.boot), since: *since })
+        Some(ClockStanding {
+            ahead,
+            tolerance: *tolerance,
+            jobs_apart: endpoint.jobs_apart(now.boot),
+            since: *since,
+        })
     }
 }
 

@@ -2,11 +2,11 @@
 //!
 //! Job: name everything that the core is given and everything that it asks for.
 //!
-//! Invariant: every [`Effect`] with a ticket is answered by exactly one [`Input`] with the same ticket, unless the process
-//! dies; the core waits for nothing else.
+//! Invariant: every [`Effect`] with a ticket is answered by exactly one [`Input`] with the same
+//! ticket, unless the process dies; the core waits for nothing else.
 //!
-//! Deliberately not here: performing an effect (`engine::runtime`, `rehearse`), and whose a ticket is
-//! (`engine::core::tickets`).
+//! Deliberately not here: performing an effect (`engine::runtime`, `rehearse`), and whose a ticket
+//! is (`engine::core::tickets`).
 
 use std::ops::Range;
 

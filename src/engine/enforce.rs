@@ -1,13 +1,15 @@
-//! Carries out enforcements: begins them when their rollouts complete, submits the rollouts of each run, and reads what
-//! those found and did.
+//! Carries out enforcements: begins them when their rollouts complete, submits the rollouts of each
+//! run, and reads what those found and did.
 //!
-//! Job: [`Enforcer::pass`], over and over: read, ask the table (`domain::enforce`), commit, and only then submit what the
-//! committed stage names. A crash at any point leads to the same rollouts, for a submission is idempotent by its content.
+//! Job: [`Enforcer::pass`], over and over: read, ask the table (`domain::enforce`), commit, and
+//! only then submit what the committed stage names. A crash at any point leads to the same
+//! rollouts, for a submission is idempotent by its content.
 //!
-//! Invariants: nothing is sent from here; a commit is refused when somebody moved the enforcement meanwhile, and the
-//! next pass reads it anew; a store that is out of order ends the loop.
+//! Invariants: nothing is sent from here; a commit is refused when somebody moved the enforcement
+//! meanwhile, and the next pass reads it anew; a store that is out of order ends the loop.
 //!
-//! Deliberately not here: windows, quota, retries, revert: a run is a rollout, and the engine runs it.
+//! Deliberately not here: windows, quota, retries, revert: a run is a rollout, and the engine runs
+//! it.
 
 mod found;
 mod opposing;
@@ -25,13 +27,19 @@ pub use self::verbs::{EnforceError, EnforcementVerb, command};
 
 use super::handle::{Command, Handle};
 use crate::clock::Clock;
-use crate::domain::enforce::{Context, Decision, EnforcementStage, Event, Record, applying_plan, chosen, decide, surveying_plan};
+use crate::domain::enforce::{
+    Context, Decision, EnforcementStage, Event, Record, applying_plan, chosen, decide,
+    surveying_plan,
+};
 use crate::domain::hold::halt_text;
 use crate::domain::id::{Name, RolloutId};
 use crate::domain::plan::Plan;
 use crate::domain::rollout::{Phase, Verb};
 use crate::domain::target::{self, Target, TargetList};
-use crate::store::{CommitError, Enforcement, EnforcementCommit, Rollout, Store, Submission, SubmitError, Unavailable};
+use crate::store::{
+    CommitError, Enforcement, EnforcementCommit, Rollout, Store, Submission, SubmitError,
+    Unavailable,
+};
 
 /// Between two passes: a tick is a minute at the closest, and a pass without news reads one number.
 const PASS_EVERY: Duration = Duration::from_secs(1);
@@ -56,7 +64,8 @@ pub struct Enforcer {
     awaited: BTreeSet<RolloutId>,
     /// The journal's end at the last pass: nothing has happened while it stays.
     seq: Option<u64>,
-    /// What the clock showed then; one that shows less has been stepped back, and the next tick may be nearer.
+    /// What the clock showed then; one that shows less has been stepped back, and the next tick may
+    /// be nearer.
     looked: Timestamp,
     /// The next tick of all.
     wake: Option<Timestamp>,
@@ -67,7 +76,17 @@ pub struct Enforcer {
 impl Enforcer {
     /// Knows nothing yet; its first pass looks at every rollout.
     pub fn new(store: Arc<dyn Store>, handle: Handle, clock: Arc<dyn Clock>) -> Self {
-        Self { store, handle, clock, newest: None, awaited: BTreeSet::new(), seq: None, looked: Timestamp::MIN, wake: None, again: false }
+        Self {
+            store,
+            handle,
+            clock,
+            newest: None,
+            awaited: BTreeSet::new(),
+            seq: None,
+            looked: Timestamp::MIN,
+            wake: None,
+            again: false,
+        }
     }
 
     /// Passes until stopped. Dropping it in the middle loses nothing.
@@ -91,7 +110,10 @@ impl Enforcer {
         let seq = self.store.health().seq;
         let now = self.clock.times().wall;
         let stepped_back = std::mem::replace(&mut self.looked, now) > now;
-        let quiet = self.seq == Some(seq) && !self.again && !stepped_back && self.wake.is_none_or(|wake| now < wake);
+        let quiet = self.seq == Some(seq)
+            && !self.again
+            && !stepped_back
+            && self.wake.is_none_or(|wake| now < wake);
         if quiet {
             return Ok(());
         }
@@ -165,7 +187,16 @@ impl Enforcer {
             }
             (None, Some(targets)) => {
                 let record = Record::begun(rollout.id, plan.revision, targets, now);
-                (0, Decision { record, why: format!("revision {} of the plan completed: it is enforced from now on", plan.revision) })
+                (
+                    0,
+                    Decision {
+                        record,
+                        why: format!(
+                            "revision {} of the plan completed: it is enforced from now on",
+                            plan.revision
+                        ),
+                    },
+                )
             }
             (None, None) => return Ok(true),
         };
@@ -173,44 +204,73 @@ impl Enforcer {
     }
 
     /// One enforcement, as far as it goes now.
-    async fn carry_on(&mut self, mut enforcement: Enforcement, now: Timestamp) -> Result<(), Unavailable> {
+    async fn carry_on(
+        &mut self,
+        mut enforcement: Enforcement,
+        now: Timestamp,
+    ) -> Result<(), Unavailable> {
         let name = enforcement.name.clone();
         if matches!(enforcement.record.stage, EnforcementStage::Ended { .. }) {
             return Ok(());
         }
-        let Some(origin) = self.store.rollout(enforcement.record.origin).await? else { return Ok(()) };
+        let Some(origin) = self.store.rollout(enforcement.record.origin).await? else {
+            return Ok(());
+        };
         for _ in 0..MOVES_MAX {
             let record = &enforcement.record;
-            let event = self.happened(&name, record, &origin.plan, now).await?.unwrap_or(Event::Looked);
+            let event =
+                self.happened(&name, record, &origin.plan, now).await?.unwrap_or(Event::Looked);
             let decided = decide(record, &event, &Context { now, plan: &origin.plan });
             let looked_for_nothing = matches!(event, Event::Looked | Event::Halted { .. });
             match decided {
-                Ok(Some(decision)) => match self.commit(&name, record.version, decision, now).await? {
-                    Some(record) => enforcement.record = record,
-                    None => return Ok(()),
-                },
+                Ok(Some(decision)) => {
+                    match self.commit(&name, record.version, decision, now).await? {
+                        Some(record) => enforcement.record = record,
+                        None => return Ok(()),
+                    }
+                }
                 Ok(None) | Err(_) if looked_for_nothing => break,
                 Ok(None) | Err(_) => {}
             }
         }
-        let next = origin.plan.enforce.as_ref().and_then(|enforce| enforcement.record.next_tick(enforce, now));
+        let next = origin
+            .plan
+            .enforce
+            .as_ref()
+            .and_then(|enforce| enforcement.record.next_tick(enforce, now));
         self.wake = self.wake.into_iter().chain(next).min();
         Ok(())
     }
 
     /// What became of the rollout of the run at hand; submits it where it is not there yet.
-    async fn happened(&mut self, name: &Name, record: &Record, plan: &Plan, now: Timestamp) -> Result<Option<Event>, Unavailable> {
+    async fn happened(
+        &mut self,
+        name: &Name,
+        record: &Record,
+        plan: &Plan,
+        now: Timestamp,
+    ) -> Result<Option<Event>, Unavailable> {
         let Some(id) = record.stage.rollout() else { return Ok(None) };
         match self.store.rollout(id).await? {
             None => self.submit(name, record, plan, id, now).await,
-            Some(rollout) if !is_over(&rollout) => Ok(self.under_way(name, record, plan, &rollout, now).await),
+            Some(rollout) if !is_over(&rollout) => {
+                Ok(self.under_way(name, record, plan, &rollout, now).await)
+            }
             Some(rollout) => found::of(&*self.store, record, &rollout).await.map(Some),
         }
     }
 
-    /// The rollout of the run at hand may be halted. That is said, and when the next tick has come it is aborted, so that a
-    /// person who sleeps does not keep the next survey from beginning; until then the tick is left for that.
-    async fn under_way(&mut self, name: &Name, record: &Record, plan: &Plan, rollout: &Rollout, now: Timestamp) -> Option<Event> {
+    /// The rollout of the run at hand may be halted. That is said, and when the next tick has come
+    /// it is aborted, so that a person who sleeps does not keep the next survey from beginning;
+    /// until then the tick is left for that.
+    async fn under_way(
+        &mut self,
+        name: &Name,
+        record: &Record,
+        plan: &Plan,
+        rollout: &Rollout,
+        now: Timestamp,
+    ) -> Option<Event> {
         let known = record.last.as_ref().and_then(|run| run.halted.clone());
         let why = match &rollout.record.phase {
             Phase::Halted { reason, .. } => Some(halt_text(reason)),
@@ -228,7 +288,13 @@ impl Enforcer {
         // Said first, aborted after: the reason is in the record when the rollout is over.
         if due && why.is_some() && why == known && !rollout.record.phase.is_final() {
             let reason = "it is halted, and the next run of the enforcement is due".into();
-            let command = Command { rollout: rollout.id, verb: Verb::Abort, by: SUBMITTER.into(), reason, only_if: None };
+            let command = Command {
+                rollout: rollout.id,
+                verb: Verb::Abort,
+                by: SUBMITTER.into(),
+                reason,
+                only_if: None,
+            };
             if let Err(error) = self.handle.command(command).await {
                 tracing::warn!(plan = %name, id = %rollout.id.short(), "the halted run of the enforcement was not ended: {error}");
             }
@@ -237,8 +303,8 @@ impl Enforcer {
         (why.is_some() || known.is_some()).then_some(Event::Halted { why })
     }
 
-    /// The frozen targets of the rollout that is enforced. What its list said of their values was of that day, and is
-    /// compared no more.
+    /// The frozen targets of the rollout that is enforced. What its list said of their values was
+    /// of that day, and is compared no more.
     async fn targets(&self, origin: RolloutId) -> Result<Option<Vec<Target>>, Unavailable> {
         let unseen = |target: &Target| Target { seen: None, ..target.clone() };
         Ok(self.store.targets(origin).await?.map(|targets| targets.iter().map(unseen).collect()))
@@ -254,30 +320,47 @@ impl Enforcer {
     ) -> Result<Option<Event>, Unavailable> {
         let Some(run) = &record.last else { return Ok(None) };
         let targets: Vec<Target> = match &record.stage {
-            EnforcementStage::Applying { left_out, .. } => chosen(&found::drifted(&*self.store, run.survey).await?, left_out),
+            EnforcementStage::Applying { left_out, .. } => {
+                chosen(&found::drifted(&*self.store, run.survey).await?, left_out)
+            }
             EnforcementStage::Surveying { .. }
             | EnforcementStage::Idle
             | EnforcementStage::Held { .. }
-            | EnforcementStage::Ended { .. } => self.targets(record.origin).await?.unwrap_or_default(),
+            | EnforcementStage::Ended { .. } => {
+                self.targets(record.origin).await?.unwrap_or_default()
+            }
         };
         let count = u32::try_from(targets.len()).unwrap_or(u32::MAX);
         let surveying = matches!(record.stage, EnforcementStage::Surveying { .. });
-        let plan = if surveying { surveying_plan(plan, run.number, count) } else { applying_plan(plan, run.number, count) };
+        let plan = if surveying {
+            surveying_plan(plan, run.number, count)
+        } else {
+            applying_plan(plan, run.number, count)
+        };
         let targets: TargetList = targets.into();
         // What only looks is opposed by nothing.
-        let opposing = if surveying { Vec::new() } else { opposing(&*self.store, &plan, &targets, now).await? };
+        let opposing = if surveying {
+            Vec::new()
+        } else {
+            opposing(&*self.store, &plan, &targets, now).await?
+        };
         let note = note(&opposing);
         let submission = Submission { plan, targets, by: SUBMITTER.into(), at: now, note };
         if submission.id() != id {
-            // The frozen targets never change, so only a defect leads here; what was not decided is not sent.
-            return Ok(Some(Event::Refused { why: "its targets are not those that were decided on".into() }));
+            // The frozen targets never change, so only a defect leads here; what was not decided is
+            // not sent.
+            return Ok(Some(Event::Refused {
+                why: "its targets are not those that were decided on".into(),
+            }));
         }
         match self.handle.submit(submission).await {
             Ok(_) => {
                 tracing::info!(plan = %name, run = run.number, id = %id.short(), stage = record.stage.as_str(), "a run of the enforcement was submitted");
                 Ok(None)
             }
-            Err(error @ (SubmitError::Overlap { .. } | SubmitError::Changed { .. })) => Ok(Some(Event::Refused { why: error.to_string() })),
+            Err(error @ (SubmitError::Overlap { .. } | SubmitError::Changed { .. })) => {
+                Ok(Some(Event::Refused { why: error.to_string() }))
+            }
             Err(SubmitError::Refusing(why)) => {
                 tracing::warn!(plan = %name, run = run.number, why, "a run of the enforcement is not taken yet; it is tried again");
                 self.again = true;
@@ -288,9 +371,22 @@ impl Enforcer {
     }
 
     /// The committed record; `None` when somebody else moved it first.
-    async fn commit(&mut self, name: &Name, version: u64, decision: Decision, now: Timestamp) -> Result<Option<Record>, Unavailable> {
+    async fn commit(
+        &mut self,
+        name: &Name,
+        version: u64,
+        decision: Decision,
+        now: Timestamp,
+    ) -> Result<Option<Record>, Unavailable> {
         let Decision { record, why } = decision;
-        let commit = EnforcementCommit { at: now, name: name.clone(), version, record: record.clone(), why: why.clone(), by: None };
+        let commit = EnforcementCommit {
+            at: now,
+            name: name.clone(),
+            version,
+            record: record.clone(),
+            why: why.clone(),
+            by: None,
+        };
         match self.store.enforce(commit).await {
             Ok(()) => {
                 tracing::info!(plan = %name, stage = record.stage.as_str(), "enforcement: {why}");

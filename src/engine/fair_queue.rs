@@ -1,9 +1,9 @@
 //! The line of a lane: who waits for a permit, and who is next.
 //!
-//! Invariants: a higher [`Rank`] goes before a lower one, but no rollout's new work before another one's
-//! [`Rank::LookAfter`]; within a rank the rollout that has had the fewest permits goes
-//! first, and within a rollout who came first. So rollouts that have work share a lane's permits evenly, however much
-//! each of them has in the line; one that had none for a while saves nothing up.
+//! Invariants: a higher [`Rank`] goes before a lower one, but no rollout's new work before another
+//! one's [`Rank::LookAfter`]; within a rank the rollout that has had the fewest permits goes first,
+//! and within a rollout who came first. So rollouts that have work share a lane's permits evenly,
+//! however much each of them has in the line; one that had none for a while saves nothing up.
 //!
 //! Deliberately not here: when a permit is free (`engine::lane`).
 
@@ -19,8 +19,8 @@ pub(super) enum Rank {
     /// Work in flight: questions, jobs, looks after.
     InFlight,
     Start,
-    /// Looks after, near the end of a wave: what is left to begin goes first, for its jobs take their time, and meanwhile
-    /// these are made.
+    /// Looks after, near the end of a wave: what is left to begin goes first, for its jobs take
+    /// their time, and meanwhile these are made.
     LookAfter,
     /// What a person asked to be looked at: never before work.
     Ask,
@@ -40,7 +40,8 @@ pub(super) enum Waiter {
 }
 
 impl Waiter {
-    /// Whose share a permit comes from; `None`: nobody's, for lists serve all rollouts and questions none.
+    /// Whose share a permit comes from; `None`: nobody's, for lists serve all rollouts and
+    /// questions none.
     fn payer(self) -> Option<RolloutId> {
         match self {
             Self::Change(id) => Some(id.rollout),
@@ -131,7 +132,8 @@ impl FairQueue {
         if rank == Rank::Start {
             // However long the line of new work is, what is behind it is found in one step.
             let behind = self.payers.range((Rank::LookAfter, 0, None)..).next();
-            let look_of_another = behind.is_some_and(|(rank, _, of)| *rank == Rank::LookAfter && *of != payer);
+            let look_of_another =
+                behind.is_some_and(|(rank, _, of)| *rank == Rank::LookAfter && *of != payer);
             if !new_work || look_of_another {
                 (rank, _, payer) = *behind?;
             }
@@ -140,7 +142,8 @@ impl FairQueue {
     }
 
     fn first_of(&self, rank: Rank, payer: Option<RolloutId>) -> Option<(Rank, u64, Waiter)> {
-        let least = payer.map_or(Waiter::Ask(0), |rollout| Waiter::Change(ChangeId { rollout, ordinal: 0 }));
+        let least = payer
+            .map_or(Waiter::Ask(0), |rollout| Waiter::Change(ChangeId { rollout, ordinal: 0 }));
         let (found, of, place, who) = self.waiting.range((rank, payer, 0, least)..).next()?;
         (*found == rank && *of == payer).then_some((rank, *place, *who))
     }

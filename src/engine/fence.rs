@@ -1,14 +1,16 @@
 //! The fence: the state that the last check reads when bytes are about to leave.
 //!
-//! Job: keep what forbids a write (verbs, stops, paused lanes, clocks), and check each write against it at the last instant.
+//! Job: keep what forbids a write (verbs, stops, paused lanes, clocks), and check each write
+//! against it at the last instant.
 //!
-//! Invariant: an operator's verb is acknowledged only after the fence has it, and every write asks the fence while its
-//! request is still incomplete; both take the same lock. So after an acknowledged pause or abort, after a halt, while
-//! a person has stopped everything and while the kill-switch file is there, no PUT becomes complete. The check looks for the
-//! file itself, because its watcher reports it a moment later.
+//! Invariant: an operator's verb is acknowledged only after the fence has it, and every write asks
+//! the fence while its request is still incomplete; both take the same lock. So after an
+//! acknowledged pause or abort, after a halt, while a person has stopped everything and while the
+//! kill-switch file is there, no PUT becomes complete. The check looks for the file itself, because
+//! its watcher reports it a moment later.
 //!
-//! Deliberately not here: quota and decisions. A process frozen between this check and the kernel's write cannot be stopped
-//! from our side; README says so.
+//! Deliberately not here: quota and decisions. A process frozen between this check and the kernel's
+//! write cannot be stopped from our side; README says so.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -29,7 +31,8 @@ use crate::domain::rollout::{self, Attribution};
 use crate::domain::stop::{Stop, StopFile};
 use crate::domain::window::Opening;
 
-/// How far the two clocks may drift apart between decision and wire, or between two looks; less than what others wait before a take-over.
+/// How far the two clocks may drift apart between decision and wire, or between two looks; less
+/// than what others wait before a take-over.
 pub(super) const STEP_MAX: Duration = Duration::from_secs(5);
 
 /// A rollout's frozen plan, shared.
@@ -95,10 +98,14 @@ struct FenceState {
 impl Fence {
     /// A fence for these lanes.
     pub(super) fn new(lanes: &[Lane]) -> Self {
-        Self { inner: Mutex::new(FenceState { clocks: Clocks::of(lanes), ..FenceState::default() }), ..Self::default() }
+        Self {
+            inner: Mutex::new(FenceState { clocks: Clocks::of(lanes), ..FenceState::default() }),
+            ..Self::default()
+        }
     }
 
-    /// An answer to a call of this lane, which was out between these two instants, told the cloud's time.
+    /// An answer to a call of this lane, which was out between these two instants, told the cloud's
+    /// time.
     pub(super) fn hear(&self, lane: &Name, date: Timestamp, sent: Boot, now: Times) {
         self.lock().clocks.hear(lane, date, sent, now);
     }
@@ -119,7 +126,8 @@ impl Fence {
     }
 
     fn lock(&self) -> MutexGuard<'_, FenceState> {
-        // Every critical section below is a few assignments: a poisoned lock still guards a whole value.
+        // Every critical section below is a few assignments: a poisoned lock still guards a whole
+        // value.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -138,7 +146,8 @@ impl Fence {
         self.lock().stop = stop;
     }
 
-    /// Has every last check look for the kill-switch file itself; the first look that is given stays.
+    /// Has every last check look for the kill-switch file itself; the first look that is given
+    /// stays.
     pub fn look_for_stop(&self, look: StopLook) {
         // There is one file, and one place that knows where it is.
         let _ = self.stop_look.set(look);
@@ -169,7 +178,8 @@ impl Fence {
         // Outside the lock: it may wait for the disk.
         let found = self.stop_look.get().and_then(|look| look());
         let inner = self.lock();
-        let stop = Stop { by: inner.stop.by.clone(), file: found.or_else(|| inner.stop.file.clone()) };
+        let stop =
+            Stop { by: inner.stop.by.clone(), file: found.or_else(|| inner.stop.file.clone()) };
         if stop.stands() {
             return Err(Withheld(stop.to_string()));
         }
@@ -181,13 +191,18 @@ impl Fence {
         }
         match inner.rollouts.get(&spec.rollout).map(|record| record.gate(spec.wave, spec.undo)) {
             Some(Clearance::Open) => {}
-            Some(Clearance::Held | Clearance::Withdrawn) | None => return withheld("the rollout was held meanwhile"),
+            Some(Clearance::Held | Clearance::Withdrawn) | None => {
+                return withheld("the rollout was held meanwhile");
+            }
         }
         if stepped(spec.decided, times) {
             // It was decided by the clock as it stood then.
             return withheld("the wall clock was stepped meanwhile");
         }
-        let open = |at| spec.open.contains(at) || matches!(spec.plan.opening(at, spec.undo), Opening::Open { .. });
+        let open = |at| {
+            spec.open.contains(at)
+                || matches!(spec.plan.opening(at, spec.undo), Opening::Open { .. })
+        };
         if let Some(standing) = inner.clocks.standing(&spec.lane, times) {
             if standing.holds() {
                 return withheld("the cloud's clock and this machine's are too far apart");

@@ -1,13 +1,15 @@
-//! The followed jobs of one lane: who follows one, who waits for the next list of them, and which list is under way.
+//! The followed jobs of one lane: who follows one, who waits for the next list of them, and which
+//! list is under way.
 //!
-//! Job: remember each followed job from its PUT on, say when the next list is due and for what it asks, and note what each
-//! page said.
+//! Job: remember each followed job from its PUT on, say when the next list is due and for what it
+//! asks, and note what each page said.
 //!
-//! Invariants: only jobs that this process has followed from their PUT on are in a list's window; one list is under way at
-//! a time, and it has at most [`PAGES_MAX`] pages. A list of which a page failed goes on with that page, unless the page
-//! was refused for good.
+//! Invariants: only jobs that this process has followed from their PUT on are in a list's window;
+//! one list is under way at a time, and it has at most [`PAGES_MAX`] pages. A list of which a page
+//! failed goes on with that page, unless the page was refused for good.
 //!
-//! Deliberately not here: permits, calls, and what a change makes of an answer (`engine::core::follow`).
+//! Deliberately not here: permits, calls, and what a change makes of an answer
+//! (`engine::core::follow`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -24,16 +26,18 @@ use crate::domain::job_match::{ASKED_AFTER_MAX, JUDGED_AROUND};
 use crate::domain::paging::FIRST;
 use crate::domain::quota::Boot;
 
-/// Pages of one question at most: 500 jobs. A lane with more jobs than that since its oldest one began asks for the
-/// rest one by one.
+/// Pages of one question at most: 500 jobs. A lane with more jobs than that since its oldest one
+/// began asks for the rest one by one.
 const PAGES_MAX: u32 = 10;
 
-/// Lists in a row that cannot be read, or are refused, after which a lane asks for each job alone until the next start.
+/// Lists in a row that cannot be read, or are refused, after which a lane asks for each job alone
+/// until the next start.
 const FAILURES_MAX: u32 = 3;
 
-/// While a rollout that has a lane for itself has other work waiting for permits, a page of a list is one of so many calls
-/// at most: lists then take 2 % of the quota, and whose job has ended waits for the next one instead of what is yet to
-/// begin. Where several share the lane, one with few changes in flight would lose its share by that.
+/// While a rollout that has a lane for itself has other work waiting for permits, a page of a list
+/// is one of so many calls at most: lists then take 2 % of the quota, and whose job has ended waits
+/// for the next one instead of what is yet to begin. Where several share the lane, one with few
+/// changes in flight would lose its share by that.
 const CALLS_A_PAGE: u32 = 50;
 
 /// A job is in a list's window for so long after its PUT; older ones are asked for alone.
@@ -67,8 +71,9 @@ struct Since {
     dated: bool,
     /// When it was last seen to run; at first the PUT.
     running: Boot,
-    /// When the latest look at it was due and could be paid. What this host's lateness, or a slow answer, adds to it says
-    /// nothing of the job: learnt as its time, it would make every later look later still.
+    /// When the latest look at it was due and could be paid. What this host's lateness, or a slow
+    /// answer, adds to it says nothing of the job: learnt as its time, it would make every later
+    /// look later still.
     looked: Boot,
     /// How long it took, as the cloud tells it.
     took: Option<Duration>,
@@ -98,8 +103,15 @@ pub(super) type DatedJob = (Timestamp, (Boot, Boot));
 
 impl Followed {
     /// A change follows this job from now on, right after its PUT.
-    pub(super) fn follow(&mut self, id: ChangeId, job: JobId, put: Option<(Boot, Boot)>, now: Boot) {
-        let since = Since { job, boot: now, put, dated: false, running: now, looked: now, took: None };
+    pub(super) fn follow(
+        &mut self,
+        id: ChangeId,
+        job: JobId,
+        put: Option<(Boot, Boot)>,
+        now: Boot,
+    ) {
+        let since =
+            Since { job, boot: now, put, dated: false, running: now, looked: now, took: None };
         self.jobs.insert(id, since);
     }
 
@@ -117,13 +129,18 @@ impl Followed {
         }
     }
 
-    /// The change follows its job no longer; `completed`: because that was seen to be done. The others, where enough is
-    /// known only now of how long jobs take here.
+    /// The change follows its job no longer; `completed`: because that was seen to be done. The
+    /// others, where enough is known only now of how long jobs take here.
     pub(super) fn follow_no_more(&mut self, id: ChangeId, completed: bool) -> Vec<ChangeId> {
         self.due.remove(&id);
         let Some(since) = self.jobs.remove(&id).filter(|_| completed) else { return Vec::new() };
-        let (running, ended) = (since.running.saturating_sub(since.boot), since.looked.saturating_sub(since.boot));
-        if self.times.add(running, ended, since.took) { self.jobs.keys().copied().collect() } else { Vec::new() }
+        let (running, ended) =
+            (since.running.saturating_sub(since.boot), since.looked.saturating_sub(since.boot));
+        if self.times.add(running, ended, since.took) {
+            self.jobs.keys().copied().collect()
+        } else {
+            Vec::new()
+        }
     }
 
     /// Whether the next list will tell of the change's job, and sooner than a call of its own.
@@ -147,8 +164,8 @@ impl Followed {
         self.question.is_none() && !self.due.is_empty()
     }
 
-    /// Calls that are to leave before the next list where other work waits. One that failed told nothing: what it would
-    /// have told has waited long enough.
+    /// Calls that are to leave before the next list where other work waits. One that failed told
+    /// nothing: what it would have told has waited long enough.
     pub(super) fn calls_between(&self) -> u32 {
         if self.told { self.pages * CALLS_A_PAGE } else { 0 }
     }
@@ -158,8 +175,8 @@ impl Followed {
         self.listed_at.map_or(now, |at| at + self.times.step(timing).max(apart))
     }
 
-    /// Begins a list of what is followed now, while the cloud's clock stands in this span; or goes on with the page that
-    /// failed.
+    /// Begins a list of what is followed now, while the cloud's clock stands in this span; or goes
+    /// on with the page that failed.
     pub(super) fn begin_list(&mut self, lane: &Name, now: Boot, cloud: TimeSpan) {
         let begun = self.broken_off.take();
         self.question = Some(begun.unwrap_or_else(|| self.new_list(lane, now, cloud)));
@@ -169,7 +186,10 @@ impl Followed {
         // One that is older asks alone, and must not push the window of the others into the past.
         let told_of = self.jobs.iter().filter(|(_, since)| now < since.boot + IN_WINDOW);
         let open: BTreeSet<ChangeId> = told_of.clone().map(|(id, _)| *id).collect();
-        let oldest = told_of.map(|(_, since)| since.put.map_or(since.boot, |put| put.0)).min().unwrap_or(now);
+        let oldest = told_of
+            .map(|(_, since)| since.put.map_or(since.boot, |put| put.0))
+            .min()
+            .unwrap_or(now);
         let from = cloud.from.checked_sub(now.saturating_sub(oldest)).unwrap_or(Timestamp::MIN);
         let within = TimeSpan::lasting(from, ASKED_AFTER_MAX).hull(cloud).widened(JUDGED_AROUND);
         let call = Call::Jobs { lane: lane.clone(), within, offset: FIRST };
@@ -194,19 +214,28 @@ impl Followed {
     /// A page was read: the rows that tell of followed jobs, each with the change that follows it.
     pub(super) fn page_read(&mut self, rows: Vec<JobListed>) -> Vec<(ChangeId, JobListed)> {
         self.failures = 0;
-        let by_job: BTreeMap<&JobId, ChangeId> = self.jobs.iter().map(|(id, since)| (&since.job, *id)).collect();
+        let by_job: BTreeMap<&JobId, ChangeId> =
+            self.jobs.iter().map(|(id, since)| (&since.job, *id)).collect();
         rows.into_iter().filter_map(|row| Some((*by_job.get(&row.job)?, row))).collect()
     }
 
-    /// A page told of the change's job; gives when the cloud made that job, the first time that it is told.
-    pub(super) fn listed(&mut self, id: ChangeId, created: Option<Timestamp>, took: Option<Duration>, now: Boot) -> Option<DatedJob> {
+    /// A page told of the change's job; gives when the cloud made that job, the first time that it
+    /// is told.
+    pub(super) fn listed(
+        &mut self,
+        id: ChangeId,
+        created: Option<Timestamp>,
+        took: Option<Duration>,
+        now: Boot,
+    ) -> Option<DatedJob> {
         let since = self.jobs.get_mut(&id)?;
         (since.took, since.looked) = (took, now);
         let (created, put) = (created?, since.put?);
         (!std::mem::replace(&mut since.dated, true)).then_some((created, put))
     }
 
-    /// Whether another page of the list is worth its call: there is one, and somebody was not told of yet.
+    /// Whether another page of the list is worth its call: there is one, and somebody was not told
+    /// of yet.
     pub(super) fn needs_more(&self, list: &mut ListRequest, page: &JobsPage) -> bool {
         list.open.retain(|id| self.jobs.contains_key(id));
         list.list.read(page) == ListStep::More && !list.open.is_empty()
@@ -219,9 +248,14 @@ impl Followed {
         list.open.intersection(&self.due).copied().collect()
     }
 
-    /// A page of the list failed. Those who waited for it, and whether it is refused for good: then the next list begins
-    /// anew, for the page may have been refused because of its offset.
-    pub(super) fn break_off(&mut self, list: ListRequest, error: &CallError, now: Boot) -> (Vec<ChangeId>, bool) {
+    /// A page of the list failed. Those who waited for it, and whether it is refused for good: then
+    /// the next list begins anew, for the page may have been refused because of its offset.
+    pub(super) fn break_off(
+        &mut self,
+        list: ListRequest,
+        error: &CallError,
+        now: Boot,
+    ) -> (Vec<ChangeId>, bool) {
         (self.listed_at, self.told) = (Some(now), false);
         let refused = matches!(error.disposition, Disposition::NotFound | Disposition::Fatal);
         self.failures += u32::from(refused || error.disposition == Disposition::Unknown);
@@ -234,8 +268,15 @@ impl Followed {
         self.times.middle()
     }
 
-    /// How long a change sleeps that the table lets sleep for `wait`: while it follows a job, by what jobs here take.
-    pub(super) fn patience(&self, id: ChangeId, wait: Duration, now: Boot, timing: &Timing) -> Duration {
+    /// How long a change sleeps that the table lets sleep for `wait`: while it follows a job, by
+    /// what jobs here take.
+    pub(super) fn patience(
+        &self,
+        id: ChangeId,
+        wait: Duration,
+        now: Boot,
+        timing: &Timing,
+    ) -> Duration {
         let Some(since) = self.jobs.get(&id) else { return wait };
         self.times.patience(now.saturating_sub(since.boot), wait, timing)
     }

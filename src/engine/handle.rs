@@ -1,9 +1,10 @@
 //! The interface of a running engine for the rest of the program.
 //!
-//! Job: send requests to the engine's task and wait for their answers; describe the engine's state in a [`Snapshot`].
+//! Job: send requests to the engine's task and wait for their answers; describe the engine's state
+//! in a [`Snapshot`].
 //!
-//! Invariant: what a method here answers with success is durable. Only [`Handle::ask`] waits for the cloud; every
-//! other method answers within a second or fails with the reason.
+//! Invariant: what a method here answers with success is durable. Only [`Handle::ask`] waits for
+//! the cloud; every other method answers within a second or fails with the reason.
 //!
 //! Deliberately not here: what becomes of a request (`engine::core`).
 
@@ -68,7 +69,8 @@ pub struct Command {
     pub by: Person,
     /// Why; may be empty.
     pub reason: String,
-    /// It is for the record of this tag alone ([`Record::tag`](crate::domain::rollout::Record::tag)); `None`: for whichever stands.
+    /// It is for the record of this tag alone
+    /// ([`Record::tag`](crate::domain::rollout::Record::tag)); `None`: for whichever stands.
     pub only_if: Option<Digest>,
 }
 
@@ -79,7 +81,8 @@ pub struct Acknowledged {
     pub phase: &'static str,
     /// The wave it is in then, from 0.
     pub wave: Option<u16>,
-    /// Changes whose call may still be on its way or whose job still runs; they are followed to their end.
+    /// Changes whose call may still be on its way or whose job still runs; they are followed to
+    /// their end.
     pub in_flight: Vec<ChangeId>,
 }
 
@@ -129,7 +132,8 @@ pub struct Snapshot {
     pub lanes: Vec<LaneSnapshot>,
     /// Lanes that do not serve changes in hand, rollout by rollout.
     pub unserved: Vec<UnservedLane>,
-    /// Rollouts that wait for lanes alone, for as long as their `progress_deadline` by now, each with the reason.
+    /// Rollouts that wait for lanes alone, for as long as their `progress_deadline` by now, each
+    /// with the reason.
     pub overdue: BTreeMap<RolloutId, String>,
     /// Calls sent since the start.
     pub calls: u64,
@@ -140,7 +144,8 @@ pub struct Snapshot {
 pub struct UnservedLane {
     pub rollout: RolloutId,
     pub lane: Name,
-    /// The lane before it that reaches the same project; `None`: the configuration has no such lane.
+    /// The lane before it that reaches the same project; `None`: the configuration has no such
+    /// lane.
     pub shares: Option<Name>,
 }
 
@@ -175,24 +180,35 @@ impl Handle {
     pub async fn submit(&self, submission: Submission) -> Result<Submitted, SubmitError> {
         let (answer, answered) = oneshot::channel();
         let stopped = || SubmitError::Unavailable(Unavailable("the engine has stopped".into()));
-        self.requests.send(EngineRequest::Submit(Box::new(submission), answer)).await.map_err(|_| stopped())?;
+        self.requests
+            .send(EngineRequest::Submit(Box::new(submission), answer))
+            .await
+            .map_err(|_| stopped())?;
         answered.await.map_err(|_| stopped())?
     }
 
-    /// Carries out an operator's verb; on success it is durable and no further PUT of that rollout starts against it.
+    /// Carries out an operator's verb; on success it is durable and no further PUT of that rollout
+    /// starts against it.
     pub async fn command(&self, command: Command) -> Result<Acknowledged, CommandError> {
         let (answer, answered) = oneshot::channel();
-        self.requests.send(EngineRequest::Command(command, answer)).await.map_err(|_| CommandError::Stopped)?;
+        self.requests
+            .send(EngineRequest::Command(command, answer))
+            .await
+            .map_err(|_| CommandError::Stopped)?;
         answered.await.map_err(|_| CommandError::Stopped)?
     }
 
-    /// Puts a read to the cloud, for a person: it waits for a permit of its lane behind all work, for as long as that
-    /// takes, and is given up when the future is dropped. What fails in a way that may pass is put again a few times, with
-    /// growing waits, before it is told. Nothing of it is stored.
+    /// Puts a read to the cloud, for a person: it waits for a permit of its lane behind all work,
+    /// for as long as that takes, and is given up when the future is dropped. What fails in a way
+    /// that may pass is put again a few times, with growing waits, before it is told. Nothing of it
+    /// is stored.
     pub async fn ask(&self, call: Call) -> Result<Reply, AskError> {
         debug_assert!(!call.is_write(), "a question changes nothing");
         let (answer, answered) = oneshot::channel();
-        self.requests.send(EngineRequest::Ask(Box::new(call), answer)).await.map_err(|_| AskError::Stopping)?;
+        self.requests
+            .send(EngineRequest::Ask(Box::new(call), answer))
+            .await
+            .map_err(|_| AskError::Stopping)?;
         answered.await.map_err(|_| AskError::Stopping)?
     }
 
@@ -207,35 +223,46 @@ impl Handle {
         let _ = self.requests.send(EngineRequest::StopFile(file)).await;
     }
 
-    /// Tells the engine that a person stopped everything; in force before its first pass if it is told before that.
+    /// Tells the engine that a person stopped everything; in force before its first pass if it is
+    /// told before that.
     pub async fn stopped(&self, by: Option<Attribution>) {
         let _ = self.requests.send(EngineRequest::Stopped(by, None)).await;
     }
 
-    /// Stops everything (by whom and why), or starts it again. On success no write leaves any more while it is stopped.
+    /// Stops everything (by whom and why), or starts it again. On success no write leaves any more
+    /// while it is stopped.
     pub async fn switch_all(&self, by: Option<Attribution>) -> Result<(), AskError> {
         let (answer, answered) = oneshot::channel();
-        self.requests.send(EngineRequest::Stopped(by, Some(answer))).await.map_err(|_| AskError::Stopping)?;
+        self.requests
+            .send(EngineRequest::Stopped(by, Some(answer)))
+            .await
+            .map_err(|_| AskError::Stopping)?;
         answered.await.map_err(|_| AskError::Stopping)
     }
 
-    /// Puts other quotas in force on these lanes (`None`: no limit of ours): at once, over what was sent before, too, and
-    /// the quotas until now hold on for one interval of theirs. Lanes that the engine does not have are passed over.
+    /// Puts other quotas in force on these lanes (`None`: no limit of ours): at once, over what was
+    /// sent before, too, and the quotas until now hold on for one interval of theirs. Lanes that
+    /// the engine does not have are passed over.
     pub async fn change_quotas(&self, quotas: Vec<(Name, Option<Quota>)>) {
         // An engine that has stopped sends nothing any more.
         let _ = self.requests.send(EngineRequest::Quotas(quotas)).await;
     }
 
-    /// Tells the engine which lanes people paused; in force before its first pass if it is told before that.
+    /// Tells the engine which lanes people paused; in force before its first pass if it is told
+    /// before that.
     pub async fn lanes_paused(&self, lanes: Vec<(Name, Option<Attribution>)>) {
         // An engine that has stopped sends nothing any more.
         let _ = self.requests.send(EngineRequest::Lanes(lanes, None)).await;
     }
 
-    /// Pauses a lane (by whom and why), or resumes it. On success no write leaves any more over one that is paused.
+    /// Pauses a lane (by whom and why), or resumes it. On success no write leaves any more over one
+    /// that is paused.
     pub async fn switch_lane(&self, lane: Name, mark: Option<Attribution>) -> Result<(), AskError> {
         let (answer, answered) = oneshot::channel();
-        self.requests.send(EngineRequest::Lanes(vec![(lane, mark)], Some(answer))).await.map_err(|_| AskError::Stopping)?;
+        self.requests
+            .send(EngineRequest::Lanes(vec![(lane, mark)], Some(answer)))
+            .await
+            .map_err(|_| AskError::Stopping)?;
         answered.await.map_err(|_| AskError::Stopping)
     }
 

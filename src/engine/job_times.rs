@@ -1,12 +1,13 @@
 //! How long recent jobs of a lane took, and how often a look at one pays.
 //!
-//! Job: remember the durations of the last [`KEPT`] jobs, and derive from them the distance of lists and the sleep of a
-//! change.
+//! Job: remember the durations of the last [`KEPT`] jobs, and derive from them the distance of
+//! lists and the sleep of a change.
 //!
-//! Invariants: nothing is concluded from fewer than [`TOLD_BY`] jobs; a wait is never shorter than the lane's `poll`, and
-//! between two lists never longer than its `poll_max`. Where the cloud does not report durations, they are off by at most
-//! half of the time between two looks; that jobs became shorter is noticed by the lists of the others, and where there is no
-//! list by looks that find them ended at once.
+//! Invariants: nothing is concluded from fewer than [`TOLD_BY`] jobs; a wait is never shorter than
+//! the lane's `poll`, and between two lists never longer than its `poll_max`. Where the cloud does
+//! not report durations, they are off by at most half of the time between two looks; that jobs
+//! became shorter is noticed by the lists of the others, and where there is no list by looks that
+//! find them ended at once.
 //!
 //! Deliberately not here: which jobs are followed, and when a list is made (`engine::followed`).
 
@@ -21,7 +22,8 @@ const KEPT: usize = 32;
 /// Jobs that must have ended before anything is concluded from them.
 const TOLD_BY: usize = 5;
 
-/// A list is made so many times during a job: an eighth of a job's time is what its end waits at most.
+/// A list is made so many times during a job: an eighth of a job's time is what its end waits at
+/// most.
 const STEPS: u32 = 8;
 
 /// How long the lane's latest jobs took.
@@ -29,11 +31,17 @@ const STEPS: u32 = 8;
 pub(super) struct JobTimes(VecDeque<Duration>);
 
 impl JobTimes {
-    /// One more has ended: it was seen to run at the first of these ages (zero: nobody had looked) and to have ended at the
-    /// second. In between lies what the cloud says that it took; where it does not say, the middle is remembered. With the
-    /// second age every look would wait for the one before it, and nobody would notice that jobs are shorter than the time
-    /// between two looks. Tells whether enough is known only now.
-    pub(super) fn add(&mut self, running: Duration, ended: Duration, told: Option<Duration>) -> bool {
+    /// One more has ended: it was seen to run at the first of these ages (zero: nobody had looked)
+    /// and to have ended at the second. In between lies what the cloud says that it took; where it
+    /// does not say, the middle is remembered. With the second age every look would wait for the
+    /// one before it, and nobody would notice that jobs are shorter than the time between two
+    /// looks. Tells whether enough is known only now.
+    pub(super) fn add(
+        &mut self,
+        running: Duration,
+        ended: Duration,
+        told: Option<Duration>,
+    ) -> bool {
         let ended = ended.max(running);
         let took = told.map_or(running + (ended - running) / 2, |told| told.clamp(running, ended));
         if self.0.len() == KEPT {
@@ -87,7 +95,13 @@ mod tests {
     }
 
     fn timing() -> Timing {
-        Timing { settle: s(15), poll: s(2), poll_max: s(30), job_limit: s(3600), recover_limit: s(1800) }
+        Timing {
+            settle: s(15),
+            poll: s(2),
+            poll_max: s(30),
+            job_limit: s(3600),
+            recover_limit: s(1800),
+        }
     }
 
     fn times(seconds: &[u64]) -> JobTimes {
@@ -111,7 +125,11 @@ mod tests {
         assert_eq!(known.patience(s(0), s(2), &timing()), s(54));
         assert_eq!(known.patience(s(53), s(2), &timing()), s(2), "never shorter than poll");
         assert_eq!(known.patience(s(60), s(2), &timing()), s(62) / 8);
-        assert_eq!(known.patience(s(300), s(30), &timing()), s(30), "one that takes for ever is asked for as the lane says");
+        assert_eq!(
+            known.patience(s(300), s(30), &timing()),
+            s(30),
+            "one that takes for ever is asked for as the lane says"
+        );
     }
 
     #[test]

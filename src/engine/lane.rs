@@ -1,12 +1,15 @@
 //! One lane's traffic: its queue, its permits, and what holds it.
 //!
-//! Job: give a permit or say when the next may be had, count what is in flight, pause, and learn the account's ceiling.
+//! Job: give a permit or say when the next may be had, count what is in flight, pause, and learn
+//! the account's ceiling.
 //!
-//! Invariants: at most the lane's quota leaves in any interval, and no more of it than its account was seen to give
-//! (`domain::quota`, the promise; `domain::ceiling`, what was learnt); calls are spread evenly before that (`governor`, the
-//! spacing); a pause that the cloud asks for stops the whole lane and costs no change an attempt.
+//! Invariants: at most the lane's quota leaves in any interval, and no more of it than its account
+//! was seen to give (`domain::quota`, the promise; `domain::ceiling`, what was learnt); calls are
+//! spread evenly before that (`governor`, the spacing); a pause that the cloud asks for stops the
+//! whole lane and costs no change an attempt.
 //!
-//! Deliberately not here: which call a change makes (`domain::change`), and who goes first (`engine::fair_queue`).
+//! Deliberately not here: which call a change makes (`domain::change`), and who goes first
+//! (`engine::fair_queue`).
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -32,21 +35,24 @@ use crate::domain::lane::Lane;
 use crate::domain::quota::{Boot, Quota, SlidingCount};
 use crate::domain::rollout::Attribution;
 
-/// How much lateness of a busy host is made up for, so that late timers do not eat the quota; the sliding count keeps
-/// the promise meanwhile.
+/// How much lateness of a busy host is made up for, so that late timers do not eat the quota; the
+/// sliding count keeps the promise meanwhile.
 const LATENESS_MADE_UP: Duration = Duration::from_millis(25);
 
-/// First and longest pause when the cloud throttles without saying for how long, or cannot be reached.
+/// First and longest pause when the cloud throttles without saying for how long, or cannot be
+/// reached.
 const PAUSE_FIRST: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(60);
-/// Pause after refused credentials: an access key is locked after five refusals in a row, so we stay far below.
+/// Pause after refused credentials: an access key is locked after five refusals in a row, so we
+/// stay far below.
 const PAUSE_CREDENTIALS: Duration = Duration::from_secs(60);
 
 /// A lane that was out of reach so often in a row is down.
 const OUT_OF_REACH_MAX: u32 = 3;
 
-/// A mark is raised by a quarter of what is unsettled, and by so many calls at least: a lane that fills up to a thousand
-/// calls writes it some twenty times in its life, and what a kill costs is at most a quarter too much.
+/// A mark is raised by a quarter of what is unsettled, and by so many calls at least: a lane that
+/// fills up to a thousand calls writes it some twenty times in its life, and what a kill costs is
+/// at most a quarter too much.
 const MARK_STEP_MIN: u32 = 4;
 
 /// A lane at work.
@@ -118,7 +124,8 @@ enum Past {
 }
 
 impl Level {
-    /// Whether it has the count of a process that ended in peace, good on the same machine since the same boot.
+    /// Whether it has the count of a process that ended in peace, good on the same machine since
+    /// the same boot.
     pub fn is_whole(&self) -> bool {
         matches!(self.past, Past::Whole { .. })
     }
@@ -129,7 +136,8 @@ impl Level {
 pub struct QuotaStanding {
     /// The configured quota, headroom taken off.
     pub quota: Quota,
-    /// Calls in one interval that the account was seen to give; the quota's `requests` while nothing else was learnt.
+    /// Calls in one interval that the account was seen to give; the quota's `requests` while
+    /// nothing else was learnt.
     pub ceiling: u32,
     /// Calls of the last interval, with those that are out.
     pub used: u32,
@@ -165,7 +173,8 @@ impl LaneState {
         state
     }
 
-    /// Takes the quota for used by the process before us, of whose calls at most `out` may still arrive.
+    /// Takes the quota for used by the process before us, of whose calls at most `out` may still
+    /// arrive.
     fn spend(&mut self, out: Option<u32>, now: Boot) {
         let quota = self.lane.quota;
         // What it sent may be landing for as long as what we give up.
@@ -177,7 +186,8 @@ impl LaneState {
         };
     }
 
-    /// Goes on from what the process before us has left: on this machine and since this boot, where it is whole.
+    /// Goes on from what the process before us has left: on this machine and since this boot, where
+    /// it is whole.
     pub(super) fn resume(&mut self, level: Level, now: Boot) {
         let (quota, access) = (self.lane.quota, &self.lane.access);
         if level.endpoint != access.endpoint || level.project_id != access.project_id.to_string() {
@@ -199,7 +209,10 @@ impl LaneState {
 
     /// What there is to go on from. Nothing may be out.
     pub(super) fn level(&self) -> Level {
-        self.left(Past::Whole { count: Box::new(self.count.clone()), ceiling: self.ceiling.clone() })
+        self.left(Past::Whole {
+            count: Box::new(self.count.clone()),
+            ceiling: self.ceiling.clone(),
+        })
     }
 
     /// What there is to go on from after a kill.
@@ -209,15 +222,22 @@ impl LaneState {
 
     fn left(&self, past: Past) -> Level {
         let Lane { name, access, .. } = &self.lane;
-        Level { lane: name.clone(), endpoint: access.endpoint.clone(), project_id: access.project_id.to_string(), past }
+        Level {
+            lane: name.clone(),
+            endpoint: access.endpoint.clone(),
+            project_id: access.project_id.to_string(),
+            past,
+        }
     }
 
-    /// Whether more calls may still arrive than the mark on disk says. Without a quota nothing is counted.
+    /// Whether more calls may still arrive than the mark on disk says. Without a quota nothing is
+    /// counted.
     pub(super) fn exceeds_mark(&self, now: Boot) -> bool {
         self.lane.quota.is_some() && self.count.unsettled(now) > self.marked
     }
 
-    /// Raises the mark above the calls that may still arrive, and by some more, so that it is seldom written.
+    /// Raises the mark above the calls that may still arrive, and by some more, so that it is
+    /// seldom written.
     pub(super) fn raise_mark(&mut self, now: Boot) {
         let unsettled = self.count.unsettled(now);
         if unsettled > self.marked {
@@ -259,7 +279,12 @@ impl LaneState {
     pub(super) fn standing(&self, now: Boot) -> Option<QuotaStanding> {
         let ceiling = self.ceiling.as_ref()?;
         let used = self.count.back_of_late(now).saturating_add(self.count.out());
-        Some(QuotaStanding { quota: ceiling.quota(), ceiling: ceiling.allowed(), used, refused: ceiling.refused_of_late(now) })
+        Some(QuotaStanding {
+            quota: ceiling.quota(),
+            ceiling: ceiling.allowed(),
+            used,
+            refused: ceiling.refused_of_late(now),
+        })
     }
 
     /// How long so many calls take at the lane's pace; nothing without a quota.
@@ -275,8 +300,8 @@ impl LaneState {
         self.paused.as_ref().filter(|paused| now < paused.until)
     }
 
-    /// Why no PUT leaves over this lane, and no look that would lead to one, until a person does something: in a few words.
-    /// All that is out is followed.
+    /// Why no PUT leaves over this lane, and no look that would lead to one, until a person does
+    /// something: in a few words. All that is out is followed.
     pub(super) fn takes_no_put(&self) -> Option<&'static str> {
         if self.paused_by.is_some() {
             return Some("its lane is paused");
@@ -284,8 +309,8 @@ impl LaneState {
         self.shares.as_ref().map(|_| "its lane shares its project with another one")
     }
 
-    /// Why the lane sends no new work now, its quota apart; `None`: it may. One that was refused or out of reach is held
-    /// until a call goes through, also while the next one tries.
+    /// Why the lane sends no new work now, its quota apart; `None`: it may. One that was refused or
+    /// out of reach is held until a call goes through, also while the next one tries.
     pub(super) fn held(&self, now: Boot) -> Option<String> {
         if let Some(mark) = &self.paused_by {
             return Some(format!("is paused by {mark}"));
@@ -302,7 +327,8 @@ impl LaneState {
         self.shares.as_ref()
     }
 
-    /// The lane before this one that reaches the same project, if one does: then no PUT leaves over this one.
+    /// The lane before this one that reaches the same project, if one does: then no PUT leaves over
+    /// this one.
     pub(super) fn share_with(&mut self, first: Option<Name>) {
         self.shares = first;
     }
@@ -357,7 +383,9 @@ impl LaneState {
             return Err(NotYet::Until(paused.until));
         }
         let ceiling = self.ceiling.as_ref().map_or(u32::MAX, Ceiling::allowed);
-        self.count.take(now, ceiling).map_err(|until| until.map_or(NotYet::Answer, NotYet::Until))?;
+        self.count
+            .take(now, ceiling)
+            .map_err(|until| until.map_or(NotYet::Answer, NotYet::Until))?;
         if let Some(pace) = &mut self.pace
             && let Err(until) = pace.take(now)
         {
@@ -372,7 +400,8 @@ impl LaneState {
         self.count.unused();
     }
 
-    /// The call is over: the cloud answered, or it was given up and may still arrive for as long as `settle`.
+    /// The call is over: the cloud answered, or it was given up and may still arrive for as long as
+    /// `settle`.
     pub(super) fn over(&mut self, answered: bool, now: Boot) {
         self.count.give_back(if answered { now } else { now + self.lane.timing.settle });
     }
@@ -385,7 +414,8 @@ impl LaneState {
         }
     }
 
-    /// A call that left and is over failed: what it tells of the account's quota. Tells whether the ceiling fell.
+    /// A call that left and is over failed: what it tells of the account's quota. Tells whether the
+    /// ceiling fell.
     pub(super) fn learn(&mut self, error: &CallError, now: Boot) -> bool {
         let (back, out) = (self.count.back_of_late(now), self.count.out());
         let Some(ceiling) = &mut self.ceiling else { return false };
@@ -418,9 +448,13 @@ impl LaneState {
             // Calls that were out together are refused together: one pause, one step of growth.
             self.pauses += 1;
         }
-        let grown = first.saturating_mul(1 << self.pauses.saturating_sub(1).min(10)).min(PAUSE_MAX.max(first));
-        let wait = error.retry_after.map_or(grown, |seconds| Duration::from_secs(u64::from(seconds)));
-        let until = (now + wait).max(self.paused.as_ref().map_or(Duration::ZERO, |paused| paused.until));
+        let grown = first
+            .saturating_mul(1 << self.pauses.saturating_sub(1).min(10))
+            .min(PAUSE_MAX.max(first));
+        let wait =
+            error.retry_after.map_or(grown, |seconds| Duration::from_secs(u64::from(seconds)));
+        let until =
+            (now + wait).max(self.paused.as_ref().map_or(Duration::ZERO, |paused| paused.until));
         let refused = error.disposition == Disposition::Unauthorised;
         self.paused = Some(Paused { since, until, why: error.message.clone(), refused });
         true
@@ -448,7 +482,12 @@ impl Pace {
         // Burst 1: the default burst would let 2N-1 calls into one interval.
         let spacing = spacing.allow_burst(NonZeroU32::MIN);
         let clock = SetClock::default();
-        Self { limiter: RateLimiter::direct_with_clock(spacing, clock.clone()), clock, period, last: None }
+        Self {
+            limiter: RateLimiter::direct_with_clock(spacing, clock.clone()),
+            clock,
+            period,
+            last: None,
+        }
     }
 
     /// Another distance, counted from the slot that was taken last.

@@ -1,11 +1,12 @@
 //! Where the lanes' levels are kept for the next process.
 //!
-//! Job: the interface through which the runtime keeps levels; a whole level at a peaceful end, a mark before a kill.
+//! Job: the interface through which the runtime keeps levels; a whole level at a peaceful end, a
+//! mark before a kill.
 //!
 //! Invariant: what [`KeepLevels::keep`] was given is durable when its future is done.
 //!
-//! Deliberately not here: what a level holds (`engine::lane`), when a mark is raised (`engine::core::marks`), and the file
-//! (`daemon::levels`).
+//! Deliberately not here: what a level holds (`engine::lane`), when a mark is raised
+//! (`engine::core::marks`), and the file (`daemon::levels`).
 
 use std::future::ready;
 

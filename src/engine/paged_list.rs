@@ -1,12 +1,13 @@
 //! A job list that is read page by page.
 //!
-//! Job: the call for the next page of one list, and whether another page follows from the one that came.
+//! Job: the call for the next page of one list, and whether another page follows from the one that
+//! came.
 //!
-//! Invariants: every page asks for the same list; a list has at most as many pages as its owner allows. A page that failed
-//! changes nothing here, so the next call asks for it again.
+//! Invariants: every page asks for the same list; a list has at most as many pages as its owner
+//! allows. A page that failed changes nothing here, so the next call asks for it again.
 //!
-//! Deliberately not here: what `offset` counts and when a list is whole (`domain::paging`), when a page is asked for, and
-//! what its rows mean to whoever asked (`engine::core`).
+//! Deliberately not here: what `offset` counts and when a list is whole (`domain::paging`), when a
+//! page is asked for, and what its rows mean to whoever asked (`engine::core`).
 
 use std::fmt;
 
@@ -53,7 +54,10 @@ impl PagedList {
     /// The call for the page that is read next.
     pub(super) fn call(&self) -> Call {
         let mut next = self.call.clone();
-        if let Call::FindJobs { offset, .. } | Call::Jobs { offset, .. } | Call::Running { offset, .. } = &mut next {
+        if let Call::FindJobs { offset, .. }
+        | Call::Jobs { offset, .. }
+        | Call::Running { offset, .. } = &mut next
+        {
             *offset = self.paging.offset();
         }
         next
@@ -100,7 +104,10 @@ mod tests {
 
     /// A page with the jobs of these places, of a list that says to have so many.
     fn page(jobs: std::ops::Range<u32>, total: u32) -> JobsPage {
-        JobsPage { ids: jobs.map(|n| format!("job-{n}").parse().expect("an id")).collect(), total: Some(total) }
+        JobsPage {
+            ids: jobs.map(|n| format!("job-{n}").parse().expect("an id")).collect(),
+            total: Some(total),
+        }
     }
 
     #[test]
@@ -128,7 +135,11 @@ mod tests {
         assert_eq!(taken.read(&page(0..2, 3)), ListStep::Part);
         let mut again = list(Missing::ReadAgain, 10);
         let steps: Vec<ListStep> = (0..3).map(|_| again.read(&page(0..2, 3))).collect();
-        assert_eq!(steps, [ListStep::More, ListStep::More, ListStep::Part], "three passes, and then it is given up");
+        assert_eq!(
+            steps,
+            [ListStep::More, ListStep::More, ListStep::Part],
+            "three passes, and then it is given up"
+        );
         assert_eq!(again.to_string(), "2 of 3 jobs of the list were read in 3 pages");
     }
 

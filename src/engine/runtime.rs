@@ -1,10 +1,12 @@
 //! The shell around the core: one task that performs effects and feeds the answers back.
 //!
-//! Invariant: the core is touched by this task alone; every call runs in a task of its own and comes back as an input.
-//! Reads are awaited in place: they come from the store's books and the next decision needs them. Commits go to the store
-//! in the order of their decisions; one that needs no sync is answered on the spot.
+//! Invariant: the core is touched by this task alone; every call runs in a task of its own and
+//! comes back as an input. Reads are awaited in place: they come from the store's books and the
+//! next decision needs them. Commits go to the store in the order of their decisions; one that
+//! needs no sync is answered on the spot.
 //!
-//! Deliberately not here: decisions, and any retry. A store that is out of order ends the loop with the reason.
+//! Deliberately not here: decisions, and any retry. A store that is out of order ends the loop with
+//! the reason.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
@@ -20,7 +22,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::core::{Core, Options, TAKE_OVER_MAX};
 use super::effect::{Effect, Input, StoreAnswer, StoreQuery, Ticket};
 use super::fence::Fence;
-use super::handle::{Acknowledged, AskError, CommandError, EngineRequest, Handle, REQUESTS_MAX, Snapshot, UnservedLane};
+use super::handle::{
+    Acknowledged, AskError, CommandError, EngineRequest, Handle, REQUESTS_MAX, Snapshot,
+    UnservedLane,
+};
 use super::lane::Level;
 use super::mark::KeepLevels;
 use crate::clock::Clock;
@@ -30,7 +35,8 @@ use crate::domain::quota::Boot;
 use crate::probe::Probe;
 use crate::store::{Commit, Store, Unavailable};
 
-/// Answers that may wait for the core. Senders wait for a place, so a full channel slows calls and loses nothing.
+/// Answers that may wait for the core. Senders wait for a place, so a full channel slows calls and
+/// loses nothing.
 const ANSWERS_MAX: usize = 1024;
 
 /// Answers taken in one pass, so that requests and timers get their turn.
@@ -42,8 +48,9 @@ const SNAPSHOT_EVERY: Duration = Duration::from_millis(20);
 /// Longest sleep of the loop; the timers of the core are closer as a rule.
 const SLEEP_MAX: Duration = Duration::from_secs(1);
 
-/// Starts an engine; the future runs it until it is drained or the store fails, and must be polled. It gives what the
-/// lanes have used and learnt, for [`Options::levels`] of the next one; `levels` keeps what there is of it after a kill.
+/// Starts an engine; the future runs it until it is drained or the store fails, and must be polled.
+/// It gives what the lanes have used and learnt, for [`Options::levels`] of the next one; `levels`
+/// keeps what there is of it after a kill.
 pub fn start(
     store: Arc<dyn Store>,
     cloud: Arc<dyn Cloud>,
@@ -226,7 +233,11 @@ impl Runtime {
         }
     }
 
-    async fn switched(&mut self, input: Input, answer: Option<oneshot::Sender<()>>) -> Result<(), Unavailable> {
+    async fn switched(
+        &mut self,
+        input: Input,
+        answer: Option<oneshot::Sender<()>>,
+    ) -> Result<(), Unavailable> {
         self.feed(vec![input]).await?;
         // Whoever switched it reads what they did.
         self.publish();
@@ -242,7 +253,8 @@ impl Runtime {
         self.feed(vec![Input::Drain]).await
     }
 
-    /// Inputs that came together, and whatever their effects bring at once: reads, and commits that need no sync.
+    /// Inputs that came together, and whatever their effects bring at once: reads, and commits that
+    /// need no sync.
     async fn feed(&mut self, mut next: Vec<Input>) -> Result<(), Unavailable> {
         let mut effects = Vec::new();
         while !next.is_empty() {
@@ -253,15 +265,21 @@ impl Runtime {
             for effect in effects.drain(..) {
                 match effect {
                     Effect::Scan { until } => next.push(scan(&*self.store, until).await?),
-                    Effect::Read { ticket, query } => next.push(Input::Read { ticket, found: Box::new(read(&*self.store, query).await?) }),
-                    Effect::Commit { ticket, commit } => next.extend(self.commit(ticket, *commit).await),
+                    Effect::Read { ticket, query } => next.push(Input::Read {
+                        ticket,
+                        found: Box::new(read(&*self.store, query).await?),
+                    }),
+                    Effect::Commit { ticket, commit } => {
+                        next.extend(self.commit(ticket, *commit).await)
+                    }
                     Effect::Call { ticket, call, check } => {
                         let (cloud, answers) = (Arc::clone(&self.cloud), self.answers.clone());
                         let (fence, clock) = (Arc::clone(&self.fence), Arc::clone(&self.clock));
                         tokio::spawn(async move {
                             let last = Box::new(move || fence.check(&check, clock.times()));
                             let reply = cloud.perform(call, last).await;
-                            // To a core that is gone it means nothing: the intent is in the store, the next start asks the cloud.
+                            // To a core that is gone it means nothing: the intent is in the store,
+                            // the next start asks the cloud.
                             let _ = answers.send(Input::Answered { ticket, reply }).await;
                         });
                     }
@@ -274,9 +292,19 @@ impl Runtime {
                         });
                     }
                     Effect::Ask { ticket, call, deadline } => {
-                        let (cloud, answers, clock) = (Arc::clone(&self.cloud), self.answers.clone(), Arc::clone(&self.clock));
+                        let (cloud, answers, clock) = (
+                            Arc::clone(&self.cloud),
+                            self.answers.clone(),
+                            Arc::clone(&self.clock),
+                        );
                         tokio::spawn(async move {
-                            let late = move || if clock.times().boot < deadline { Ok(()) } else { Err(Withheld("it is late".into())) };
+                            let late = move || {
+                                if clock.times().boot < deadline {
+                                    Ok(())
+                                } else {
+                                    Err(Withheld("it is late".into()))
+                                }
+                            };
                             let reply = cloud.perform(call, Box::new(late)).await;
                             // A core that is gone asks nothing any more.
                             let _ = answers.send(Input::Answered { ticket, reply }).await;
@@ -327,13 +355,19 @@ async fn scan(store: &dyn Store, until: jiff::Timestamp) -> Result<Input, Unavai
 async fn read(store: &dyn Store, query: StoreQuery) -> Result<StoreAnswer, Unavailable> {
     Ok(match query {
         StoreQuery::Rollout(id) => StoreAnswer::Rollout(store.rollout(id).await?.map(Box::new)),
-        StoreQuery::Candidates { rollout, wave, limit } => StoreAnswer::Candidates(store.candidates(rollout, wave, limit).await?),
-        StoreQuery::Stored { rollout, words, places, limit } => StoreAnswer::Stored(store.stored(rollout, words, places, limit).await?),
+        StoreQuery::Candidates { rollout, wave, limit } => {
+            StoreAnswer::Candidates(store.candidates(rollout, wave, limit).await?)
+        }
+        StoreQuery::Stored { rollout, words, places, limit } => {
+            StoreAnswer::Stored(store.stored(rollout, words, places, limit).await?)
+        }
         StoreQuery::Change(id) => {
             let change = store.change(id).await?;
             let rollout = store.rollout(id.rollout).await?;
             StoreAnswer::Change(change.zip(rollout).map(Box::new))
         }
-        StoreQuery::KnownJobs(instance) => StoreAnswer::KnownJobs(store.known_jobs(&instance).await?),
+        StoreQuery::KnownJobs(instance) => {
+            StoreAnswer::KnownJobs(store.known_jobs(&instance).await?)
+        }
     })
 }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use crate::domain::change::Timing;
 use crate::domain::id::Name;
-use crate::domain::lane::{Access, CLOCK_TOLERANCE, Credentials, Lane, LaneTls, Language, SecretSource};
+use crate::domain::lane::{
+    Access, CLOCK_TOLERANCE, Credentials, Lane, LaneTls, Language, SecretSource,
+};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
@@ -22,6 +24,12 @@ pub(crate) fn lane(name: &str) -> Lane {
         max_in_flight: 4,
         call_timeout: SECOND,
         clock_tolerance: CLOCK_TOLERANCE,
-        timing: Timing { settle: SECOND, poll: SECOND, poll_max: SECOND, job_limit: 60 * SECOND, recover_limit: 60 * SECOND },
+        timing: Timing {
+            settle: SECOND,
+            poll: SECOND,
+            poll_max: SECOND,
+            job_limit: 60 * SECOND,
+            recover_limit: 60 * SECOND,
+        },
     }
 }

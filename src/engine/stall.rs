@@ -1,11 +1,13 @@
 //! How long a rollout has gone on without a change ending.
 //!
-//! Job: count open-window time in which nothing ended, and apart from it the time in which all that was in hand waited for
-//! held lanes.
+//! Job: count open-window time in which nothing ended, and apart from it the time in which all that
+//! was in hand waited for held lanes.
 //!
-//! Invariant: time in which every lane that a rollout's changes need is held is not counted against its deadline.
+//! Invariant: time in which every lane that a rollout's changes need is held is not counted against
+//! its deadline.
 //!
-//! Deliberately not here: which lanes are held (`engine::core::held`), and what follows from a stall (`domain::rollout`).
+//! Deliberately not here: which lanes are held (`engine::core::held`), and what follows from a
+//! stall (`domain::rollout`).
 
 use std::time::Duration;
 

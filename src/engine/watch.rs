@@ -1,7 +1,8 @@
 //! Whether a rollout was looked at without a break, and what came between if it was not.
 //!
-//! Invariant: it only explains. What was missed is counted by the record alone (`domain::window_log`), so a process that
-//! knows nothing of what was before counts the same and merely says "no daemon ran".
+//! Invariant: it only explains. What was missed is counted by the record alone
+//! (`domain::window_log`), so a process that knows nothing of what was before counts the same and
+//! merely says "no daemon ran".
 
 use std::time::Duration;
 
@@ -12,13 +13,15 @@ use crate::clock::Times;
 use crate::domain::rollout::LOOK_AGAIN;
 use crate::domain::window_log::Gap;
 
-/// A rollout is looked at every [`LOOK_AGAIN`]; twice that without a look is a process that stood still.
+/// A rollout is looked at every [`LOOK_AGAIN`]; twice that without a look is a process that stood
+/// still.
 const STILL: Duration = LOOK_AGAIN.saturating_mul(2);
 
 /// What a process remembers of its looks at one rollout.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
-    /// The last look that left nothing of the windows unwritten; `None`: none since the process started.
+    /// The last look that left nothing of the windows unwritten; `None`: none since the process
+    /// started.
     last: Option<Times>,
     /// Everything was stopped since, so nobody looked.
     stopped: bool,
@@ -58,7 +61,10 @@ mod tests {
     use super::*;
 
     fn times(wall: i64, boot: u64) -> Times {
-        Times { wall: Timestamp::from_second(1_800_000_000 + wall).expect("an instant"), boot: Duration::from_secs(boot) }
+        Times {
+            wall: Timestamp::from_second(1_800_000_000 + wall).expect("an instant"),
+            boot: Duration::from_secs(boot),
+        }
     }
 
     #[test]

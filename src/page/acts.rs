@@ -1,7 +1,8 @@
 //! Verbs by hand on the page: the question, and the form that answers it.
 //!
-//! Invariants: a form goes the way of the API's own route, with its checks and its words, so a page can do nothing that
-//! the API would refuse; it carries the tag of the record that was shown, and does nothing when that has moved.
+//! Invariants: a form goes the way of the API's own route, with its checks and its words, so a page
+//! can do nothing that the API would refuse; it carries the tag of the record that was shown, and
+//! does nothing when that has moved.
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -18,7 +19,8 @@ use crate::words::moment::moment;
 use crate::words::text::Style;
 
 /// Verbs that the page asks about.
-pub const VERBS: [&str; 8] = ["pause", "resume", "promote", "approve", "retry", "resolve", "abort", "revert"];
+pub const VERBS: [&str; 8] =
+    ["pause", "resume", "promote", "approve", "retry", "resolve", "abort", "revert"];
 
 /// Bytes of an answer: a problem with its candidates.
 const ANSWER_MAX: usize = 256 * 1024;
@@ -55,11 +57,14 @@ pub async fn act(
     };
     let status = answer.status();
     let failed = |detail: String| ActError { status: StatusCode::INTERNAL_SERVER_ERROR, detail };
-    let bytes = to_bytes(answer.into_body(), ANSWER_MAX).await.map_err(|error| failed(error.to_string()))?;
+    let bytes = to_bytes(answer.into_body(), ANSWER_MAX)
+        .await
+        .map_err(|error| failed(error.to_string()))?;
     if status.is_success() {
         return serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()));
     }
-    let problem: Problem = serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()))?;
+    let problem: Problem =
+        serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()))?;
     Err(ActError { status, detail: problem.detail })
 }
 
@@ -108,12 +113,22 @@ mod tests {
 
     #[test]
     fn a_form_says_what_the_route_takes_and_no_more() {
-        let typed = TypedAnswers { reason: " look ".into(), until: "06:00".into(), confirm: "x".into(), ..TypedAnswers::default() };
+        let typed = TypedAnswers {
+            reason: " look ".into(),
+            until: "06:00".into(),
+            confirm: "x".into(),
+            ..TypedAnswers::default()
+        };
         let pause = Value::Object(body("pause", &typed, &clock()).expect("a body"));
-        assert_eq!(pause, serde_json::json!({"reason": "look", "until": "2026-11-27T22:00:00Z"}), "six by the view's clock");
+        assert_eq!(
+            pause,
+            serde_json::json!({"reason": "look", "until": "2026-11-27T22:00:00Z"}),
+            "six by the view's clock"
+        );
         let revert = Value::Object(body("revert", &typed, &clock()).expect("a body"));
         assert_eq!(revert, serde_json::json!({"reason": "look", "confirm": "x"}));
-        let resolve = TypedAnswers { proxy: "7d3c".into(), job: "8f62".into(), ..TypedAnswers::default() };
+        let resolve =
+            TypedAnswers { proxy: "7d3c".into(), job: "8f62".into(), ..TypedAnswers::default() };
         let resolve = Value::Object(body("resolve", &resolve, &clock()).expect("a body"));
         assert_eq!(resolve, serde_json::json!({"proxy": "7d3c", "job": "8f62"}));
     }

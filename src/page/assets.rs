@@ -1,6 +1,7 @@
 //! The files that every view needs: style, script, icon. They are in the binary.
 //!
-//! Invariant: an address holds a piece of the file's digest, so that what a browser keeps is never another version's.
+//! Invariant: an address holds a piece of the file's digest, so that what a browser keeps is never
+//! another version's.
 
 use std::sync::LazyLock;
 
@@ -27,7 +28,11 @@ const DRAWING: &str = "image/svg+xml";
 const ASSETS: &[Asset] = &[
     Asset { name: "style.css", kind: STYLE, text: include_str!("assets/style.css") },
     Asset { name: "icon.svg", kind: DRAWING, text: include_str!("assets/icon.svg") },
-    Asset { name: "vendor/idiomorph.esm.js", kind: SCRIPT, text: include_str!("assets/vendor/idiomorph.esm.js") },
+    Asset {
+        name: "vendor/idiomorph.esm.js",
+        kind: SCRIPT,
+        text: include_str!("assets/vendor/idiomorph.esm.js"),
+    },
     Asset { name: "sign-in.js", kind: SCRIPT, text: include_str!("assets/sign-in.js") },
     Asset { name: "trust.js", kind: SCRIPT, text: include_str!("assets/trust.js") },
     Asset { name: "clock.js", kind: SCRIPT, text: include_str!("assets/clock.js") },
@@ -49,12 +54,19 @@ struct Served {
 static SERVED: LazyLock<Vec<Served>> = LazyLock::new(|| {
     let mut served: Vec<Served> = Vec::with_capacity(ASSETS.len());
     for asset in ASSETS {
-        let linked = |text: String, known: &Served| text.replace(&format!("'./{}'", known.name), &format!("'./{}'", known.file));
+        let linked = |text: String, known: &Served| {
+            text.replace(&format!("'./{}'", known.name), &format!("'./{}'", known.file))
+        };
         let text = served.iter().fold(asset.text.to_owned(), linked);
         let digest = hex::encode(Sha256::digest(&text));
         let (stem, ending) = asset.name.rsplit_once('.').expect("a name with an ending");
         let stem = stem.rsplit('/').next().expect("a name");
-        served.push(Served { name: asset.name, kind: asset.kind, file: format!("{stem}.{}.{ending}", &digest[..DIGITS]), text });
+        served.push(Served {
+            name: asset.name,
+            kind: asset.kind,
+            file: format!("{stem}.{}.{ending}", &digest[..DIGITS]),
+            text,
+        });
     }
     served
 });
@@ -71,9 +83,11 @@ pub fn address(name: &str) -> String {
 /// `GET /assets/FILE`.
 pub async fn asset(Path(file): Path<String>) -> Response {
     match SERVED.iter().find(|served| served.file == file) {
-        Some(served) => {
-            ([(CONTENT_TYPE, served.kind), (CACHE_CONTROL, "public, max-age=31536000, immutable")], served.text.as_str()).into_response()
-        }
+        Some(served) => (
+            [(CONTENT_TYPE, served.kind), (CACHE_CONTROL, "public, max-age=31536000, immutable")],
+            served.text.as_str(),
+        )
+            .into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
     }
 }
@@ -87,15 +101,23 @@ mod tests {
 
     #[test]
     fn what_is_vendored_is_unchanged() {
-        let vendored = ASSETS.iter().find(|asset| asset.name.starts_with("vendor/")).expect("the one");
+        let vendored =
+            ASSETS.iter().find(|asset| asset.name.starts_with("vendor/")).expect("the one");
         assert_eq!(hex::encode(Sha256::digest(vendored.text)), IDIOMORPH);
     }
 
     #[test]
     fn every_import_of_a_script_is_an_address_that_is_served() {
-        for served in SERVED.iter().filter(|served| served.kind == SCRIPT && !served.name.starts_with("vendor/")) {
+        for served in SERVED
+            .iter()
+            .filter(|served| served.kind == SCRIPT && !served.name.starts_with("vendor/"))
+        {
             for import in served.text.lines().filter(|line| line.starts_with("import ")) {
-                let file = import.split("'./").nth(1).and_then(|rest| rest.split('\'').next()).expect("a relative import");
+                let file = import
+                    .split("'./")
+                    .nth(1)
+                    .and_then(|rest| rest.split('\'').next())
+                    .expect("a relative import");
                 assert!(SERVED.iter().any(|known| known.file == file), "{}: {import}", served.name);
             }
         }

@@ -22,7 +22,11 @@ const ROWS_MAX: usize = 8;
 const OPENINGS_MAX: usize = 70;
 
 /// Rows of the next days.
-pub fn rows(open: &[OpenRollout], enforcements: &[EnforcementDoc], clock: &ViewClock) -> Vec<CalendarRow> {
+pub fn rows(
+    open: &[OpenRollout],
+    enforcements: &[EnforcementDoc],
+    clock: &ViewClock,
+) -> Vec<CalendarRow> {
     let until = clock.now.saturating_add(DRAWN).unwrap_or(Timestamp::MAX);
     let rollouts = open.iter().filter(|open| !open.document.is_final).map(|open| {
         let openings = open.plan.calendar.outlook(clock.now, Some(until), OPENINGS_MAX);
@@ -63,7 +67,9 @@ pub fn listed(open: &[OpenRollout], clock: &ViewClock) -> Vec<WindowsOf> {
                 let at = clock.long(change.at).shown;
                 match change.how {
                     Meets::StartSkipped => format!("clocks change at {at}: its hour is skipped"),
-                    Meets::StartTwice => format!("clocks change at {at}: its hour comes twice, the first counts"),
+                    Meets::StartTwice => {
+                        format!("clocks change at {at}: its hour comes twice, the first counts")
+                    }
                     Meets::Inside => format!("clocks change at {at}"),
                 }
             }));
@@ -80,7 +86,10 @@ pub fn listed(open: &[OpenRollout], clock: &ViewClock) -> Vec<WindowsOf> {
             name: rollout.name.clone(),
             always: plan.calendar.is_always_open(),
             openings: lines.collect(),
-            missed: rollout.missed_windows.as_ref().map(|missed| (missed.count, clock.long(missed.last_open))),
+            missed: rollout
+                .missed_windows
+                .as_ref()
+                .map(|missed| (missed.count, clock.long(missed.last_open))),
         }
     };
     open.iter().filter(|open| !open.document.is_final).map(of).collect()

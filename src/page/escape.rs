@@ -1,7 +1,8 @@
 //! What any text becomes before it stands on a view.
 //!
-//! Invariant: markup is shown as text, and characters that act (controls, marks that reorder what is shown) are left
-//! out, whoever wrote them. Templates have no other way to print a text; drawings use [`text`].
+//! Invariant: markup is shown as text, and characters that act (controls, marks that reorder what
+//! is shown) are left out, whoever wrote them. Templates have no other way to print a text;
+//! drawings use [`text`].
 
 use std::fmt;
 
@@ -49,7 +50,10 @@ mod tests {
 
     #[test]
     fn markup_is_text_and_nothing_acts() {
-        assert_eq!(text("<script>alert('x')</script>"), "&#60;script&#62;alert(&#39;x&#39;)&#60;/script&#62;");
+        assert_eq!(
+            text("<script>alert('x')</script>"),
+            "&#60;script&#62;alert(&#39;x&#39;)&#60;/script&#62;"
+        );
         assert_eq!(text("a\u{202e}b\u{0}c\u{1b}[31md\"&"), "abc[31md&#34;&#38;");
         assert_eq!(text("日本 é"), "日本 é");
     }

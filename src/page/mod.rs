@@ -1,9 +1,11 @@
 //! The operator's page: views in HTML that the daemon makes from the API's documents.
 //!
-//! Invariants: a view shows what the same document says over JSON, in the same words; every text passes `escape`; a view
-//! works without script, and a script only asks for the same views again; nothing here decides.
+//! Invariants: a view shows what the same document says over JSON, in the same words; every text
+//! passes `escape`; a view works without script, and a script only asks for the same views again;
+//! nothing here decides.
 //!
-//! Deliberately not here: who calls and whether a browser may act (`api`), and what a verb does (`engine`).
+//! Deliberately not here: who calls and whether a browser may act (`api`), and what a verb does
+//! (`engine`).
 
 mod acts;
 mod assets;

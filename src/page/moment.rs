@@ -1,6 +1,7 @@
 //! Instants on a view: by the daemon's clock, in the zone that the view names.
 //!
-//! Invariant: the reader's own clock is never asked; what is shown as "so long ago" is so at the instant of the view.
+//! Invariant: the reader's own clock is never asked; what is shown as "so long ago" is so at the
+//! instant of the view.
 
 use askama::Template;
 use jiff::tz::TimeZone;
@@ -53,7 +54,11 @@ impl ViewClock {
     }
 
     fn moment(&self, at: Timestamp, shown: String) -> Moment {
-        Moment { iso: at.to_string(), full: self.format(at, &format!("%A %-d %B %Y, %H:%M:%S %:::z ({})", self.name)), shown }
+        Moment {
+            iso: at.to_string(),
+            full: self.format(at, &format!("%A %-d %B %Y, %H:%M:%S %:::z ({})", self.name)),
+            shown,
+        }
     }
 
     /// `01:52:08`.
@@ -80,7 +85,11 @@ impl ViewClock {
     /// `02:15` today, `Sat 28 Nov 02:15` on another day.
     pub fn short(&self, at: Timestamp) -> Moment {
         let time = self.format(at, "%H:%M");
-        let shown = if self.date(at) == self.date(self.now) { time } else { format!("{} {time}", self.date(at)) };
+        let shown = if self.date(at) == self.date(self.now) {
+            time
+        } else {
+            format!("{} {time}", self.date(at))
+        };
         self.moment(at, shown)
     }
 
@@ -92,7 +101,11 @@ impl ViewClock {
     /// `5m 41s ago`.
     pub fn ago(&self, at: Timestamp) -> Moment {
         let past = self.now.duration_since(at);
-        let shown = if past < SignedDuration::from_secs(1) { "just now".to_owned() } else { format!("{} ago", length(past)) };
+        let shown = if past < SignedDuration::from_secs(1) {
+            "just now".to_owned()
+        } else {
+            format!("{} ago", length(past))
+        };
         self.moment(at, shown)
     }
 
@@ -124,7 +137,10 @@ impl ViewClock {
 
 /// An instant as an element of the view.
 #[derive(Template)]
-#[template(source = r#"<time datetime="{{ at.iso }}" title="{{ at.full }}">{{ at.shown }}</time>"#, ext = "html")]
+#[template(
+    source = r#"<time datetime="{{ at.iso }}" title="{{ at.full }}">{{ at.shown }}</time>"#,
+    ext = "html"
+)]
 struct TimeElement<'a> {
     at: &'a Moment,
 }

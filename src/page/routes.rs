@@ -111,10 +111,17 @@ impl FromRequestParts<PageState> for ViewRequest {
 }
 
 impl ViewRequest {
-    async fn new(page: PageState, caller: Caller, form: String, parts: &Parts) -> Result<Self, ApiError> {
+    async fn new(
+        page: PageState,
+        caller: Caller,
+        form: String,
+        parts: &Parts,
+    ) -> Result<Self, ApiError> {
         caller.must(Role::Read, "the page")?;
-        let query: ViewQuery = Query::try_from_uri(&parts.uri).map_err(|error| ApiError::bad(error.body_text()))?.0;
-        let theme = cookie(&parts.headers, "sealift-theme").and_then(|value| ["light", "dark"].into_iter().find(|theme| *theme == value));
+        let query: ViewQuery =
+            Query::try_from_uri(&parts.uri).map_err(|error| ApiError::bad(error.body_text()))?.0;
+        let theme = cookie(&parts.headers, "sealift-theme")
+            .and_then(|value| ["light", "dark"].into_iter().find(|theme| *theme == value));
         let around = ViewSource {
             daemon: page.api.daemon().await,
             attention: page.api.attention().await?,
@@ -143,7 +150,8 @@ impl ViewRequest {
             Err(error) => {
                 let problem = error.problem();
                 let view = ErrorView::new(&self.around, problem, self.clock(None));
-                let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                let status = StatusCode::from_u16(problem.status)
+                    .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
                 (status, self.answer(&view)).into_response()
             }
         }
@@ -155,15 +163,27 @@ impl ViewRequest {
             return StatusCode::INTERNAL_SERVER_ERROR.into_response();
         };
         let tag = format!("\"{:08x}{:x}\"", crc32fast::hash(html.as_bytes()), html.len());
-        let known = self.headers.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
+        let known =
+            self.headers.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
         let headers = [(ETAG, tag), (CACHE_CONTROL, "no-store".to_owned())];
-        if known { (StatusCode::NOT_MODIFIED, headers).into_response() } else { (headers, Html(html)).into_response() }
+        if known {
+            (StatusCode::NOT_MODIFIED, headers).into_response()
+        } else {
+            (headers, Html(html)).into_response()
+        }
     }
 }
 
 fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let pairs = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split("; "));
-    pairs.filter_map(|pair| pair.split_once('=')).find(|(known, _)| *known == name).map(|(_, value)| value)
+    let pairs = headers
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split("; "));
+    pairs
+        .filter_map(|pair| pair.split_once('='))
+        .find(|(known, _)| *known == name)
+        .map(|(_, value)| value)
 }
 
 async fn now(request: ViewRequest) -> Response {
@@ -182,7 +202,9 @@ async fn rollouts(request: ViewRequest) -> Response {
     request
         .show(async |asked| {
             let after = asked.query.after.as_deref().map(str::parse::<RolloutId>).transpose();
-            let after = after.map_err(|_| ApiError::bad("`after` is the place of another page; begin again at /rollouts"))?;
+            let after = after.map_err(|_| {
+                ApiError::bad("`after` is the place of another page; begin again at /rollouts")
+            })?;
             let page = asked.api().rollout_rows(after, ROWS).await?;
             Ok(asked.answer(&RolloutsView::new(&asked.around, page, asked.clock(None))))
         })
@@ -195,23 +217,50 @@ async fn rollout(Path(reference): Path<String>, request: ViewRequest) -> Respons
             let (stored, document) = asked.api().rollout(&reference).await?;
             let clock = asked.clock(document.time_zone.as_deref());
             let after = asked.query.after.as_deref().map(str::parse::<u32>).transpose();
-            let after = after.map_err(|_| ApiError::bad("`after` is the place of another page; begin again without it"))?;
-            let shown = ChangesShown { state: asked.query.state.clone().unwrap_or_default(), after, done: done(&asked.query) };
-            let words = if shown.state == "all" { Ok(Vec::new()) } else { states(Some(&shown.state)) };
-            let words = words.map_err(|_| ApiError::bad(format!("`state` takes all, active, {}", ChangeState::WORDS.join(", "))))?;
+            let after = after.map_err(|_| {
+                ApiError::bad("`after` is the place of another page; begin again without it")
+            })?;
+            let shown = ChangesShown {
+                state: asked.query.state.clone().unwrap_or_default(),
+                after,
+                done: done(&asked.query),
+            };
+            let words =
+                if shown.state == "all" { Ok(Vec::new()) } else { states(Some(&shown.state)) };
+            let words = words.map_err(|_| {
+                ApiError::bad(format!(
+                    "`state` takes all, active, {}",
+                    ChangeState::WORDS.join(", ")
+                ))
+            })?;
             let groups = if shown.state.is_empty() {
                 let tally = document.tally;
                 let active = ChangeState::ACTIVE.map(str::to_owned).to_vec();
-                let word = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+                let word = |words: &[&str]| {
+                    words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>()
+                };
                 let mut groups: Vec<(Option<&'static str>, Listing<_>)> = Vec::new();
                 for (title, count, words, limit) in [
-                    ("In flight, followed to their end whatever is paused", tally.active, active, ROWS),
-                    ("Wants a person", tally.failed + tally.in_doubt, word(&["failed", "in_doubt"]), ROWS),
+                    (
+                        "In flight, followed to their end whatever is paused",
+                        tally.active,
+                        active,
+                        ROWS,
+                    ),
+                    (
+                        "Wants a person",
+                        tally.failed + tally.in_doubt,
+                        word(&["failed", "in_doubt"]),
+                        ROWS,
+                    ),
                     ("Left alone", tally.skipped, word(&["skipped"]), ROWS),
                     ("Next in line", tally.queued, word(&["queued"]), NEXT),
                 ] {
                     if count > 0 {
-                        groups.push((Some(title), asked.api().change_rows(&stored, words, None, limit).await?));
+                        groups.push((
+                            Some(title),
+                            asked.api().change_rows(&stored, words, None, limit).await?,
+                        ));
                     }
                 }
                 groups
@@ -220,18 +269,33 @@ async fn rollout(Path(reference): Path<String>, request: ViewRequest) -> Respons
             };
             let drawn = super::tonight::tonight(&document, &stored.plan, &clock);
             let verbs = buttons(asked.api().possible(&stored, &asked.around.caller).verbs, asked);
-            let view = RolloutView::new(&asked.around, document, verbs, &shown, ChangePages { groups }, drawn, clock);
+            let view = RolloutView::new(
+                &asked.around,
+                document,
+                verbs,
+                &shown,
+                ChangePages { groups },
+                drawn,
+                clock,
+            );
             Ok(asked.answer(&view))
         })
         .await
 }
 
-async fn change(Path((reference, ordinal)): Path<(String, String)>, request: ViewRequest) -> Response {
+async fn change(
+    Path((reference, ordinal)): Path<(String, String)>,
+    request: ViewRequest,
+) -> Response {
     request
         .show(async |asked| {
             let (stored, document) = asked.api().rollout(&reference).await?;
-            let missing =
-                || ApiError::new(StatusCode::NOT_FOUND, format!("{} has {} changes, from 0 on", stored.plan.name, stored.targets));
+            let missing = || {
+                ApiError::new(
+                    StatusCode::NOT_FOUND,
+                    format!("{} has {} changes, from 0 on", stored.plan.name, stored.targets),
+                )
+            };
             let ordinal: u32 = ordinal.parse().map_err(|_| missing())?;
             let row = asked.api().change_row(&stored, ordinal).await?.ok_or_else(missing)?;
             let story = asked.api().story(&stored, ordinal).await?;
@@ -242,14 +306,19 @@ async fn change(Path((reference, ordinal)): Path<(String, String)>, request: Vie
 }
 
 async fn lanes(request: ViewRequest) -> Response {
-    request.show(async |asked| Ok(asked.answer(&LanesView::new(&asked.around, asked.clock(None))))).await
+    request
+        .show(async |asked| Ok(asked.answer(&LanesView::new(&asked.around, asked.clock(None)))))
+        .await
 }
 
 async fn windows(request: ViewRequest) -> Response {
     request
         .show(async |asked| {
             let clock = asked.clock(None);
-            let drawn = view::now::calendar(calendar::rows(&asked.around.open, &asked.around.enforcements, &clock), &clock);
+            let drawn = view::now::calendar(
+                calendar::rows(&asked.around.open, &asked.around.enforcements, &clock),
+                &clock,
+            );
             let listed = calendar::listed(&asked.around.open, &clock);
             Ok(asked.answer(&WindowsView::new(&asked.around, drawn, listed, clock)))
         })
@@ -289,8 +358,17 @@ async fn journal(request: ViewRequest) -> Response {
     request
         .show(async |asked| {
             let entries = asked.api().latest_entries(asked.query.before, ROWS).await?;
-            let next = entries.last().filter(|last| last.seq > 1).map(|last| format!("/journal?before={}", last.seq));
-            Ok(asked.answer(&JournalView::new(&asked.around, None, &entries, next, asked.clock(None))))
+            let next = entries
+                .last()
+                .filter(|last| last.seq > 1)
+                .map(|last| format!("/journal?before={}", last.seq));
+            Ok(asked.answer(&JournalView::new(
+                &asked.around,
+                None,
+                &entries,
+                next,
+                asked.clock(None),
+            )))
         })
         .await
 }
@@ -300,10 +378,13 @@ async fn rollout_journal(Path(reference): Path<String>, request: ViewRequest) ->
         .show(async |asked| {
             let (stored, document) = asked.api().rollout(&reference).await?;
             let after = asked.query.after.as_deref().unwrap_or("0").parse::<u64>();
-            let after = after.map_err(|_| ApiError::bad("`after` is the place of another page; begin again without it"))?;
+            let after = after.map_err(|_| {
+                ApiError::bad("`after` is the place of another page; begin again without it")
+            })?;
             let entries = asked.api().entries_of(&stored, after, ROWS).await?;
             let next = entries.last().filter(|_| entries.len() == ROWS);
-            let next = next.map(|last| format!("/rollouts/{}/journal?after={}", document.id, last.seq));
+            let next =
+                next.map(|last| format!("/rollouts/{}/journal?after={}", document.id, last.seq));
             let clock = asked.clock(document.time_zone.as_deref());
             let of = (document.name.clone(), document.id.clone());
             Ok(asked.answer(&JournalView::new(&asked.around, Some(of), &entries, next, clock)))
@@ -326,12 +407,20 @@ fn buttons(verbs: Vec<VerbDoc>, asked: &ViewRequest) -> Vec<VerbButton> {
     if !may.has(Role::Operate) && !may.has(Role::Approve) {
         return Vec::new();
     }
-    let shown = verbs
-        .into_iter()
-        .filter(|verb| !verb.in_doubt && (verb.verb != "approve" || verb.possible) && (verb.verb != "resolve" || verb.possible));
+    let shown = verbs.into_iter().filter(|verb| {
+        !verb.in_doubt
+            && (verb.verb != "approve" || verb.possible)
+            && (verb.verb != "resolve" || verb.possible)
+    });
     let button = |verb: VerbDoc| {
         let (icon, label, class) = look(&verb.verb);
-        VerbButton { label: format!("{label}…"), icon, class, why_not: verb.why_not, verb: verb.verb }
+        VerbButton {
+            label: format!("{label}…"),
+            icon,
+            class,
+            why_not: verb.why_not,
+            verb: verb.verb,
+        }
     };
     shown.map(button).collect()
 }
@@ -345,32 +434,66 @@ async fn asks(
     said: Option<String>,
 ) -> Result<QuestionView, ApiError> {
     let nothing = || {
-        ApiError::new(StatusCode::NOT_FOUND, format!("there is no verb `{}`; there are {}", verb.escape_debug(), acts::VERBS.join(", ")))
+        ApiError::new(
+            StatusCode::NOT_FOUND,
+            format!(
+                "there is no verb `{}`; there are {}",
+                verb.escape_debug(),
+                acts::VERBS.join(", ")
+            ),
+        )
     };
     let (stored, document) = asked.api().rollout(reference).await?;
     let found = asked.api().possible(&stored, &asked.around.caller);
-    let known = found.verbs.into_iter().find(|known| known.verb == verb && !known.in_doubt).ok_or_else(nothing)?;
+    let known = found
+        .verbs
+        .into_iter()
+        .find(|known| known.verb == verb && !known.in_doubt)
+        .ok_or_else(nothing)?;
     let clock = asked.clock(document.time_zone.as_deref());
     Ok(QuestionView::new(&asked.around, document, known, found.tag, typed, said, clock))
 }
 
-async fn question(Path((reference, verb)): Path<(String, String)>, request: ViewRequest) -> Response {
-    request.show(async |asked| Ok(asked.answer(&asks(asked, &reference, &verb, TypedAnswers::default(), None).await?))).await
+async fn question(
+    Path((reference, verb)): Path<(String, String)>,
+    request: ViewRequest,
+) -> Response {
+    request
+        .show(async |asked| {
+            Ok(asked.answer(&asks(asked, &reference, &verb, TypedAnswers::default(), None).await?))
+        })
+        .await
 }
 
-async fn act(Path((reference, verb)): Path<(String, String)>, request: ViewRequest, Form(typed): Form<TypedAnswers>) -> Response {
+async fn act(
+    Path((reference, verb)): Path<(String, String)>,
+    request: ViewRequest,
+    Form(typed): Form<TypedAnswers>,
+) -> Response {
     request
         .show(async |asked| {
             let (_, document) = asked.api().rollout(&reference).await?;
             let clock = asked.clock(document.time_zone.as_deref());
-            match acts::act(asked.page.routes.clone(), asked.around.caller.clone(), &document.id, &verb, &typed, &clock).await {
+            match acts::act(
+                asked.page.routes.clone(),
+                asked.around.caller.clone(),
+                &document.id,
+                &verb,
+                &typed,
+                &clock,
+            )
+            .await
+            {
                 Ok(done) => Ok(Redirect::to(&match done.seq {
-                    Some(seq) => format!("/rollouts/{}?done={}&entry={seq}", document.id, done.verb),
+                    Some(seq) => {
+                        format!("/rollouts/{}?done={}&entry={seq}", document.id, done.verb)
+                    }
                     None => format!("/rollouts/{}?done={}", document.id, done.verb),
                 })
                 .into_response()),
                 Err(refused) => {
-                    let view = asks(asked, &reference, &verb, typed.clone(), Some(refused.detail)).await?;
+                    let view =
+                        asks(asked, &reference, &verb, typed.clone(), Some(refused.detail)).await?;
                     Ok((refused.status, asked.answer(&view)).into_response())
                 }
             }

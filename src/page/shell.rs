@@ -70,9 +70,12 @@ impl ViewSource {
     /// The clock of a view about something that is read in `zone`.
     pub fn clock(&self, now: jiff::Timestamp, zone: Option<&str>) -> ViewClock {
         match self.zone.as_deref() {
-            None | Some("plan") => {
-                ViewClock::new(now, zone.or_else(|| self.open.iter().find_map(|open| open.document.time_zone.as_deref())))
-            }
+            None | Some("plan") => ViewClock::new(
+                now,
+                zone.or_else(|| {
+                    self.open.iter().find_map(|open| open.document.time_zone.as_deref())
+                }),
+            ),
             Some("utc") => ViewClock::new(now, Some("UTC")),
             Some(name) => ViewClock::new(now, Some(name)),
         }
@@ -133,13 +136,28 @@ impl Shell {
 
 fn notices(daemon: &DaemonDoc) -> Vec<Notice> {
     let mut notices = Vec::new();
-    let mut stop = |title: &str, text: String| notices.push(Notice { icon: "stop", tone: "stop red", title: title.into(), text });
+    let mut stop = |title: &str, text: String| {
+        notices.push(Notice { icon: "stop", tone: "stop red", title: title.into(), text })
+    };
     if let Some(mark) = &daemon.stopped {
-        let why = if mark.reason.is_empty() { String::new() } else { format!(" “{}”", mark.reason) };
-        stop("Everything is stopped", format!("by {}{why}; nothing that changes anything is sent until `sealift start`.", mark.by));
+        let why =
+            if mark.reason.is_empty() { String::new() } else { format!(" “{}”", mark.reason) };
+        stop(
+            "Everything is stopped",
+            format!(
+                "by {}{why}; nothing that changes anything is sent until `sealift start`.",
+                mark.by
+            ),
+        );
     }
     if let Some(text) = &daemon.stop {
-        stop("The STOP file is there", format!("{} “{text}”; nothing that changes anything is sent while it is.", daemon.stop_file));
+        stop(
+            "The STOP file is there",
+            format!(
+                "{} “{text}”; nothing that changes anything is sent while it is.",
+                daemon.stop_file
+            ),
+        );
     }
     if let Some(why) = &daemon.store.refusing {
         stop("The store takes nothing new", format!("{why}."));

@@ -1,4 +1,5 @@
-//! Where somebody signs in: by the link that `sealift open` prints, by a token, or as whoever the connection tells.
+//! Where somebody signs in: by the link that `sealift open` prints, by a token, or as whoever the
+//! connection tells.
 //!
 //! Deliberately not here: whether a code or a token is right, and the session (`api::door`).
 
@@ -27,7 +28,8 @@ impl SignInView {
 
 /// `GET /sign-in`.
 pub async fn sign_in(viewer: Viewer, uri: Uri) -> Response {
-    let next = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).find(|(name, _)| name == "next");
+    let next = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
+        .find(|(name, _)| name == "next");
     let next = next.map_or_else(|| "/".to_owned(), |(_, path)| path.into_owned());
     let view = SignInView { known: viewer.caller.map(|caller| caller.name.to_string()), next };
     match view.render() {

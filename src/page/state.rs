@@ -67,12 +67,20 @@ mod tests {
             let (icon, tone) = of_change(word);
             assert!(super::super::icon::icon(icon, tone).contains("<svg"), "{word}");
         }
-        let shapes = ["succeeded", "failed", "in_doubt", "queued", "following"].map(|word| of_change(word).0);
-        assert_eq!(shapes.iter().collect::<std::collections::BTreeSet<_>>().len(), shapes.len(), "no two are told by colour alone");
+        let shapes = ["succeeded", "failed", "in_doubt", "queued", "following"]
+            .map(|word| of_change(word).0);
+        assert_eq!(
+            shapes.iter().collect::<std::collections::BTreeSet<_>>().len(),
+            shapes.len(),
+            "no two are told by colour alone"
+        );
     }
 
     #[test]
     fn thousands_are_grouped() {
-        assert_eq!([0u64, 999, 1000, 18_992, 1_000_000].map(|number| grouped(&number)), ["0", "999", "1,000", "18,992", "1,000,000"]);
+        assert_eq!(
+            [0u64, 999, 1000, 18_992, 1_000_000].map(|number| grouped(&number)),
+            ["0", "999", "1,000", "18,992", "1,000,000"]
+        );
     }
 }

@@ -67,15 +67,24 @@ pub fn story(entries: &[JournalRow], clock: &ViewClock) -> Vec<StoryStep> {
     let mut steps = Vec::with_capacity(entries.len());
     for entry in entries {
         let (icon, tone, title) = title(entry);
-        let job = entry.job_id.clone().filter(|job| before.and_then(|before| before.job_id.as_ref()) != Some(job));
-        let named = entry.job_id.clone().filter(|_| matches!(entry.from.as_deref(), Some("following")));
+        let job = entry
+            .job_id
+            .clone()
+            .filter(|job| before.and_then(|before| before.job_id.as_ref()) != Some(job));
+        let named =
+            entry.job_id.clone().filter(|_| matches!(entry.from.as_deref(), Some("following")));
         steps.push(StoryStep {
             seq: entry.seq,
             at: clock.fine(entry.at),
-            after: before.map_or_else(String::new, |before| format!("+{}", lapse(entry.at.duration_since(before.at)))),
+            after: before.map_or_else(String::new, |before| {
+                format!("+{}", lapse(entry.at.duration_since(before.at)))
+            }),
             icon,
             tone,
-            title: entry.by.as_ref().map_or_else(|| title.clone(), |by| format!("{title}, by {by}")),
+            title: entry
+                .by
+                .as_ref()
+                .map_or_else(|| title.clone(), |by| format!("{title}, by {by}")),
             why: why(&entry.why).to_owned(),
             call: entry.call.as_deref().and_then(call),
             job_id: job.or(named),
@@ -86,7 +95,8 @@ pub fn story(entries: &[JournalRow], clock: &ViewClock) -> Vec<StoryStep> {
     steps
 }
 
-/// Where the time went: how long each part lasted, from its entry to the next, in order; equal neighbours are one.
+/// Where the time went: how long each part lasted, from its entry to the next, in order; equal
+/// neighbours are one.
 pub fn stretches(entries: &[JournalRow]) -> Vec<(StoryPart, jiff::SignedDuration)> {
     let mut parts: Vec<(StoryPart, jiff::SignedDuration)> = Vec::new();
     let begun = entries.iter().skip_while(|entry| entry.to == "queued");
@@ -135,19 +145,25 @@ fn title(entry: &JournalRow) -> (&'static str, &'static str, String) {
         (_, "queued") => say("dot", "soft", "Put back into the queue"),
         ("submitting", "following") => say("dot", "soft", "Accepted: the job id is saved"),
         ("submitting", "recovering") => {
-            let answer = entry.status.map_or_else(|| "No answer".to_owned(), |status| format!("Answered {status}"));
+            let answer = entry
+                .status
+                .map_or_else(|| "No answer".to_owned(), |status| format!("Answered {status}"));
             ("failed", "red", format!("{answer}: the outcome is unknown"))
         }
         ("recovering", "recovering") => say("doubt", "violet", "Asked, not known yet"),
-        ("recovering", "following") => say("doubt", "violet", "Found out by asking: the job is ours"),
+        ("recovering", "following") => {
+            say("doubt", "violet", "Found out by asking: the job is ours")
+        }
         ("recovering", "ready") => say("doubt", "violet", "Found out by asking: nothing was done"),
         ("recovering", "verifying") => say("doubt", "violet", "Found out by asking"),
         ("following", "verifying") => say("dot", "soft", "Job completed"),
         ("following", "ready") => say("failed", "red", "Job failed"),
         ("verifying", "verifying") => say("dot", "soft", "Looked again"),
-        (_, "ready") if entry.status.is_some() => {
-            ("failed", "red", format!("Answered {}: tried again later", entry.status.unwrap_or_default()))
-        }
+        (_, "ready") if entry.status.is_some() => (
+            "failed",
+            "red",
+            format!("Answered {}: tried again later", entry.status.unwrap_or_default()),
+        ),
         (_, "ready") => say("dot", "soft", "Waits for its turn"),
         (_, "inspecting") => say("dot", "soft", "Looks at the proxy"),
         (_, "submitting") => say("dot", "soft", "Switch sent"),
@@ -179,28 +195,66 @@ mod tests {
             entry(1, "2026-11-27T17:22:26.104Z", "queued", "ready"),
             entry(2, "2026-11-27T17:22:26.310Z", "ready", "inspecting"),
             entry(3, "2026-11-27T17:22:26.702Z", "inspecting", "submitting"),
-            JournalRow { status: Some(500), ..entry(4, "2026-11-27T17:22:41.811Z", "submitting", "recovering") },
-            JournalRow { job_id: Some("j".into()), ..entry(5, "2026-11-27T17:23:02.114Z", "recovering", "following") },
-            JournalRow { job_id: Some("j".into()), ..entry(6, "2026-11-27T17:29:40.390Z", "following", "verifying") },
-            JournalRow { job_id: Some("j".into()), ..entry(7, "2026-11-27T17:29:43.277Z", "verifying", "succeeded") },
+            JournalRow {
+                status: Some(500),
+                ..entry(4, "2026-11-27T17:22:41.811Z", "submitting", "recovering")
+            },
+            JournalRow {
+                job_id: Some("j".into()),
+                ..entry(5, "2026-11-27T17:23:02.114Z", "recovering", "following")
+            },
+            JournalRow {
+                job_id: Some("j".into()),
+                ..entry(6, "2026-11-27T17:29:40.390Z", "following", "verifying")
+            },
+            JournalRow {
+                job_id: Some("j".into()),
+                ..entry(7, "2026-11-27T17:29:43.277Z", "verifying", "succeeded")
+            },
         ]
     }
 
     #[test]
     fn a_lost_answer_is_told_as_asked_and_not_repeated() {
-        let clock = ViewClock::new("2026-11-27T17:52:08Z".parse().expect("an instant"), Some("Asia/Singapore"));
+        let clock = ViewClock::new(
+            "2026-11-27T17:52:08Z".parse().expect("an instant"),
+            Some("Asia/Singapore"),
+        );
         let steps = story(&lost(), &clock);
         let titles: Vec<&str> = steps.iter().map(|step| step.title.as_str()).collect();
-        assert_eq!(titles[2..5], ["Switch sent", "Answered 500: the outcome is unknown", "Found out by asking: the job is ours"]);
-        assert_eq!((steps[3].after.as_str(), steps[3].at.shown.as_str()), ("+15.1 s", "01:22:41.811"));
-        assert_eq!(steps.iter().filter(|step| step.job_id.is_some()).count(), 2, "where it was found and where it ended");
+        assert_eq!(
+            titles[2..5],
+            [
+                "Switch sent",
+                "Answered 500: the outcome is unknown",
+                "Found out by asking: the job is ours"
+            ]
+        );
+        assert_eq!(
+            (steps[3].after.as_str(), steps[3].at.shown.as_str()),
+            ("+15.1 s", "01:22:41.811")
+        );
+        assert_eq!(
+            steps.iter().filter(|step| step.job_id.is_some()).count(),
+            2,
+            "where it was found and where it ended"
+        );
     }
 
     #[test]
     fn the_time_of_a_change_is_told_by_its_parts() {
-        let parts: Vec<(&str, String)> = stretches(&lost()).iter().map(|(part, lasted)| (part.words().0, lapse(*lasted))).collect();
-        let expected =
-            [("waiting", "0.2 s"), ("look", "0.4 s"), ("switch", "15.1 s"), ("in doubt", "20.3 s"), ("job", "6m 38s"), ("proof", "2.9 s")];
+        let parts: Vec<(&str, String)> = stretches(&lost())
+            .iter()
+            .map(|(part, lasted)| (part.words().0, lapse(*lasted)))
+            .collect();
+        let expected = [
+            ("waiting", "0.2 s"),
+            ("look", "0.4 s"),
+            ("switch", "15.1 s"),
+            ("in doubt", "20.3 s"),
+            ("job", "6m 38s"),
+            ("proof", "2.9 s"),
+        ];
         assert_eq!(parts, expected.map(|(word, lasted)| (word, lasted.to_owned())));
     }
 }

@@ -1,4 +1,5 @@
-//! Tonight on a line: the window that is open or opens next, what the waves did in it and what is expected.
+//! Tonight on a line: the window that is open or opens next, what the waves did in it and what is
+//! expected.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -27,21 +28,36 @@ pub fn tonight(rollout: &RolloutDoc, plan: &Plan, clock: &ViewClock) -> String {
     }
     let now = clock.now;
     let sight = plan.calendar.outlook(now, None, 1).sights.into_iter().next();
-    let (open, close) = sight.map_or((now, None), |sight| (sight.stretch.open, sight.stretch.close.or(sight.stretch.cutoff)));
-    let expected = rollout.forecast.iter().flat_map(|forecast| forecast.waves.iter().filter_map(|wave| wave.p90.or(wave.p50)));
+    let (open, close) = sight.map_or((now, None), |sight| {
+        (sight.stretch.open, sight.stretch.close.or(sight.stretch.cutoff))
+    });
+    let expected = rollout
+        .forecast
+        .iter()
+        .flat_map(|forecast| forecast.waves.iter().filter_map(|wave| wave.p90.or(wave.p50)));
     let reaches = expected.min().unwrap_or(now + AHEAD);
-    let from = open.max(now - BEHIND).min(now).max(rollout.submitted_at.min(now)).min(now - SignedDuration::from_mins(30));
-    let to = close.unwrap_or(now + AHEAD).min(now.max(reaches) + AHEAD).max(now + SignedDuration::from_mins(30));
+    let from = open
+        .max(now - BEHIND)
+        .min(now)
+        .max(rollout.submitted_at.min(now))
+        .min(now - SignedDuration::from_mins(30));
+    let to = close
+        .unwrap_or(now + AHEAD)
+        .min(now.max(reaches) + AHEAD)
+        .max(now + SignedDuration::from_mins(30));
     let current = rollout.wave.map_or(0, usize::from);
     let first = current.saturating_sub(1).min(rollout.waves.len().saturating_sub(WAVES));
-    let rows = rollout.waves.iter().enumerate().skip(first).take(WAVES).map(|(place, wave)| TimelineRow {
-        name: format!("{} {}", place + 1, wave.name),
-        spans: spans(rollout, place, current, (from, to), clock),
-    });
+    let rows =
+        rollout.waves.iter().enumerate().skip(first).take(WAVES).map(|(place, wave)| TimelineRow {
+            name: format!("{} {}", place + 1, wave.name),
+            spans: spans(rollout, place, current, (from, to), clock),
+        });
     let rows: Vec<TimelineRow> = rows.collect();
     let open = plan.calendar.openings(from, 4);
-    let open =
-        open.iter().filter(|stretch| stretch.open < to).map(|stretch| (stretch.open.max(from), stretch.cutoff.unwrap_or(to).min(to)));
+    let open = open
+        .iter()
+        .filter(|stretch| stretch.open < to)
+        .map(|stretch| (stretch.open.max(from), stretch.cutoff.unwrap_or(to).min(to)));
     let line = Timeline {
         from,
         to,
@@ -53,12 +69,25 @@ pub fn tonight(rollout: &RolloutDoc, plan: &Plan, clock: &ViewClock) -> String {
         bins: Vec::new(),
         bin_seconds: 300,
     };
-    let end = rollout.eta.map_or_else(|| "no end is in sight".to_owned(), |eta| format!("it ends {}", clock.short(eta).shown));
-    let says = format!("{} of {}; {end}", rollout.tally.settled(), count(rollout.tally.total, "change settled", "changes settled"));
+    let end = rollout.eta.map_or_else(
+        || "no end is in sight".to_owned(),
+        |eta| format!("it ends {}", clock.short(eta).shown),
+    );
+    let says = format!(
+        "{} of {}; {end}",
+        rollout.tally.settled(),
+        count(rollout.tally.total, "change settled", "changes settled")
+    );
     timeline(&line, &says)
 }
 
-fn spans(rollout: &RolloutDoc, place: usize, current: usize, (from, to): (Timestamp, Timestamp), clock: &ViewClock) -> Vec<TimelineSpan> {
+fn spans(
+    rollout: &RolloutDoc,
+    place: usize,
+    current: usize,
+    (from, to): (Timestamp, Timestamp),
+    clock: &ViewClock,
+) -> Vec<TimelineSpan> {
     let mut spans = Vec::new();
     let now = clock.now;
     let wave = &rollout.waves[place];
@@ -78,14 +107,20 @@ fn spans(rollout: &RolloutDoc, place: usize, current: usize, (from, to): (Timest
             label: format!("pause ends {}", clock.short(until).shown),
         });
     }
-    let forecast = rollout.forecast.as_ref().and_then(|forecast| forecast.waves.iter().find(|one| one.name == wave.name));
+    let forecast = rollout
+        .forecast
+        .as_ref()
+        .and_then(|forecast| forecast.waves.iter().find(|one| one.name == wave.name));
     if let Some(forecast) = forecast {
         let begins = forecast.begins.unwrap_or(now).max(now);
         if let Some(half) = forecast.p50.filter(|_| begins < to) {
             let label = format!(
                 "{}{}",
                 clock.short(half).shown,
-                forecast.p90.map_or_else(String::new, |late| format!(", 9 of 10 by {}", clock.short(late).shown))
+                forecast.p90.map_or_else(String::new, |late| format!(
+                    ", 9 of 10 by {}",
+                    clock.short(late).shown
+                ))
             );
             let late = forecast.p90.filter(|late| *late > half && half < to);
             spans.push(TimelineSpan {
@@ -94,7 +129,12 @@ fn spans(rollout: &RolloutDoc, place: usize, current: usize, (from, to): (Timest
                 kind: "expected",
                 label: if late.is_none() { label.clone() } else { String::new() },
             });
-            spans.extend(late.map(|late| TimelineSpan { from: half, to: late.min(to), kind: "forecast", label }));
+            spans.extend(late.map(|late| TimelineSpan {
+                from: half,
+                to: late.min(to),
+                kind: "forecast",
+                label,
+            }));
         }
     }
     spans
@@ -102,9 +142,13 @@ fn spans(rollout: &RolloutDoc, place: usize, current: usize, (from, to): (Timest
 
 fn ticks(from: Timestamp, to: Timestamp, clock: &ViewClock) -> Vec<(Timestamp, String)> {
     let whole = to.duration_since(from).as_secs();
-    let step =
-        [300, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400].into_iter().find(|step| whole / step <= TICKS).unwrap_or(172_800);
+    let step = [300, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400]
+        .into_iter()
+        .find(|step| whole / step <= TICKS)
+        .unwrap_or(172_800);
     let first = from.as_second().div_euclid(step) * step + step;
-    let ticks = (0..=TICKS).filter_map(|n| Timestamp::from_second(first + n * step).ok()).filter(|at| *at < to);
+    let ticks = (0..=TICKS)
+        .filter_map(|n| Timestamp::from_second(first + n * step).ok())
+        .filter(|at| *at < to);
     ticks.map(|at| (at, if step >= 86_400 { clock.day(at) } else { clock.minute(at) })).collect()
 }

@@ -68,7 +68,9 @@ fn address(row: &AttentionRow) -> Option<(&'static str, String)> {
         "awaiting_approval" => Some(("Approve…", rollout("/approve")?)),
         "in_doubt" => Some(("Look", rollout("?state=in_doubt")?)),
         "halted" => Some(("Look", rollout("?state=failed,in_doubt")?)),
-        "enforcement_held" => row.name.as_ref().map(|name| ("Look", format!("/enforcement/{name}"))),
+        "enforcement_held" => {
+            row.name.as_ref().map(|name| ("Look", format!("/enforcement/{name}")))
+        }
         "lane_held" | "lane_credentials" => Some(("Look", "/lanes".to_owned())),
         _ => Some(("Look", rollout("")?)),
     }
@@ -80,7 +82,10 @@ mod tests {
 
     #[test]
     fn every_want_says_what_to_do() {
-        let clock = ViewClock::new("2026-11-27T17:52:08Z".parse().expect("an instant"), Some("Asia/Singapore"));
+        let clock = ViewClock::new(
+            "2026-11-27T17:52:08Z".parse().expect("an instant"),
+            Some("Asia/Singapore"),
+        );
         let row = AttentionRow {
             word: "paused".into(),
             text: "paused".into(),
@@ -92,11 +97,23 @@ mod tests {
             ..AttentionRow::default()
         };
         let paused = want(&row, &clock);
-        assert_eq!((paused.title.as_str(), paused.text.as_str()), ("proxy-ssl", "paused by mia.tan: “checking <b>”"));
+        assert_eq!(
+            (paused.title.as_str(), paused.text.as_str()),
+            ("proxy-ssl", "paused by mia.tan: “checking <b>”")
+        );
         assert_eq!(paused.verb, Some(("Resume…", "/rollouts/81dd/resume".to_owned())));
-        assert_eq!(paused.when.map(|(at, word)| (at.shown, word)), Some(("02:15".to_owned(), "goes on by itself")));
-        let stopped =
-            want(&AttentionRow { word: "stopped".into(), command: Some("sealift start".into()), ..AttentionRow::default() }, &clock);
+        assert_eq!(
+            paused.when.map(|(at, word)| (at.shown, word)),
+            Some(("02:15".to_owned(), "goes on by itself"))
+        );
+        let stopped = want(
+            &AttentionRow {
+                word: "stopped".into(),
+                command: Some("sealift start".into()),
+                ..AttentionRow::default()
+            },
+            &clock,
+        );
         assert_eq!((stopped.verb, stopped.command.as_deref()), (None, Some("sealift start")));
     }
 }

@@ -18,8 +18,13 @@ pub struct CalendarContext {
     pub not_before: Option<Timestamp>,
 }
 
-/// Reads the calendar; `None` after a mistake. What holds a mistake already is passed over, its neighbours are not.
-pub fn read(written: CalendarContext, document: &Document<'_>, mistakes: &mut Mistakes) -> Option<Calendar> {
+/// Reads the calendar; `None` after a mistake. What holds a mistake already is passed over, its
+/// neighbours are not.
+pub fn read(
+    written: CalendarContext,
+    document: &Document<'_>,
+    mistakes: &mut Mistakes,
+) -> Option<Calendar> {
     let count = |key: &str| document.exact(key).map_or(0, Node::len);
     let mut windows = Vec::new();
     let mut understood = BTreeSet::new();
@@ -27,7 +32,10 @@ pub fn read(written: CalendarContext, document: &Document<'_>, mistakes: &mut Mi
         let path = format!("windows[{index}]");
         understood.insert(index);
         for warning in window.cron.warnings() {
-            mistakes.push(Diagnostic::warning("cron", plain(warning)).at(document.place(&format!("{path}.cron"))));
+            mistakes.push(
+                Diagnostic::warning("cron", plain(warning))
+                    .at(document.place(&format!("{path}.cron"))),
+            );
         }
         let cutoff = window.cutoff.map(Length::get).unwrap_or_default();
         match Window::new(window.cron, window.duration.get(), window.time_zone, cutoff) {
@@ -51,7 +59,9 @@ pub fn read(written: CalendarContext, document: &Document<'_>, mistakes: &mut Mi
 
 /// Of a window that holds another mistake: whether its cutoff leaves nothing of it.
 fn check_cutoff(document: &Document<'_>, path: &str, mistakes: &mut Mistakes) {
-    let length = |key: &str| document.exact(&format!("{path}.{key}"))?.text()?.parse::<Length>().ok().map(Length::get);
+    let length = |key: &str| {
+        document.exact(&format!("{path}.{key}"))?.text()?.parse::<Length>().ok().map(Length::get)
+    };
     if let (Some(cutoff), Some(duration)) = (length("cutoff"), length("duration"))
         && cutoff >= duration
         && !duration.is_zero()
@@ -60,7 +70,8 @@ fn check_cutoff(document: &Document<'_>, path: &str, mistakes: &mut Mistakes) {
     }
 }
 
-/// The domain's refusal, said in the plan's spelling of lengths and at the key that is to be changed.
+/// The domain's refusal, said in the plan's spelling of lengths and at the key that is to be
+/// changed.
 fn refused(error: &window::Error, document: &Document<'_>, path: &str) -> Diagnostic {
     let length = |length: &std::time::Duration| Length::from(*length);
     let (key, message, help) = match error {
@@ -71,13 +82,23 @@ fn refused(error: &window::Error, document: &Document<'_>, path: &str) -> Diagno
         ),
         window::Error::Cutoff { cutoff, duration } => (
             "cutoff",
-            format!("the cutoff of {} leaves nothing of a window of {}", length(cutoff), length(duration)),
+            format!(
+                "the cutoff of {} leaves nothing of a window of {}",
+                length(cutoff),
+                length(duration)
+            ),
             "make the cutoff shorter",
         ),
-        window::Error::Backwards { from, to } => {
-            ("to", format!("the freeze ends at {to}, which is not after {from}"), "exchange `from` and `to`")
-        }
-        window::Error::Beyond { .. } => ("to", "the freeze lies beyond the years that can be told".to_owned(), "write a year before 9999"),
+        window::Error::Backwards { from, to } => (
+            "to",
+            format!("the freeze ends at {to}, which is not after {from}"),
+            "exchange `from` and `to`",
+        ),
+        window::Error::Beyond { .. } => (
+            "to",
+            "the freeze lies beyond the years that can be told".to_owned(),
+            "write a year before 9999",
+        ),
     };
     Diagnostic::error("value", message).at(document.place(&format!("{path}.{key}"))).help(help)
 }

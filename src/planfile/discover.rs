@@ -5,14 +5,24 @@ use super::selector::{Exclusion, Selector};
 use crate::yaml::{Diagnostic, Document, Mistakes, plain};
 
 /// Reads `targets.discover`; empty when the plan has none.
-pub fn selectors(written: Option<Option<Vec<raw::Discover>>>, document: &Document<'_>, mistakes: &mut Mistakes) -> Vec<Selector> {
+pub fn selectors(
+    written: Option<Option<Vec<raw::Discover>>>,
+    document: &Document<'_>,
+    mistakes: &mut Mistakes,
+) -> Vec<Selector> {
     let mut selectors: Vec<(usize, Selector)> = Vec::new();
-    for (index, raw::Discover { lane, instance_name, tags, state }) in document.entries(written, "targets.discover", mistakes) {
+    for (index, raw::Discover { lane, instance_name, tags, state }) in
+        document.entries(written, "targets.discover", mistakes)
+    {
         let selector = Selector { lane, instance_name, tags: tags.unwrap_or_default(), state };
         if let Some((first, _)) = selectors.iter().find(|(_, other)| *other == selector) {
-            let twice =
-                Diagnostic::error("duplicate-selector", "the same is looked for twice").at(document.place(&place("discover", index)));
-            mistakes.push(twice.also(document.place(&place("discover", *first)), "the first time").help("remove one of them"));
+            let twice = Diagnostic::error("duplicate-selector", "the same is looked for twice")
+                .at(document.place(&place("discover", index)));
+            mistakes.push(
+                twice
+                    .also(document.place(&place("discover", *first)), "the first time")
+                    .help("remove one of them"),
+            );
         }
         selectors.push((index, selector));
     }
@@ -47,15 +57,25 @@ pub fn exclusions(
     let mut exclusions = Vec::new();
     for (index, entry) in document.entries(written, "targets.exclude", mistakes) {
         let raw::RawExclude { lane, instance_name, instance_id, proxy_id, tags, reason } = entry;
-        let exclusion = Exclusion { lane, instance_name, instance_id, proxy_id, tags: tags.unwrap_or_default(), reason };
+        let exclusion = Exclusion {
+            lane,
+            instance_name,
+            instance_id,
+            proxy_id,
+            tags: tags.unwrap_or_default(),
+            reason,
+        };
         if !exclusion.says_something() {
-            let all = Diagnostic::error("exclude", "this would leave out every target").at(document.place(&place("exclude", index)));
+            let all = Diagnostic::error("exclude", "this would leave out every target")
+                .at(document.place(&place("exclude", index)));
             mistakes.push(all.help("say what is left out: `lane`, `instance_name`, `instance_id`, `proxy_id` or `tags`"));
         }
         if exclusion.instance_name.is_some() && !discovers {
             let message = "names of instances are known of targets that were discovered, and this plan discovers none";
-            let unknown = Diagnostic::error("exclude", message).at(document.place(&format!("{}.instance_name", place("exclude", index))));
-            mistakes.push(unknown.help("name the instances by `instance_id`, or the targets by a tag"));
+            let unknown = Diagnostic::error("exclude", message)
+                .at(document.place(&format!("{}.instance_name", place("exclude", index))));
+            mistakes
+                .push(unknown.help("name the instances by `instance_id`, or the targets by a tag"));
         }
         exclusions.push((index, exclusion));
     }

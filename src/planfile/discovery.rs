@@ -1,10 +1,11 @@
-//! The file of a discovery: what was found for a plan's `targets.discover`, when and by which selectors.
+//! The file of a discovery: what was found for a plan's `targets.discover`, when and by which
+//! selectors.
 //!
-//! Form: JSON Lines. The first line holds the selectors and the instant, each further line one proxy with the instance that
-//! it belongs to, and the last line how many there are.
+//! Form: JSON Lines. The first line holds the selectors and the instant, each further line one
+//! proxy with the instance that it belongs to, and the last line how many there are.
 //!
-//! Invariant: a file without its last line, or with another number of lines than it states, is no discovery: a file that was cut
-//! off must not pass for a smaller fleet.
+//! Invariant: a file without its last line, or with another number of lines than it states, is no
+//! discovery: a file that was cut off must not pass for a smaller fleet.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};

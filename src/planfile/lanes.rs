@@ -15,8 +15,8 @@ impl Lanes {
         Self(lanes)
     }
 
-    /// Checks that each is one of the daemon's, and reaches a project of its own: `known` has them all, each with the lane
-    /// before it that reaches the same project.
+    /// Checks that each is one of the daemon's, and reaches a project of its own: `known` has them
+    /// all, each with the lane before it that reaches the same project.
     ///
     /// # Errors
     /// One mistake for each that is not.
@@ -24,18 +24,30 @@ impl Lanes {
         let mut mistakes = Mistakes::default();
         for (lane, place) in &self.0 {
             if let Some(Some(first)) = known.get(lane) {
-                let what =
-                    format!("lane {} reaches the same project as lane {}, which goes first", quote(lane.as_str()), quote(first.as_str()));
+                let what = format!(
+                    "lane {} reaches the same project as lane {}, which goes first",
+                    quote(lane.as_str()),
+                    quote(first.as_str())
+                );
                 let shared = Diagnostic::error("shared-project", what).at(place.clone());
                 mistakes.push(shared.help(format!("write `{first}`")).replace(first.as_str()));
             }
         }
         for (lane, place) in self.0.iter().filter(|(lane, _)| !known.contains_key(*lane)) {
-            let unknown = Diagnostic::error("unknown-lane", format!("the daemon has no lane {}", quote(lane.as_str()))).at(place.clone());
+            let unknown = Diagnostic::error(
+                "unknown-lane",
+                format!("the daemon has no lane {}", quote(lane.as_str())),
+            )
+            .at(place.clone());
             mistakes.push(match suggest::nearest(lane.as_str(), known.keys().map(Name::as_str)) {
                 Some(near) => unknown.help(format!("did you mean `{near}`?")).replace(near),
-                None if known.is_empty() => unknown.help("add it to `lanes` of the daemon's configuration"),
-                None => unknown.help(format!("it has {}", known.keys().map(Name::as_str).collect::<Vec<_>>().join(", "))),
+                None if known.is_empty() => {
+                    unknown.help("add it to `lanes` of the daemon's configuration")
+                }
+                None => unknown.help(format!(
+                    "it has {}",
+                    known.keys().map(Name::as_str).collect::<Vec<_>>().join(", ")
+                )),
             });
         }
         mistakes.finish("").map(drop)

@@ -2,11 +2,13 @@
 //!
 //! Job: YAML in, [`Plan`] and targets out, or every mistake with its place.
 //!
-//! Invariant: what comes out is valid by construction and complete: nothing the file says was ignored. Reading is
-//! bounded in bytes, nodes and targets; nothing outside the plan's folder is opened on the plan's word.
+//! Invariant: what comes out is valid by construction and complete: nothing the file says was
+//! ignored. Reading is bounded in bytes, nodes and targets; nothing outside the plan's folder is
+//! opened on the plan's word.
 //!
-//! Deliberately not here: whether lanes and proxies exist. The daemon's configuration knows the lanes
-//! ([`Lanes::check`]), the cloud the proxies. What a plan's `targets.discover` is to find comes in as a file.
+//! Deliberately not here: whether lanes and proxies exist. The daemon's configuration knows the
+//! lanes ([`Lanes::check`]), the cloud the proxies. What a plan's `targets.discover` is to find
+//! comes in as a file.
 
 mod calendar;
 mod discover;
@@ -33,7 +35,10 @@ use self::meaning::CheckedPlan;
 pub use self::schema::schema;
 use self::selector::Selector;
 use self::targets::TargetSet;
-pub use self::targets::{Excluded, LANES_MAX, LeftOut, PART, TARGET_FILE_BYTES_MAX, TARGETS_MAX, YAML_TARGET_FILE_BYTES_MAX};
+pub use self::targets::{
+    Excluded, LANES_MAX, LeftOut, PART, TARGET_FILE_BYTES_MAX, TARGETS_MAX,
+    YAML_TARGET_FILE_BYTES_MAX,
+};
 pub use self::waves::MAX_FAILURES_DEFAULT;
 use crate::domain::id::{Digest, Name};
 use crate::domain::plan::Plan;
@@ -128,33 +133,44 @@ impl ReadPlan {
     }
 }
 
-/// Reads the plan at `path` with its target files. Symbolic links in `path` are followed; the plan's folder is that
-/// of the file they end at.
+/// Reads the plan at `path` with its target files. Symbolic links in `path` are followed; the
+/// plan's folder is that of the file they end at.
 ///
 /// # Errors
-/// Every mistake found, at least one. That the plan's targets are to be discovered is one here; see [`read`].
+/// Every mistake found, at least one. That the plan's targets are to be discovered is one here; see
+/// [`read`].
 pub fn load(path: &Path) -> Result<LoadedPlan, Diagnostics> {
     match read(path, None)? {
         ReadPlan::Whole(loaded) => Ok(*loaded),
         ReadPlan::Open(_) => {
             let mut mistakes = Mistakes::default();
-            let open =
-                Diagnostic::error("discovery", format!("the targets of {} are to be discovered", quote(&path.display().to_string())));
-            mistakes.push(open.help("`sealift plan` and `sealift apply` discover them, and hand over what they found"));
+            let open = Diagnostic::error(
+                "discovery",
+                format!(
+                    "the targets of {} are to be discovered",
+                    quote(&path.display().to_string())
+                ),
+            );
+            mistakes.push(open.help(
+                "`sealift plan` and `sealift apply` discover them, and hand over what they found",
+            ));
             Err(mistakes.finish("").expect_err("one was pushed"))
         }
     }
 }
 
-/// As [`load`], of a plan that may have targets to discover: `discovered` is the file of their discovery, once there is one.
+/// As [`load`], of a plan that may have targets to discover: `discovered` is the file of their
+/// discovery, once there is one.
 ///
 /// # Errors
 /// Every mistake found, at least one.
 pub fn read(path: &Path, discovered: Option<&Path>) -> Result<ReadPlan, Diagnostics> {
     let shown = path.display().to_string();
-    let bytes = open::named(path, PLAN_BYTES_MAX).and_then(|mut file| open::read(&mut file, PLAN_BYTES_MAX));
+    let bytes = open::named(path, PLAN_BYTES_MAX)
+        .and_then(|mut file| open::read(&mut file, PLAN_BYTES_MAX));
     let bytes = bytes.map_err(|complaint| {
-        let mut diagnostic = Diagnostic::error("file", format!("{} {}", quote(&shown), complaint.message));
+        let mut diagnostic =
+            Diagnostic::error("file", format!("{} {}", quote(&shown), complaint.message));
         diagnostic.help = complaint.help;
         diagnostic
     })?;
@@ -163,14 +179,25 @@ pub fn read(path: &Path, discovered: Option<&Path>) -> Result<ReadPlan, Diagnost
     let mut mistakes = Mistakes::default();
     let understood = Document::read(&source, &schema::PLAN, &mut mistakes).and_then(|document| {
         let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        let folders = open::Folders { real: real.parent().unwrap_or(Path::new("/")), shown: path.parent().unwrap_or(Path::new("")) };
+        let folders = open::Folders {
+            real: real.parent().unwrap_or(Path::new("/")),
+            shown: path.parent().unwrap_or(Path::new("")),
+        };
         meaning::understand(&document, &folders, digest, discovered, &mut mistakes)
     });
     let warnings = mistakes.finish(&shown)?;
     Ok(match understood.expect("without a mistake a plan comes out") {
         CheckedPlan::Whole(whole) => {
             let (plan, TargetSet { targets, lanes, excluded }, autostart, discovered_at) = *whole;
-            ReadPlan::Whole(Box::new(LoadedPlan { plan, targets, autostart, warnings, excluded, discovered_at, lanes: Lanes::new(lanes) }))
+            ReadPlan::Whole(Box::new(LoadedPlan {
+                plan,
+                targets,
+                autostart,
+                warnings,
+                excluded,
+                discovered_at,
+                lanes: Lanes::new(lanes),
+            }))
         }
         CheckedPlan::Open(outline) => ReadPlan::Open(Box::new(Outline { warnings, ..*outline })),
     })

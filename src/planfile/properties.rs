@@ -1,5 +1,5 @@
-//! What holds of every plan and every file of targets, whatever bytes they are made of: for the fuzzer in `fuzz/`, and for
-//! the tests, which replay its corpus.
+//! What holds of every plan and every file of targets, whatever bytes they are made of: for the
+//! fuzzer in `fuzz/`, and for the tests, which replay its corpus.
 
 use std::cell::LazyCell;
 use std::collections::BTreeSet;
@@ -27,8 +27,8 @@ lab,296c0fc43e804757b59946b80dc27f8bin07,4ec617ba62da4eafb921b69438beed3cpo01,go
 /// Openings of a calendar that are looked at.
 const OPENINGS: usize = 3;
 
-/// A plan: it is refused with places that are there, or it is valid, can be kept and read back, and means the same when it
-/// is read again.
+/// A plan: it is refused with places that are there, or it is valid, can be kept and read back, and
+/// means the same when it is read again.
 pub fn plan(bytes: &[u8]) {
     FOLDER.with(|folder| {
         write(folder.path(), "fleet.csv", FLEET.as_bytes());
@@ -36,7 +36,10 @@ pub fn plan(bytes: &[u8]) {
         match read(&path, None) {
             Err(diagnostics) => {
                 assert_reported(&diagnostics, folder.path());
-                assert_eq!(load(&path).expect_err("what is refused once is refused again"), diagnostics);
+                assert_eq!(
+                    load(&path).expect_err("what is refused once is refused again"),
+                    diagnostics
+                );
             }
             Ok(ReadPlan::Open(outline)) => {
                 warned(&outline.warnings, folder.path());
@@ -58,7 +61,8 @@ pub fn targets(ending: &str, bytes: &[u8]) {
     FOLDER.with(|folder| {
         let name = format!("targets.{ending}");
         let file = write(folder.path(), &name, bytes);
-        let plan = format!("version: 1\nname: proxies\nssl_option: true\ntargets: {{files: [{name}]}}\n");
+        let plan =
+            format!("version: 1\nname: proxies\nssl_option: true\ntargets: {{files: [{name}]}}\n");
         let path = write(folder.path(), "plan.yaml", plan.as_bytes());
         match load(&path) {
             Ok(loaded) => whole(&loaded, folder.path()),
@@ -97,7 +101,10 @@ fn whole(loaded: &LoadedPlan, folder: &Path) {
     assert_eq!(proxies.len(), targets.len(), "a proxy twice");
     let mut end = 0;
     for wave in &plan.strategy.waves {
-        assert!(wave.first == end && wave.size > 0 && wave.max_failures > 0, "{wave:?} after {end}");
+        assert!(
+            wave.first == end && wave.size > 0 && wave.max_failures > 0,
+            "{wave:?} after {end}"
+        );
         end = wave.end();
     }
     assert_eq!(end as usize, targets.len(), "the waves hold every target once");

@@ -1,6 +1,8 @@
-//! The plan as it is written: one type per map, and nothing but shape. The doc comments are what an editor shows.
+//! The plan as it is written: one type per map, and nothing but shape. The doc comments are what an
+//! editor shows.
 //!
-//! Invariant: `deny_unknown_fields` everywhere, and neither `flatten` nor `tag`, with which readers lose places.
+//! Invariant: `deny_unknown_fields` everywhere, and neither `flatten` nor `tag`, with which readers
+//! lose places.
 //!
 //! Deliberately not here: what only several keys together say (`meaning`, `waves`, `calendar`).
 
@@ -38,8 +40,8 @@ pub struct RawPlan {
     #[schemars(range(min = 1, max = 1))]
     #[serde(rename = "version")]
     pub _version: u32,
-    /// The plan's name: 1 to 63 of the characters a-z, 0-9 and `-`. Name, revision, wanted value and targets make the
-    /// rollout's identity.
+    /// The plan's name: 1 to 63 of the characters a-z, 0-9 and `-`. Name, revision, wanted value
+    /// and targets make the rollout's identity.
     #[schemars(schema_with = "plan_name")]
     pub name: Name,
     /// Raise it to run the same plan again on purpose. Default: 1.
@@ -58,7 +60,8 @@ pub struct RawPlan {
     pub ssl_option: bool,
     /// A daemon that finds this plan in its folder of plans submits it by itself. Default: false.
     pub autostart: Option<bool>,
-    /// The proxies. `list`, `files` and `discover` together are one set; a proxy named twice is an error.
+    /// The proxies. `list`, `files` and `discover` together are one set; a proxy named twice is an
+    /// error.
     pub targets: RawTargets,
     /// When changes may begin: the union of all windows. Without any: at any time.
     #[schemars(length(min = 1, max = WINDOWS_MAX))]
@@ -78,8 +81,8 @@ pub struct RawPlan {
     pub verify: Option<RawVerify>,
     /// Who must say yes before the rollout begins. Default: nobody.
     pub approval: Option<RawApproval>,
-    /// Once its rollout has completed, the plan runs again at each tick: it looks at every target, and reports or puts
-    /// right what drifted.
+    /// Once its rollout has completed, the plan runs again at each tick: it looks at every target,
+    /// and reports or puts right what drifted.
     pub enforce: Option<RawEnforce>,
 }
 
@@ -90,15 +93,18 @@ pub struct RawTargets {
     /// Proxies written here.
     #[schemars(length(min = 1))]
     pub list: Option<Vec<RawTarget>>,
-    /// Files of proxies: CSV with the columns `lane,instance_id,proxy_id`, where known `ssl_option` and `instance_name`, and any
-    /// number of `tag:NAME`, JSON Lines or YAML with the same keys. Relative to the plan, never outside its folder.
+    /// Files of proxies: CSV with the columns `lane,instance_id,proxy_id`, where known `ssl_option`
+    /// and `instance_name`, and any number of `tag:NAME`, JSON Lines or YAML with the same keys.
+    /// Relative to the plan, never outside its folder.
     #[schemars(length(min = 1, max = 100))]
     pub files: Option<Vec<String>>,
-    /// Proxies that are found when the plan is previewed or submitted: all of the instances that match one of these. They
-    /// run after those of `list` and `files`, by lane, instance name and id.
+    /// Proxies that are found when the plan is previewed or submitted: all of the instances that
+    /// match one of these. They run after those of `list` and `files`, by lane, instance name and
+    /// id.
     #[schemars(length(min = 1, max = DISCOVER_MAX))]
     pub discover: Option<Vec<Discover>>,
-    /// Proxies that are left out although they are listed, in a file or found. The preview tells them with the reason.
+    /// Proxies that are left out although they are listed, in a file or found. The preview tells
+    /// them with the reason.
     #[schemars(length(min = 1, max = EXCLUDE_MAX))]
     pub exclude: Option<Vec<RawExclude>>,
     /// A larger set is refused. Default: 1,000,000.
@@ -121,8 +127,8 @@ pub struct RawTarget {
     pub proxy_id: ProxyId,
     /// Free labels.
     pub tags: Option<BTreeMap<String, String>>,
-    /// What the proxy showed when the list was made. `sealift plan` tells it, and a proxy that shows another value when
-    /// its change begins is skipped and named. Default: not known.
+    /// What the proxy showed when the list was made. `sealift plan` tells it, and a proxy that
+    /// shows another value when its change begins is skipped and named. Default: not known.
     pub ssl_option: Option<bool>,
     /// The instance's name, for people: `changes` tells it. Default: not known.
     #[schemars(length(max = 200))]
@@ -147,7 +153,8 @@ pub struct Discover {
     pub state: Option<String>,
 }
 
-/// Proxies that are left out: those that match all of what is said here, which is one thing at least.
+/// Proxies that are left out: those that match all of what is said here, which is one thing at
+/// least.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename = "Exclude", deny_unknown_fields)]
 pub struct RawExclude {
@@ -178,15 +185,17 @@ pub struct RawExclude {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename = "Window", deny_unknown_fields)]
 pub struct RawWindow {
-    /// When it opens: minute, hour, day of month, month, day of week as in crontab, or `@daily` and its like. Sunday is 0
-    /// or 7; with both day fields restricted it opens on days that match either.
+    /// When it opens: minute, hour, day of month, month, day of week as in crontab, or `@daily` and
+    /// its like. Sunday is 0 or 7; with both day fields restricted it opens on days that match
+    /// either.
     #[schemars(schema_with = "cron")]
     pub cron: Expression,
     /// How long it stays open, in elapsed time, past midnight too.
     pub duration: Length,
-    /// The zone of the cron expression, such as `Asia/Singapore`. A local hour that is skipped opens the window at the
-    /// next minute that exists, one that comes twice opens it once; a minute or hour that begins with `*` opens it
-    /// whenever the clock matches. `sealift windows` shows both nights.
+    /// The zone of the cron expression, such as `Asia/Singapore`. A local hour that is skipped
+    /// opens the window at the next minute that exists, one that comes twice opens it once; a
+    /// minute or hour that begins with `*` opens it whenever the clock matches. `sealift windows`
+    /// shows both nights.
     #[schemars(schema_with = "time_zone")]
     pub time_zone: Zone,
     /// So long before it closes nothing new begins.
@@ -218,21 +227,23 @@ pub struct RawStrategy {
     /// Changes whose job has not ended, at most. On one instance it is always 1. Default: 20.
     #[schemars(range(min = 1, max = MAX_IN_FLIGHT_MAX))]
     pub max_in_flight: Option<u32>,
-    /// At most so many of them of any one lane, or of any one value of a tag: `{lane: 10, "tag:tier": 2}`. A target
-    /// without the tag is not limited by it. Default: no such limit.
+    /// At most so many of them of any one lane, or of any one value of a tag: `{lane: 10,
+    /// "tag:tier": 2}`. A target without the tag is not limited by it. Default: no such limit.
     #[serde(default)]
     #[schemars(schema_with = "group_limits")]
     pub max_in_flight_per: Option<BTreeMap<GroupBy, u32>>,
     /// Steps, one after the other. Default: one wave `all` of all targets.
     #[schemars(length(min = 1, max = WAVES_MAX))]
     pub waves: Option<Vec<RawWave>>,
-    /// Reached, the rollout halts. Failures and changes in flight together never exceed it, so it also bounds the
-    /// pace. A number or a share of the targets for the whole rollout, or the limits of a wave and of the rollout apart.
-    /// A share rounds down; 0 means that the first failure halts. Whatever its budget, a wave that ends with half or
-    /// more of it failed or in doubt halts the rollout. Default: 20.
+    /// Reached, the rollout halts. Failures and changes in flight together never exceed it, so it
+    /// also bounds the pace. A number or a share of the targets for the whole rollout, or the
+    /// limits of a wave and of the rollout apart. A share rounds down; 0 means that the first
+    /// failure halts. Whatever its budget, a wave that ends with half or more of it failed or in
+    /// doubt halts the rollout. Default: 20.
     pub max_failures: Option<MaxFailures>,
-    /// Time with an open window without a change ending, after which the rollout halts. What is waited for lanes that are
-    /// paused, refused, out of reach or held by their clock does not count. Default: 20m.
+    /// Time with an open window without a change ending, after which the rollout halts. What is
+    /// waited for lanes that are paused, refused, out of reach or held by their clock does not
+    /// count. Default: 20m.
     pub progress_deadline: Option<Length>,
     /// What follows when a failure budget is spent. Default: halt.
     pub on_failure: Option<RawOnFailure>,
@@ -279,7 +290,8 @@ pub enum MaxFailures {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Budgets {
-    /// Of each wave; a share is one of the wave's targets. Default: half of the wave, at least 1, never above `rollout`.
+    /// Of each wave; a share is one of the wave's targets. Default: half of the wave, at least 1,
+    /// never above `rollout`.
     pub wave: Option<CountOrShare>,
     /// Of the whole rollout. Default: 20.
     pub rollout: Option<CountOrShare>,
@@ -308,7 +320,8 @@ pub struct RawApproval {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename = "Enforce", deny_unknown_fields)]
 pub struct RawEnforce {
-    /// When it runs: minute, hour, day of month, month, day of week as in crontab, or `@daily` and its like.
+    /// When it runs: minute, hour, day of month, month, day of week as in crontab, or `@daily` and
+    /// its like.
     #[schemars(schema_with = "cron")]
     pub cron: Expression,
     /// The zone of the cron expression, such as `Asia/Shanghai`.
@@ -316,8 +329,8 @@ pub struct RawEnforce {
     pub time_zone: Zone,
     /// Whether drift is only reported or put right. Default: inform.
     pub mode: Option<RawMode>,
-    /// More drift than that holds the enforcement, and nothing is put right until a person releases it. A number, or a
-    /// share of all targets that rounds down, but to 1 at least. Default: 5%.
+    /// More drift than that holds the enforcement, and nothing is put right until a person releases
+    /// it. A number, or a share of all targets that rounds down, but to 1 at least. Default: 5%.
     pub max_drift: Option<CountOrShare>,
 }
 
@@ -331,8 +344,8 @@ pub enum RawMode {
     Apply,
 }
 
-/// How often one change is tried and how long is waited between. A check before a switch that fails is repeated with the same waits
-/// and is no attempt; 10 that fail in a row fail the change.
+/// How often one change is tried and how long is waited between. A check before a switch that fails
+/// is repeated with the same waits and is no attempt; 10 that fail in a row fail the change.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Retry {
@@ -351,8 +364,8 @@ pub struct Retry {
 pub struct RawVerify {
     /// How long the proxy may take to show the new value after its job completed. Default: 3m.
     pub timeout: Option<Length>,
-    /// The proxy's port must show it too: a probe reads the greeting and does the TLS handshake. Default: the API's word is
-    /// enough.
+    /// The proxy's port must show it too: a probe reads the greeting and does the TLS handshake.
+    /// Default: the API's word is enough.
     pub wire: Option<RawWire>,
 }
 
@@ -362,10 +375,12 @@ pub struct RawVerify {
 pub struct RawWire {
     /// The oldest TLS version that counts. Default: "1.2".
     pub min_tls: Option<MinTls>,
-    /// Authorities in PEM, one of which must have signed the proxy's certificate, and every certificate must be valid now.
-    /// Relative to the plan, never outside its folder. Default: the chain is recorded and not judged.
+    /// Authorities in PEM, one of which must have signed the proxy's certificate, and every
+    /// certificate must be valid now. Relative to the plan, never outside its folder. Default: the
+    /// chain is recorded and not judged.
     pub ca_file: Option<String>,
-    /// What is done about plain text that is still accepted. It is told as far as the greeting does. Default: report.
+    /// What is done about plain text that is still accepted. It is told as far as the greeting
+    /// does. Default: report.
     #[serde(rename = "plaintext")]
     pub _plaintext: Option<RawPlaintext>,
 }

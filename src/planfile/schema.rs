@@ -1,4 +1,5 @@
-//! The JSON Schema of a plan, for editors and for our own tree check, with the checks of single texts that it names.
+//! The JSON Schema of a plan, for editors and for our own tree check, with the checks of single
+//! texts that it names.
 
 use std::sync::LazyLock;
 
@@ -18,9 +19,12 @@ use crate::yaml::shape::Later;
 use crate::yaml::share::{CountOrShare, WaveSize};
 use crate::yaml::{plain, quote, suggest};
 
-/// Keys and values of the contract that come with later versions. Refused by name: to ignore one would run another
-/// plan than the one that was written.
-const LATER: &[Later] = &[Later { path: "notify", instead: "leave it out; `sealift watch` and `sealift status` tell what happens" }];
+/// Keys and values of the contract that come with later versions. Refused by name: to ignore one
+/// would run another plan than the one that was written.
+const LATER: &[Later] = &[Later {
+    path: "notify",
+    instead: "leave it out; `sealift watch` and `sealift status` tell what happens",
+}];
 
 /// The shape of a plan.
 pub(super) static PLAN: LazyLock<Shape> = LazyLock::new(|| Shape {
@@ -65,21 +69,36 @@ const FORMATS: &[TextFormat] = &[
 /// A name of ours, with the name that was probably meant.
 fn name(text: &str, kind: &'static str) -> Result<(), Complaint> {
     let Err(error) = Name::parse(text, kind) else { return Ok(()) };
-    let near: String = text.trim().to_lowercase().chars().map(|c| if matches!(c, '_' | ' ' | '.') { '-' } else { c }).collect();
+    let near: String = text
+        .trim()
+        .to_lowercase()
+        .chars()
+        .map(|c| if matches!(c, '_' | ' ' | '.') { '-' } else { c })
+        .collect();
     let complaint = Complaint::new(error.to_string());
-    Err(if Name::parse(&near, kind).is_ok() { complaint.help(format!("write `{near}`")).replace(near) } else { complaint })
+    Err(if Name::parse(&near, kind).is_ok() {
+        complaint.help(format!("write `{near}`")).replace(near)
+    } else {
+        complaint
+    })
 }
 
 /// A key of `max_in_flight_per`.
 fn group(text: &str) -> Result<(), Complaint> {
     let Err(error) = text.parse::<GroupBy>() else { return Ok(()) };
     let complaint = Complaint::new(plain(&error.to_string()));
-    let name = text.strip_prefix("tag").map_or(text, |rest| rest.trim_start_matches([':', '.', '-', '_', ' ']));
+    let name = text
+        .strip_prefix("tag")
+        .map_or(text, |rest| rest.trim_start_matches([':', '.', '-', '_', ' ']));
     Err(match text.trim().to_lowercase().as_str() {
-        "instance" | "instances" | "instance_id" => complaint.help("leave it out: on one instance at most one change is in flight anyway"),
+        "instance" | "instances" | "instance_id" => {
+            complaint.help("leave it out: on one instance at most one change is in flight anyway")
+        }
         "proxy" | "proxies" | "proxy_id" => complaint.help("leave it out: a proxy has one change"),
         "lane" | "lanes" => complaint.help("write `lane`").replace("lane"),
-        _ if name.is_empty() => complaint.help("write the tag's name after `tag:`, as the targets have it"),
+        _ if name.is_empty() => {
+            complaint.help("write the tag's name after `tag:`, as the targets have it")
+        }
         _ => complaint.help(format!("write `\"tag:{name}\"` for the tag {}", quote(name))),
     })
 }
@@ -116,7 +135,8 @@ fn time_zone(text: &str) -> Result<(), Complaint> {
 /// A local time without an offset.
 fn local_time(text: &str) -> Result<(), Complaint> {
     let shape = text.len() >= "2026-12-24T00:00".len() && text.as_bytes()[10] == b'T';
-    if shape && !text[10..].contains(['Z', 'z', '+', '-', '[']) && text.parse::<DateTime>().is_ok() {
+    if shape && !text[10..].contains(['Z', 'z', '+', '-', '[']) && text.parse::<DateTime>().is_ok()
+    {
         return Ok(());
     }
     let complaint = Complaint::new(format!("{} is no local date and time", quote(text)));
@@ -125,8 +145,9 @@ fn local_time(text: &str) -> Result<(), Complaint> {
 
 fn instant(text: &str) -> Result<(), Complaint> {
     text.parse::<Timestamp>().map(drop).map_err(|_| {
-        Complaint::new(format!("{} is no instant", quote(text)))
-            .help("write date, time and offset: `2026-12-01T00:00:00+08:00` or `2026-11-30T16:00:00Z`")
+        Complaint::new(format!("{} is no instant", quote(text))).help(
+            "write date, time and offset: `2026-12-01T00:00:00+08:00` or `2026-11-30T16:00:00Z`",
+        )
     })
 }
 
@@ -158,10 +179,21 @@ mod tests {
         ] {
             assert_eq!(time_zone(text).is_ok(), right, "{text}");
         }
-        for (text, right) in [("lane", true), ("tag:tier", true), ("tag:", false), ("tier", false), ("instance", false), ("", false)] {
+        for (text, right) in [
+            ("lane", true),
+            ("tag:tier", true),
+            ("tag:", false),
+            ("tier", false),
+            ("instance", false),
+            ("", false),
+        ] {
             assert_eq!(group(text).is_ok(), right, "{text}");
         }
-        for (text, right) in [("2026-12-01T00:00:00+08:00", true), ("2026-12-01T00:00:00", false), ("tomorrow", false)] {
+        for (text, right) in [
+            ("2026-12-01T00:00:00+08:00", true),
+            ("2026-12-01T00:00:00", false),
+            ("tomorrow", false),
+        ] {
             assert_eq!(instant(text).is_ok(), right, "{text}");
         }
     }

@@ -109,7 +109,11 @@ impl Exclusion {
     /// Whether anything is said of what is left out.
     pub fn says_something(&self) -> bool {
         let Self { lane, instance_name, instance_id, proxy_id, tags, reason: _ } = self;
-        lane.is_some() || instance_name.is_some() || instance_id.is_some() || proxy_id.is_some() || !tags.is_empty()
+        lane.is_some()
+            || instance_name.is_some()
+            || instance_id.is_some()
+            || proxy_id.is_some()
+            || !tags.is_empty()
     }
 }
 
@@ -138,13 +142,27 @@ mod tests {
 
     #[test]
     fn all_that_is_said_must_match() {
-        let prod = BTreeMap::from([("env".to_owned(), "prod".to_owned()), ("tier".to_owned(), "gold".to_owned())]);
+        let prod = BTreeMap::from([
+            ("env".to_owned(), "prod".to_owned()),
+            ("tier".to_owned(), "gold".to_owned()),
+        ]);
         let instance = SelectedInstance { name: "prod-1", state: "ACTIVE", tags: &prod };
-        let any = Selector { lane: Name::parse("lab", "lane").expect("a name"), instance_name: None, tags: BTreeMap::new(), state: None };
+        let any = Selector {
+            lane: Name::parse("lab", "lane").expect("a name"),
+            instance_name: None,
+            tags: BTreeMap::new(),
+            state: None,
+        };
         let one = |name: &str, value: &str| BTreeMap::from([(name.to_owned(), value.to_owned())]);
         assert!(any.wants(instance));
-        assert!(Selector { state: Some("active".into()), tags: one("tier", "gold"), ..any.clone() }.wants(instance));
-        assert!(!Selector { state: Some("active".into()), tags: one("tier", "silver"), ..any.clone() }.wants(instance));
+        assert!(
+            Selector { state: Some("active".into()), tags: one("tier", "gold"), ..any.clone() }
+                .wants(instance)
+        );
+        assert!(
+            !Selector { state: Some("active".into()), tags: one("tier", "silver"), ..any.clone() }
+                .wants(instance)
+        );
         assert!(!Selector { instance_name: Some("test-*".into()), ..any.clone() }.wants(instance));
         assert!(!Selector { tags: one("zone", "gold"), ..any }.wants(instance));
     }

@@ -48,8 +48,7 @@ enforce: {cron: "0 2 * * *", time_zone: Asia/Shanghai, mode: apply, max_drift: 6
 "#;
 
 const CSV: &str = "lane,instance_id,proxy_id,tag:tier\na,296c0fc43e804757b59946b80dc27f8bin07,4ec617ba62da4eafb921b69438beed3cpo01,gold\n";
-const JSON: &str =
-    r#"{"lane": "b", "instance_id": "396c0fc43e804757b59946b80dc27f8bin07", "proxy_id": "5ec617ba62da4eafb921b69438beed3cpo01"}"#;
+const JSON: &str = r#"{"lane": "b", "instance_id": "396c0fc43e804757b59946b80dc27f8bin07", "proxy_id": "5ec617ba62da4eafb921b69438beed3cpo01"}"#;
 
 fn load_files(plan: &[u8], csv: &[u8], json: &[u8]) -> Result<LoadedPlan, Diagnostics> {
     let folder = tempfile::tempdir().expect("a folder");
@@ -79,7 +78,10 @@ fn assert_valid(loaded: &LoadedPlan) {
 
 fn assert_reported(report: &Diagnostics) {
     assert!(!report.list.is_empty() && report.list.len() <= 100);
-    assert!(report.list.iter().all(|one| one.code != SECOND_READER), "the readers disagree: {report}");
+    assert!(
+        report.list.iter().all(|one| one.code != SECOND_READER),
+        "the readers disagree: {report}"
+    );
     assert!(!report.render(true).is_empty());
 }
 
@@ -92,21 +94,52 @@ fn check(result: Result<LoadedPlan, Diagnostics>) {
 
 #[test]
 fn every_key_is_read() {
-    let loaded = load_files(PLAN.as_bytes(), CSV.as_bytes(), JSON.as_bytes()).unwrap_or_else(|report| panic!("{report}"));
+    let loaded = load_files(PLAN.as_bytes(), CSV.as_bytes(), JSON.as_bytes())
+        .unwrap_or_else(|report| panic!("{report}"));
     assert_valid(&loaded);
     let plan = &loaded.plan;
-    assert_eq!((plan.name.as_str(), plan.revision, plan.description.as_str()), ("proxies", 2, "several\nlines\n"));
-    assert_eq!((plan.owner.as_str(), plan.ssl_option, loaded.autostart), ("dba: oncall", true, false));
+    assert_eq!(
+        (plan.name.as_str(), plan.revision, plan.description.as_str()),
+        ("proxies", 2, "several\nlines\n")
+    );
+    assert_eq!(
+        (plan.owner.as_str(), plan.ssl_option, loaded.autostart),
+        ("dba: oncall", true, false)
+    );
     assert_eq!(plan.source, Digest::of(PLAN.as_bytes()));
     assert_eq!(plan.calendar.windows().len(), 1);
     assert_eq!(plan.calendar.freezes()[0].reason(), "year end");
-    assert_eq!(plan.calendar.not_before().map(|at| at.to_string()), Some("2026-11-30T16:00:00Z".into()));
-    let waves: Vec<_> = plan.strategy.waves.iter().map(|wave| (wave.name.as_str(), wave.size, wave.soak_ms, wave.max_failures)).collect();
-    assert_eq!(waves, [("canary", 1, 86_400_000, 1), ("early", 1, 5_400_000, 1), ("rest", 2, 0, 1)]);
-    assert_eq!((plan.strategy.max_in_flight, plan.strategy.max_failures, plan.strategy.progress_deadline_ms), (2, 2, 1_200_000));
-    assert_eq!((plan.retry.max_attempts, plan.retry.initial_ms, plan.retry.max_ms, plan.verify_timeout_ms), (6, 2_000, 300_000, 180_000));
+    assert_eq!(
+        plan.calendar.not_before().map(|at| at.to_string()),
+        Some("2026-11-30T16:00:00Z".into())
+    );
+    let waves: Vec<_> = plan
+        .strategy
+        .waves
+        .iter()
+        .map(|wave| (wave.name.as_str(), wave.size, wave.soak_ms, wave.max_failures))
+        .collect();
+    assert_eq!(
+        waves,
+        [("canary", 1, 86_400_000, 1), ("early", 1, 5_400_000, 1), ("rest", 2, 0, 1)]
+    );
+    assert_eq!(
+        (
+            plan.strategy.max_in_flight,
+            plan.strategy.max_failures,
+            plan.strategy.progress_deadline_ms
+        ),
+        (2, 2, 1_200_000)
+    );
+    assert_eq!(
+        (plan.retry.max_attempts, plan.retry.initial_ms, plan.retry.max_ms, plan.verify_timeout_ms),
+        (6, 2_000, 300_000, 180_000)
+    );
     let enforce = plan.enforce.as_ref().expect("the plan has it");
-    assert_eq!((enforce.mode, enforce.max_drift, enforce.time_zone.name()), (Mode::Apply, 2, "Asia/Shanghai"));
+    assert_eq!(
+        (enforce.mode, enforce.max_drift, enforce.time_zone.name()),
+        (Mode::Apply, 2, "Asia/Shanghai")
+    );
     let lanes: Vec<_> = loaded.targets.iter().map(|target| target.lane.as_str()).collect();
     assert_eq!(lanes, ["a", "b", "a", "b"], "the list first, then the files in their order");
     assert_eq!(loaded.targets[0].tags.as_ref().map(|tags| tags.get("n")), Some(Some("3")));
@@ -115,14 +148,23 @@ fn every_key_is_read() {
 #[test]
 fn what_was_written_is_the_same_in_other_words() {
     let written = |text: &str| {
-        let loaded = load_files(text.as_bytes(), CSV.as_bytes(), JSON.as_bytes()).unwrap_or_else(|report| panic!("{report}"));
+        let loaded = load_files(text.as_bytes(), CSV.as_bytes(), JSON.as_bytes())
+            .unwrap_or_else(|report| panic!("{report}"));
         loaded.plan.written
     };
-    let keys = |text: &str| -> Vec<String> { written(PLAN).edits(&written(text)).map(|edit| edit.key.to_owned()).collect() };
+    let keys = |text: &str| -> Vec<String> {
+        written(PLAN).edits(&written(text)).map(|edit| edit.key.to_owned()).collect()
+    };
     let same = [
-        PLAN.replace("owner: 'dba: oncall'\nssl_option: true", "ssl_option: true # really\n\nowner: \"dba: oncall\""),
+        PLAN.replace(
+            "owner: 'dba: oncall'\nssl_option: true",
+            "ssl_option: true # really\n\nowner: \"dba: oncall\"",
+        ),
         PLAN.replace("autostart: false", "autostart: true"),
-        PLAN.replace("retry: {max_attempts: 6, initial: 2s, max: 5m}", "retry:\n  max: 5m\n  initial: 2s\n  max_attempts: 6"),
+        PLAN.replace(
+            "retry: {max_attempts: 6, initial: 2s, max: 5m}",
+            "retry:\n  max: 5m\n  initial: 2s\n  max_attempts: 6",
+        ),
         // Who is in the list is told by the digest of the targets.
         PLAN.replace("tier: gold, n: 3", "tier: gold"),
     ];
@@ -149,15 +191,25 @@ fn what_was_written_is_the_same_in_other_words() {
 #[test]
 fn what_is_left_out_has_its_default() {
     let text = "version: 1\nname: a\nssl_option: false\ntargets: {files: [fleet.csv]}\n";
-    let loaded = load_files(text.as_bytes(), CSV.as_bytes(), b"").unwrap_or_else(|report| panic!("{report}"));
+    let loaded = load_files(text.as_bytes(), CSV.as_bytes(), b"")
+        .unwrap_or_else(|report| panic!("{report}"));
     let plan = &loaded.plan;
     assert!(!plan.ssl_option && !loaded.autostart && plan.calendar.is_always_open());
-    assert_eq!((plan.revision, plan.description.as_str(), &plan.enforce, plan.survey), (1, "", &None, false));
+    assert_eq!(
+        (plan.revision, plan.description.as_str(), &plan.enforce, plan.survey),
+        (1, "", &None, false)
+    );
     assert_eq!(plan.retry, crate::domain::retry::Policy::default());
     assert_eq!(plan.verify_timeout_ms, 180_000);
     let strategy = &plan.strategy;
-    assert_eq!((strategy.max_in_flight, strategy.max_failures, strategy.progress_deadline_ms), (20, 20, 1_200_000));
-    assert_eq!((strategy.waves.len(), strategy.waves[0].name.as_str(), strategy.waves[0].max_failures), (1, "all", 1));
+    assert_eq!(
+        (strategy.max_in_flight, strategy.max_failures, strategy.progress_deadline_ms),
+        (20, 20, 1_200_000)
+    );
+    assert_eq!(
+        (strategy.waves.len(), strategy.waves[0].name.as_str(), strategy.waves[0].max_failures),
+        (1, "all", 1)
+    );
 }
 
 #[test]
@@ -174,11 +226,18 @@ fn a_budget_of_nothing_means_the_first_failure() {
         let text = format!(
             "version: 1\nname: a\nssl_option: true\ntargets: {{files: [fleet.csv, fleet.jsonl]}}\nstrategy: {{max_failures: {written}, waves: [{{name: a, size: 1}}, {{name: b, size: rest}}]}}\n"
         );
-        let csv = format!("{CSV}a,496c0fc43e804757b59946b80dc27f8bin07,6ec617ba62da4eafb921b69438beed3cpo01,\n");
-        let loaded = load_files(text.as_bytes(), csv.as_bytes(), JSON.as_bytes()).unwrap_or_else(|report| panic!("{report}"));
+        let csv = format!(
+            "{CSV}a,496c0fc43e804757b59946b80dc27f8bin07,6ec617ba62da4eafb921b69438beed3cpo01,\n"
+        );
+        let loaded = load_files(text.as_bytes(), csv.as_bytes(), JSON.as_bytes())
+            .unwrap_or_else(|report| panic!("{report}"));
         let strategy = &loaded.plan.strategy;
         let found: Vec<_> = strategy.waves.iter().map(|wave| wave.max_failures).collect();
-        assert_eq!((strategy.max_failures, found.as_slice()), (rollout, waves.as_slice()), "{written}");
+        assert_eq!(
+            (strategy.max_failures, found.as_slice()),
+            (rollout, waves.as_slice()),
+            "{written}"
+        );
     }
 }
 
@@ -187,27 +246,48 @@ fn a_wave_s_budget_is_half_of_it_and_never_above_the_rollout_s() {
     let row = |n: u32| format!("a,{n:032}in07,{n:032}po01\n");
     let csv = format!("lane,instance_id,proxy_id\n{}", (0..40).map(row).collect::<String>());
     let load = |strategy: &str| {
-        let text = format!("version: 1\nname: a\nssl_option: true\ntargets: {{files: [fleet.csv]}}\nstrategy: {strategy}\n");
+        let text = format!(
+            "version: 1\nname: a\nssl_option: true\ntargets: {{files: [fleet.csv]}}\nstrategy: {strategy}\n"
+        );
         load_files(text.as_bytes(), csv.as_bytes(), b"").unwrap_or_else(|report| panic!("{report}"))
     };
     let waves = "waves: [{name: a, size: 1}, {name: b, size: 3}, {name: c, size: 10}, {name: d, size: rest}]";
-    for (written, budgets) in [("", [1, 1, 5, 13]), (", max_failures: 6", [1, 1, 5, 6]), (", max_failures: {wave: 30%}", [1, 1, 3, 7])] {
+    for (written, budgets) in [
+        ("", [1, 1, 5, 13]),
+        (", max_failures: 6", [1, 1, 5, 6]),
+        (", max_failures: {wave: 30%}", [1, 1, 3, 7]),
+    ] {
         let strategy = load(&format!("{{{waves}{written}}}")).plan.strategy;
-        assert_eq!(strategy.waves.iter().map(|wave| wave.max_failures).collect::<Vec<_>>(), budgets, "{written}");
+        assert_eq!(
+            strategy.waves.iter().map(|wave| wave.max_failures).collect::<Vec<_>>(),
+            budgets,
+            "{written}"
+        );
     }
-    let messages = |strategy: &str| load(strategy).warnings.iter().map(|warning| warning.message.clone()).collect::<Vec<_>>();
-    assert_eq!(messages(&format!("{{{waves}, max_failures: {{wave: 100%, rollout: 40}}}}")), Vec::<String>::new());
+    let messages = |strategy: &str| {
+        load(strategy).warnings.iter().map(|warning| warning.message.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        messages(&format!("{{{waves}, max_failures: {{wave: 100%, rollout: 40}}}}")),
+        Vec::<String>::new()
+    );
     assert_eq!(
         messages("{max_failures: 41}"),
-        ["the failure budget of 41 of the rollout can never be reached: the number of targets is 40"]
+        [
+            "the failure budget of 41 of the rollout can never be reached: the number of targets is 40"
+        ]
     );
     assert_eq!(
         messages(&format!("{{{waves}, max_failures: {{wave: 2}}}}")),
-        ["the failure budget of 2 of the wave `a` can never be reached: its size is 1, and it halts as it ends when half of it failed"]
+        [
+            "the failure budget of 2 of the wave `a` can never be reached: its size is 1, and it halts as it ends when half of it failed"
+        ]
     );
     assert_eq!(
         messages("{waves: [{name: all, size: rest}], max_failures: {wave: 30}}"),
-        ["the failure budget of 30 of the wave `all` can never be reached: the rollout halts at 20"]
+        [
+            "the failure budget of 30 of the wave `all` can never be reached: the rollout halts at 20"
+        ]
     );
 }
 
@@ -217,19 +297,23 @@ fn equal_tags_are_held_once() {
     let rows: String = (0..100).map(|n| row(n, if n % 2 == 0 { "gold" } else { "" })).collect();
     let csv = format!("lane,instance_id,proxy_id,tag:tier\n{rows}");
     let text = "version: 1\nname: a\nssl_option: true\ntargets: {files: [fleet.csv]}\n";
-    let loaded = load_files(text.as_bytes(), csv.as_bytes(), b"").unwrap_or_else(|report| panic!("{report}"));
+    let loaded = load_files(text.as_bytes(), csv.as_bytes(), b"")
+        .unwrap_or_else(|report| panic!("{report}"));
     let tagged: Vec<_> = loaded.targets.iter().filter_map(|target| target.tags.as_ref()).collect();
     assert_eq!(tagged.len(), 50);
     let at = |tags: &crate::domain::target::Tags| tags.get("tier").map(str::as_ptr);
     assert!(tagged.iter().all(|tags| at(tags) == at(tagged[0])));
 }
 
-/// What changed plans brought to light once: places where two readers of YAML part, or a place was lost.
+/// What changed plans brought to light once: places where two readers of YAML part, or a place was
+/// lost.
 #[test]
 fn dark_corners_of_yaml_are_reported_and_not_guessed() {
     let changed = |from: &str, to: &str, code: &str| {
         assert!(PLAN.contains(from), "{from}");
-        let report = load_files(PLAN.replacen(from, to, 1).as_bytes(), CSV.as_bytes(), JSON.as_bytes()).expect_err(to);
+        let report =
+            load_files(PLAN.replacen(from, to, 1).as_bytes(), CSV.as_bytes(), JSON.as_bytes())
+                .expect_err(to);
         assert_reported(&report);
         assert!(report.list.iter().any(|one| one.code == code), "{to:?}: no {code} in {report}");
     };
@@ -319,7 +403,8 @@ fn mutated(text: &'static str) -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
-    /// Whatever a plan is changed to: no panic, and either a valid plan or a mistake that both readers see.
+    /// Whatever a plan is changed to: no panic, and either a valid plan or a mistake that both
+    /// readers see.
     #[test]
     fn a_changed_plan_is_taken_whole_or_reported(plan in mutated(PLAN)) {
         check(load_files(plan.as_bytes(), CSV.as_bytes(), JSON.as_bytes()));
@@ -336,8 +421,8 @@ proptest! {
         check(load_files(PLAN.as_bytes(), &csv, &csv));
     }
 
-    /// However sizes are written, the waves cover every target once, and a rollout never has a wave without targets; shares of
-    /// more than all targets are a mistake.
+    /// However sizes are written, the waves cover every target once, and a rollout never has a wave
+    /// without targets; shares of more than all targets are a mistake.
     #[test]
     fn waves_cover_every_target(sizes in prop::collection::vec(prop_oneof![(1u32..40).prop_map(|n| n.to_string()), (1u32..=100).prop_map(|n| format!("{n}%"))], 0..6), fleet in 1u32..60) {
         let rows: String = (0..fleet).map(|n| format!("a,{n:032}in07,{n:032}po01\n")).collect();

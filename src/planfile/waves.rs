@@ -1,10 +1,12 @@
 //! `strategy.waves` and `strategy.max_failures` against the number of targets.
 //!
-//! Invariant: the waves that come out lie side by side, none is empty, and together they cover every target.
+//! Invariant: the waves that come out lie side by side, none is empty, and together they cover
+//! every target.
 //!
-//! Rules: a wave's share is one of all targets and rounds up; a budget's share rounds down, and a budget of 0 is kept
-//! as 1, which is the same promise: the first failure halts. A wave's budget is half of the wave where the plan does not
-//! say, and never above the rollout's. A written budget that can never be reached is a warning: it guards nothing.
+//! Rules: a wave's share is one of all targets and rounds up; a budget's share rounds down, and a
+//! budget of 0 is kept as 1, which is the same promise: the first failure halts. A wave's budget is
+//! half of the wave where the plan does not say, and never above the rollout's. A written budget
+//! that can never be reached is a warning: it guards nothing.
 
 use super::raw;
 use crate::domain::id::Name;
@@ -44,22 +46,40 @@ fn written_wave_budget(strategy: &raw::RawStrategy) -> Option<CountOrShare> {
 }
 
 /// Warns of written budgets that no number of failures reaches.
-pub fn check_budgets(strategy: &raw::RawStrategy, waves: &[Wave], rollout: u32, document: &Document<'_>, mistakes: &mut Mistakes) {
+pub fn check_budgets(
+    strategy: &raw::RawStrategy,
+    waves: &[Wave],
+    rollout: u32,
+    document: &Document<'_>,
+    mistakes: &mut Mistakes,
+) {
     let total: u32 = waves.iter().map(|wave| wave.size).sum();
     let (rollout_at, written) = match &strategy.max_failures {
         None => return,
         Some(raw::MaxFailures::One(_)) => ("strategy.max_failures", true),
-        Some(raw::MaxFailures::Two(budgets)) => ("strategy.max_failures.rollout", budgets.rollout.is_some()),
+        Some(raw::MaxFailures::Two(budgets)) => {
+            ("strategy.max_failures.rollout", budgets.rollout.is_some())
+        }
     };
     let mut warn = |at: &str, what: String, why: String, help: &str| {
-        let warning = Diagnostic::warning("budget", format!("the failure budget of {what} can never be reached: {why}"));
+        let warning = Diagnostic::warning(
+            "budget",
+            format!("the failure budget of {what} can never be reached: {why}"),
+        );
         mistakes.push(warning.at(document.place(at)).help(help));
     };
     if written && rollout > total {
         let help = format!("write at most {total}");
-        warn(rollout_at, format!("{rollout} of the rollout"), format!("the number of targets is {total}"), &help);
+        warn(
+            rollout_at,
+            format!("{rollout} of the rollout"),
+            format!("the number of targets is {total}"),
+            &help,
+        );
     }
-    let Some(wave) = waves.iter().find(|wave| wave.max_failures > wave.size.min(rollout)) else { return };
+    let Some(wave) = waves.iter().find(|wave| wave.max_failures > wave.size.min(rollout)) else {
+        return;
+    };
     if written_wave_budget(strategy).is_some() {
         let (budget, name) = (wave.max_failures, quote(wave.name.as_str()));
         let why = if budget > wave.size {
@@ -84,8 +104,10 @@ fn more_than_all(written: &[raw::RawWave], document: &Document<'_>, mistakes: &m
     }
     if let Some(over) = over {
         let sum = CountOrShare::Hundredths(sum);
-        let message = format!("the shares of the waves add up to {sum}, which is more than all targets");
-        let more = Diagnostic::error("waves", message).at(document.place(&format!("strategy.waves[{over}].size")));
+        let message =
+            format!("the shares of the waves add up to {sum}, which is more than all targets");
+        let more = Diagnostic::error("waves", message)
+            .at(document.place(&format!("strategy.waves[{over}].size")));
         mistakes.push(more.help("each share is one of all targets, not of what the waves before left; for that write `size: rest`"));
     }
 }
@@ -94,22 +116,42 @@ fn more_than_all(written: &[raw::RawWave], document: &Document<'_>, mistakes: &m
 pub fn check_names(document: &Document<'_>, mistakes: &mut Mistakes) {
     let path = |index: usize| format!("strategy.waves[{index}].name");
     let waves = document.exact("strategy.waves").map_or(0, Node::len).min(WAVES_MAX);
-    let names: Vec<_> = (0..waves).map(|index| document.exact(&path(index)).and_then(Node::text)).collect();
+    let names: Vec<_> =
+        (0..waves).map(|index| document.exact(&path(index)).and_then(Node::text)).collect();
     for (index, name) in names.iter().enumerate() {
-        let (Some(name), Some(first)) = (name, names[..index].iter().position(|other| other == name)) else { continue };
-        let twice = Diagnostic::error("duplicate-wave", format!("two waves are named {}", quote(name)));
-        let twice = twice.also(document.place(&path(first)), "the first one").help("give each a name of its own");
+        let (Some(name), Some(first)) =
+            (name, names[..index].iter().position(|other| other == name))
+        else {
+            continue;
+        };
+        let twice =
+            Diagnostic::error("duplicate-wave", format!("two waves are named {}", quote(name)));
+        let twice = twice
+            .also(document.place(&path(first)), "the first one")
+            .help("give each a name of its own");
         mistakes.push(twice.at(document.place(&path(index))));
     }
 }
 
 /// Resolves the waves; `None` after a mistake.
-pub fn resolve(strategy: &raw::RawStrategy, total: u32, document: &Document<'_>, mistakes: &mut Mistakes) -> Option<Vec<Wave>> {
+pub fn resolve(
+    strategy: &raw::RawStrategy,
+    total: u32,
+    document: &Document<'_>,
+    mistakes: &mut Mistakes,
+) -> Option<Vec<Wave>> {
     let budget = rollout_budget(strategy, total);
     let Some(written) = &strategy.waves else {
         let name = Name::parse("all", "wave").expect("three letters");
         let max_failures = wave_budget(strategy, total, budget);
-        return Some(vec![Wave { name, first: 0, size: total, soak_ms: 0, promote: Promote::Auto, max_failures }]);
+        return Some(vec![Wave {
+            name,
+            first: 0,
+            size: total,
+            soak_ms: 0,
+            promote: Promote::Auto,
+            max_failures,
+        }]);
     };
     let before = mistakes.count();
     more_than_all(written, document, mistakes);
@@ -119,9 +161,20 @@ pub fn resolve(strategy: &raw::RawStrategy, total: u32, document: &Document<'_>,
     for (index, wave) in written.iter().enumerate() {
         let path = |key: &str| format!("strategy.waves[{index}].{key}");
         if let Some(rest) = rest_at {
-            let late = Diagnostic::error("waves", format!("after the rest nothing is left for the wave {}", quote(wave.name.as_str())));
-            let late = late.also(document.place(&format!("strategy.waves[{rest}].size")), "all the rest goes here");
-            mistakes.push(late.at(document.place(&path("size"))).help("put the wave with `size: rest` last"));
+            let late = Diagnostic::error(
+                "waves",
+                format!(
+                    "after the rest nothing is left for the wave {}",
+                    quote(wave.name.as_str())
+                ),
+            );
+            let late = late.also(
+                document.place(&format!("strategy.waves[{rest}].size")),
+                "all the rest goes here",
+            );
+            mistakes.push(
+                late.at(document.place(&path("size"))).help("put the wave with `size: rest` last"),
+            );
             continue;
         }
         let left = total - first;
@@ -136,8 +189,12 @@ pub fn resolve(strategy: &raw::RawStrategy, total: u32, document: &Document<'_>,
         if size < wanted || size == 0 {
             let name = quote(wave.name.as_str());
             let message = match size {
-                0 => format!("the wave {name} is empty and is left out: the waves before it hold all of the targets, {total}"),
-                _ => format!("the wave {name} has only {size} of {wanted} targets: no more are left"),
+                0 => format!(
+                    "the wave {name} is empty and is left out: the waves before it hold all of the targets, {total}"
+                ),
+                _ => {
+                    format!("the wave {name} has only {size} of {wanted} targets: no more are left")
+                }
             };
             mistakes.push(Diagnostic::warning("wave", message).at(document.place(&path("size"))));
         }
@@ -148,12 +205,22 @@ pub fn resolve(strategy: &raw::RawStrategy, total: u32, document: &Document<'_>,
             };
             let soak_ms = wave.soak.map_or(0, crate::yaml::length::Length::millis);
             let max_failures = wave_budget(strategy, size, budget);
-            waves.push(Wave { name: wave.name.clone(), first, size, soak_ms, promote, max_failures });
+            waves.push(Wave {
+                name: wave.name.clone(),
+                first,
+                size,
+                soak_ms,
+                promote,
+                max_failures,
+            });
             first += size;
         }
     }
     if first < total && mistakes.count() == before {
-        let message = format!("the waves hold {first} of {total} targets, {} would never be changed", total - first);
+        let message = format!(
+            "the waves hold {first} of {total} targets, {} would never be changed",
+            total - first
+        );
         let short = Diagnostic::error("waves", message).at(document.place("strategy.waves"));
         mistakes.push(short.help("add a last wave: `- {name: rest, size: rest}`"));
     }

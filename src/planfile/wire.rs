@@ -21,10 +21,17 @@ pub fn read(
         Some(raw::MinTls::V12) | None => TlsVersion::V12,
     };
     let off = document.exact("ssl_option").and_then(|node| node.text()) == Some("false");
-    for (key, asked) in [("min_tls", written.min_tls.is_some()), ("ca_file", written.ca_file.is_some())] {
+    for (key, asked) in
+        [("min_tls", written.min_tls.is_some()), ("ca_file", written.ca_file.is_some())]
+    {
         if off && asked {
-            let message = format!("`{key}` asks something of TLS, and this plan switches it off: only a revert would be held against it");
-            mistakes.push(Diagnostic::warning("idle", message).at(document.place(&format!("verify.wire.{key}"))));
+            let message = format!(
+                "`{key}` asks something of TLS, and this plan switches it off: only a revert would be held against it"
+            );
+            mistakes.push(
+                Diagnostic::warning("idle", message)
+                    .at(document.place(&format!("verify.wire.{key}"))),
+            );
         }
     }
     let ca = match &written.ca_file {
@@ -35,9 +42,15 @@ pub fn read(
 }
 
 /// The file's text, once it is seen to hold authorities.
-fn authorities(name: &str, document: &Document<'_>, folders: &Folders<'_>, mistakes: &mut Mistakes) -> Option<String> {
+fn authorities(
+    name: &str,
+    document: &Document<'_>,
+    folders: &Folders<'_>,
+    mistakes: &mut Mistakes,
+) -> Option<String> {
     let shown = folders.shown.join(name).display().to_string();
-    let read = open::beneath(folders.real, name, CA_FILE_BYTES_MAX).and_then(|mut file| open::read(&mut file, CA_FILE_BYTES_MAX));
+    let read = open::beneath(folders.real, name, CA_FILE_BYTES_MAX)
+        .and_then(|mut file| open::read(&mut file, CA_FILE_BYTES_MAX));
     let wrong = match read {
         Err(mut complaint) => {
             complaint.message = format!("{} {}", quote(name), complaint.message);

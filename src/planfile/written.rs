@@ -1,6 +1,7 @@
 //! What a plan file says, key by key, for the comparison with another version of the file.
 //!
-//! Bound: a list of `targets` may be long and is one key with a digest; all other lists are bounded by the schema.
+//! Bound: a list of `targets` may be long and is one key with a digest; all other lists are bounded
+//! by the schema.
 
 use crate::domain::id::Digest;
 use crate::domain::written::WrittenPlan;
@@ -23,7 +24,9 @@ fn walk(path: &str, node: &Node<'_>, each: &mut impl FnMut(String, String)) {
     }
     match &node.kind {
         NodeKind::Scalar { text, .. } => each(path.to_owned(), text.clone().into_owned()),
-        NodeKind::Sequence(_) if path.starts_with("targets.") => each(path.to_owned(), digest(node).to_string()),
+        NodeKind::Sequence(_) if path.starts_with("targets.") => {
+            each(path.to_owned(), digest(node).to_string())
+        }
         NodeKind::Sequence(items) => {
             for (index, item) in items.iter().enumerate() {
                 walk(&format!("{path}[{index}]"), item, each);
@@ -32,7 +35,11 @@ fn walk(path: &str, node: &Node<'_>, each: &mut impl FnMut(String, String)) {
         NodeKind::Mapping(entries) => {
             for (name, value) in entries {
                 let name = name.text().unwrap_or_default();
-                walk(&if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }, value, each);
+                walk(
+                    &if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") },
+                    value,
+                    each,
+                );
             }
         }
     }

@@ -1,8 +1,8 @@
 //! A stream that gives no more than so many bytes in all.
 //!
-//! Invariant: whatever is built upon it (packets, TLS records) can read no more than the bound; past it every read is an
-//! error of kind [`ErrorKind::FileTooLarge`], which nothing else here raises. Writing is not bounded: we decide what we
-//! write.
+//! Invariant: whatever is built upon it (packets, TLS records) can read no more than the bound;
+//! past it every read is an error of kind [`ErrorKind::FileTooLarge`], which nothing else here
+//! raises. Writing is not bounded: we decide what we write.
 
 use std::io::{Error, ErrorKind};
 use std::pin::Pin;
@@ -29,9 +29,16 @@ pub fn is_over(error: &Error) -> bool {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
         if self.left == 0 {
-            return Poll::Ready(Err(Error::new(ErrorKind::FileTooLarge, "more bytes came than a probe reads")));
+            return Poll::Ready(Err(Error::new(
+                ErrorKind::FileTooLarge,
+                "more bytes came than a probe reads",
+            )));
         }
         let most = self.left.min(buffer.remaining());
         let mut part = ReadBuf::new(buffer.initialize_unfilled_to(most));
@@ -44,15 +51,25 @@ impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Bounded<S> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write(context, bytes)
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_flush(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
         Pin::new(&mut self.inner).poll_flush(context)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_shutdown(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
         Pin::new(&mut self.inner).poll_shutdown(context)
     }
 }

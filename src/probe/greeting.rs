@@ -1,7 +1,7 @@
 //! The server's first packet: its greeting, or the error that stands in its place.
 //!
-//! Invariant: every read from the packet is checked against its length, so a packet of any bytes yields a greeting or a
-//! trouble and nothing else.
+//! Invariant: every read from the packet is checked against its length, so a packet of any bytes
+//! yields a greeting or a trouble and nothing else.
 
 use tokio::io::AsyncRead;
 
@@ -39,40 +39,59 @@ pub async fn read<S: AsyncRead + Unpin>(stream: &mut S) -> Result<ServerOpening,
 fn parse(packet: &Packet) -> Result<ServerOpening, Trouble> {
     match packet.payload.first() {
         Some(&PROTOCOL_10) => {
-            let greeting = fields(&packet.payload[1..]).ok_or_else(|| packet::not_mysql(&packet.payload))?;
+            let greeting =
+                fields(&packet.payload[1..]).ok_or_else(|| packet::not_mysql(&packet.payload))?;
             let plugins = greeting.capabilities & CLIENT_PLUGIN_AUTH != 0;
             Ok(ServerOpening { greeting, plugins, sequence: packet.sequence })
         }
-        Some(&ERROR) => Err(refusal(&packet.payload).map_or_else(|| packet::not_mysql(&packet.payload), refused)),
+        Some(&ERROR) => {
+            Err(refusal(&packet.payload)
+                .map_or_else(|| packet::not_mysql(&packet.payload), refused))
+        }
         _ => Err(packet::not_mysql(&packet.payload)),
     }
 }
 
-/// The fields after the protocol's number: version, thread, half a salt and a filler, then the capabilities in two halves
-/// with character set and status between them. An old server ends after the first half.
+/// The fields after the protocol's number: version, thread, half a salt and a filler, then the
+/// capabilities in two halves with character set and status between them. An old server ends after
+/// the first half.
 fn fields(rest: &[u8]) -> Option<Greeting> {
     let end = rest.iter().position(|byte| *byte == 0)?;
     let (version, rest) = (&rest[..end], &rest[end + 1..]);
     let rest = rest.get(4 + 8 + 1..)?;
     let low = u16::from_le_bytes(*rest.first_chunk()?);
-    let high = rest.get(2 + 1 + 2..).and_then(|rest| rest.first_chunk()).map_or(0, |half| u16::from_le_bytes(*half));
+    let high = rest
+        .get(2 + 1 + 2..)
+        .and_then(|rest| rest.first_chunk())
+        .map_or(0, |half| u16::from_le_bytes(*half));
     let capabilities = u32::from(low) | u32::from(high) << 16;
-    Some(Greeting { version: text::of_bytes(version), tls: capabilities & CLIENT_SSL != 0, capabilities })
+    Some(Greeting {
+        version: text::of_bytes(version),
+        tls: capabilities & CLIENT_SSL != 0,
+        capabilities,
+    })
 }
 
-/// Number and words of an error packet. Once capabilities are agreed on, `#` and five characters of SQL state stand
-/// before the words.
+/// Number and words of an error packet. Once capabilities are agreed on, `#` and five characters of
+/// SQL state stand before the words.
 pub fn refusal(payload: &[u8]) -> Option<(u16, String)> {
     let code = u16::from_le_bytes(*payload.get(1..)?.first_chunk()?);
     let words = payload.get(3..).unwrap_or_default();
-    let words = if words.first() == Some(&b'#') { words.get(6..).unwrap_or_default() } else { words };
+    let words =
+        if words.first() == Some(&b'#') { words.get(6..).unwrap_or_default() } else { words };
     Some((code, text::of_bytes(words)))
 }
 
 fn refused((code, message): (u16, String)) -> Trouble {
     let (word, help) = match code {
-        1129 => (TroubleWord::HostBlocked, ": too many broken connections from here; `FLUSH HOSTS` on the server lifts it"),
-        1130 => (TroubleWord::HostRefused, ": the server has no account that may connect from here, so it shows nothing"),
+        1129 => (
+            TroubleWord::HostBlocked,
+            ": too many broken connections from here; `FLUSH HOSTS` on the server lifts it",
+        ),
+        1130 => (
+            TroubleWord::HostRefused,
+            ": the server has no account that may connect from here, so it shows nothing",
+        ),
         1040 | 1203 => (TroubleWord::TooManyConnections, ""),
         _ => (TroubleWord::Refused, ""),
     };
@@ -98,7 +117,8 @@ mod tests {
         assert_eq!(with.greeting.version, "5.5.5-10.11.14-MariaDB-0+deb12u2");
         assert!(with.greeting.tls && with.plugins);
         let mut plain = MARIADB.to_vec();
-        let at = MARIADB.windows(2).position(|pair| pair == b"\xfe\xff").expect("the capabilities") + 1;
+        let at =
+            MARIADB.windows(2).position(|pair| pair == b"\xfe\xff").expect("the capabilities") + 1;
         plain[at] &= !0x08;
         let without = opened(&plain).expect("a greeting");
         assert!(!without.greeting.tls && without.plugins);
@@ -114,7 +134,10 @@ mod tests {
     #[test]
     fn errors_in_place_of_a_greeting_are_distinguished() {
         let rows: &[(&[u8], TroubleWord)] = &[
-            (b"\xff\x69\x04Host '192.0.2.1' is blocked because of many connection errors", TroubleWord::HostBlocked),
+            (
+                b"\xff\x69\x04Host '192.0.2.1' is blocked because of many connection errors",
+                TroubleWord::HostBlocked,
+            ),
             (b"\xff\x6a\x04Host '192.0.2.1' is not allowed to connect", TroubleWord::HostRefused),
             (b"\xff\x10\x04#08004Too many connections", TroubleWord::TooManyConnections),
             (b"\xff\x15\x04", TroubleWord::Refused),
@@ -125,7 +148,12 @@ mod tests {
             (b"", TroubleWord::NotMysql),
         ];
         for (payload, word) in rows {
-            assert_eq!(opened(payload).expect_err("trouble").word, *word, "{}", payload.escape_ascii());
+            assert_eq!(
+                opened(payload).expect_err("trouble").word,
+                *word,
+                "{}",
+                payload.escape_ascii()
+            );
         }
         let full = opened(b"\xff\x10\x04#08004Too many connections").expect_err("trouble");
         assert_eq!(full.message, "error 1040 in place of a greeting (Too many connections)");

@@ -1,7 +1,8 @@
 //! The login that ends a probe: it must be refused.
 //!
-//! Invariants: no real credential is ever sent, since none is known here; every answer to the server is random bytes; it
-//! ends after a bounded number of rounds. If the server accepts the login all the same, the probe quits at once.
+//! Invariants: no real credential is ever sent, since none is known here; every answer to the
+//! server is random bytes; it ends after a bounded number of rounds. If the server accepts the
+//! login all the same, the probe quits at once.
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -12,7 +13,8 @@ use crate::domain::proof::{Login, Trouble};
 /// The name that stands in the server's log beside the refusal.
 pub const USER: &str = "sealift-probe";
 
-/// Answers of the server that are read at most. One is usual; asked for another way to log in, two or three.
+/// Answers of the server that are read at most. One is usual; asked for another way to log in, two
+/// or three.
 const ROUNDS_MAX: u8 = 5;
 
 /// The protocol since 4.1.
@@ -45,8 +47,8 @@ const PROOF_LENGTH: usize = 32;
 /// As long as what `mysql_native_password` sends.
 const NATIVE_LENGTH: u8 = 20;
 
-/// `ER_SECURE_TRANSPORT_REQUIRED` of MySQL. MariaDB 10.11 says 1045 to every login without TLS that it refuses, whatever the
-/// reason, so nothing can be read from that.
+/// `ER_SECURE_TRANSPORT_REQUIRED` of MySQL. MariaDB 10.11 says 1045 to every login without TLS that
+/// it refuses, whatever the reason, so nothing can be read from that.
 const INSECURE: u16 = 3159;
 
 /// How the login is sent.
@@ -58,7 +60,8 @@ pub struct Channel {
     pub sequence: u8,
 }
 
-/// The head that a request for TLS and a login share: capabilities, packet length, character set, 23 zeros.
+/// The head that a request for TLS and a login share: capabilities, packet length, character set,
+/// 23 zeros.
 fn head(tls: bool, plugins: bool) -> Vec<u8> {
     let mut capabilities = CLIENT_PROTOCOL_41 | CLIENT_SECURE_CONNECTION;
     if tls {
@@ -75,19 +78,29 @@ fn head(tls: bool, plugins: bool) -> Vec<u8> {
 }
 
 /// Asks the server to begin TLS on this connection.
-pub async fn ask_for_tls<S: AsyncWrite + Unpin>(stream: &mut S, plugins: bool, sequence: u8) -> Result<(), Trouble> {
+pub async fn ask_for_tls<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    plugins: bool,
+    sequence: u8,
+) -> Result<(), Trouble> {
     packet::write(stream, sequence, &head(true, plugins)).await
 }
 
 /// Logs in with what nobody has chosen as a password, and reads how that is answered.
-pub async fn be_refused<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, channel: Channel) -> Login {
+pub async fn be_refused<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    channel: Channel,
+) -> Login {
     match converse(stream, channel).await {
         Ok(login) => login,
         Err(trouble) => Login::Unanswered { message: trouble.message },
     }
 }
 
-async fn converse<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, channel: Channel) -> Result<Login, Trouble> {
+async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    channel: Channel,
+) -> Result<Login, Trouble> {
     let mut login = head(channel.tls, channel.plugins);
     login.extend(USER.as_bytes());
     login.extend([0, NATIVE_LENGTH]);
@@ -100,14 +113,18 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, channel: Ch
         let answer = packet::read(stream).await?;
         match answer.payload.first() {
             Some(&ERROR) => {
-                let (code, message) = greeting::refusal(&answer.payload).ok_or_else(|| packet::not_mysql(&answer.payload))?;
+                let (code, message) = greeting::refusal(&answer.payload)
+                    .ok_or_else(|| packet::not_mysql(&answer.payload))?;
                 return Ok(Login::Refused { code, message, insecure: code == INSECURE });
             }
             Some(&OK) => {
                 packet::write(stream, 0, &[QUIT]).await?;
                 return Ok(Login::Accepted);
             }
-            Some(&(SWITCH | MORE)) => packet::write(stream, answer.sequence.wrapping_add(1), &random(PROOF_LENGTH)).await?,
+            Some(&(SWITCH | MORE)) => {
+                packet::write(stream, answer.sequence.wrapping_add(1), &random(PROOF_LENGTH))
+                    .await?
+            }
             _ => return Err(packet::not_mysql(&answer.payload)),
         }
     }
@@ -141,14 +158,25 @@ mod tests {
             seen.push(rest);
             seen
         };
-        let client = async move { be_refused(&mut ours, Channel { tls: false, plugins: true, sequence: 1 }).await };
+        let client = async move {
+            be_refused(&mut ours, Channel { tls: false, plugins: true, sequence: 1 }).await
+        };
         tokio::join!(client, server)
     }
 
     #[tokio::test]
     async fn a_refusal_is_read_and_no_password_is_sent() {
-        let (login, seen) = against(vec![b"\xff\x15\x04#28000Access denied for user 'sealift-probe'".to_vec()]).await;
-        assert_eq!(login, Login::Refused { code: 1045, message: "Access denied for user 'sealift-probe'".into(), insecure: false });
+        let (login, seen) =
+            against(vec![b"\xff\x15\x04#28000Access denied for user 'sealift-probe'".to_vec()])
+                .await;
+        assert_eq!(
+            login,
+            Login::Refused {
+                code: 1045,
+                message: "Access denied for user 'sealift-probe'".into(),
+                insecure: false
+            }
+        );
         assert_eq!(&seen[0][32..46], b"sealift-probe\0");
         assert_eq!(seen[0][46], NATIVE_LENGTH);
         assert!(seen[0].ends_with(b"mysql_native_password\0"));
@@ -157,9 +185,16 @@ mod tests {
     #[tokio::test]
     async fn another_way_to_log_in_is_answered_with_noise_until_refused() {
         let refusal = b"\xff\x15\x04#28000no".to_vec();
-        let (login, seen) = against(vec![b"\xfecaching_sha2_password\0salt".to_vec(), b"\x01\x04".to_vec(), refusal]).await;
+        let (login, seen) = against(vec![
+            b"\xfecaching_sha2_password\0salt".to_vec(),
+            b"\x01\x04".to_vec(),
+            refusal,
+        ])
+        .await;
         assert!(matches!(login, Login::Refused { code: 1045, .. }), "{login:?}");
-        assert!(seen[1].len() == PROOF_LENGTH && seen[2].len() == PROOF_LENGTH && seen[1] != seen[2]);
+        assert!(
+            seen[1].len() == PROOF_LENGTH && seen[2].len() == PROOF_LENGTH && seen[1] != seen[2]
+        );
     }
 
     #[tokio::test]
@@ -177,7 +212,8 @@ mod tests {
 
     #[tokio::test]
     async fn insecure_transport_is_reported_by_its_number() {
-        let answer = b"\xff\x57\x0c#HY000Connections using insecure transport are prohibited".to_vec();
+        let answer =
+            b"\xff\x57\x0c#HY000Connections using insecure transport are prohibited".to_vec();
         assert!(matches!(against(vec![answer]).await.0, Login::Refused { insecure: true, .. }));
     }
 

@@ -1,17 +1,19 @@
 //! The probe: one look at a proxy's port, over the wire, to see whether TLS is really there.
 //!
-//! Job: connect, read the MySQL greeting, and where it announces TLS, shake hands; write down all that shows itself; end
-//! with a login that the server refuses. [`domain::proof`](crate::domain::proof) says what that proves.
+//! Job: connect, read the MySQL greeting, and where it announces TLS, shake hands; write down all
+//! that shows itself; end with a login that the server refuses.
+//! [`domain::proof`](crate::domain::proof) says what that proves.
 //!
-//! Invariants: one connection per probe; one deadline over all of it and a bound on the bytes read, so nobody on the other
-//! side can hold or fill us; it never fails, for whatever goes wrong is part of the [`Proof`]; nobody's password is known
-//! here, so none can leak.
+//! Invariants: one connection per probe; one deadline over all of it and a bound on the bytes read,
+//! so nobody on the other side can hold or fill us; it never fails, for whatever goes wrong is part
+//! of the [`Proof`]; nobody's password is known here, so none can leak.
 //!
 //! Why the login: a server counts connections that break off before one, and blocks our host after
 //! `max_connect_errors` of them. A refused login is not counted.
 //!
-//! Deliberately not here: when to probe and how often (`engine`), what the outcome means for a change (`domain`), and
-//! accounts. Whether plain text is still accepted would take a second connection and shows only in the greeting.
+//! Deliberately not here: when to probe and how often (`engine`), what the outcome means for a
+//! change (`domain`), and accounts. Whether plain text is still accepted would take a second
+//! connection and shows only in the greeting.
 
 mod bounded;
 mod chain;
@@ -45,17 +47,22 @@ pub use roots::Roots;
 
 /// Looks at the wire for the engine; the simulation has its own.
 pub trait Probe: Send + Sync {
-    /// Looks once. What the plan's `verify.wire` names as authorities is what the chain is held against; without any, those
-    /// that this machine trusts.
-    fn probe<'a>(&'a self, endpoint: &'a Endpoint, wire: Option<&'a WireRules>) -> BoxFuture<'a, Proof>;
+    /// Looks once. What the plan's `verify.wire` names as authorities is what the chain is held
+    /// against; without any, those that this machine trusts.
+    fn probe<'a>(
+        &'a self,
+        endpoint: &'a Endpoint,
+        wire: Option<&'a WireRules>,
+    ) -> BoxFuture<'a, Proof>;
 }
 
-/// How long one probe may take in all, from the name's resolution to the refused login: five round trips and a handshake
-/// take less than a second between continents, and a server that is slower than this serves nobody.
+/// How long one probe may take in all, from the name's resolution to the refused login: five round
+/// trips and a handshake take less than a second between continents, and a server that is slower
+/// than this serves nobody.
 pub const PROBE_WITHIN: Duration = Duration::from_secs(10);
 
-/// Bytes read from the other side at most. A greeting has about a hundred, a handshake with a long chain about ten
-/// thousand.
+/// Bytes read from the other side at most. A greeting has about a hundred, a handshake with a long
+/// chain about ten thousand.
 pub const BYTES_MAX: usize = 256 * 1024;
 
 #[derive(Clone)]
@@ -66,7 +73,11 @@ pub struct Prober {
 }
 
 impl Probe for Prober {
-    fn probe<'a>(&'a self, endpoint: &'a Endpoint, wire: Option<&'a WireRules>) -> BoxFuture<'a, Proof> {
+    fn probe<'a>(
+        &'a self,
+        endpoint: &'a Endpoint,
+        wire: Option<&'a WireRules>,
+    ) -> BoxFuture<'a, Proof> {
         async move {
             let roots = self.roots.of(wire.and_then(|wire| wire.ca.as_deref()));
             self.look(endpoint, &roots).await
@@ -128,11 +139,19 @@ impl Prober {
         }
     }
 
-    async fn see(&self, endpoint: &Endpoint, roots: &Roots, sight: &mut ProbeSight) -> Result<(), Trouble> {
-        let socket = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await.map_err(|error| Trouble {
-            word: TroubleWord::Unreachable,
-            message: format!("no connection: {}", text::line(&error.to_string())),
-        })?;
+    async fn see(
+        &self,
+        endpoint: &Endpoint,
+        roots: &Roots,
+        sight: &mut ProbeSight,
+    ) -> Result<(), Trouble> {
+        let socket =
+            TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await.map_err(|error| {
+                Trouble {
+                    word: TroubleWord::Unreachable,
+                    message: format!("no connection: {}", text::line(&error.to_string())),
+                }
+            })?;
         // Five small packets back and forth: none shall wait for another.
         let _ = socket.set_nodelay(true);
         let peer = socket.peer_addr().ok().map(|address| address.ip());
@@ -154,7 +173,8 @@ impl Prober {
         sight.stage = ProbeStage::Handshake;
         login::ask_for_tls(&mut socket, plugins, sequence.wrapping_add(1)).await?;
         let name = tls::server_name(endpoint, peer);
-        let (mut stream, seen) = tls::shake_hands(socket, &name, roots, self.clock.times().wall).await?;
+        let (mut stream, seen) =
+            tls::shake_hands(socket, &name, roots, self.clock.times().wall).await?;
         sight.tls = Some(seen);
         sight.stage = ProbeStage::Login;
         let channel = Channel { tls: true, plugins, sequence: sequence.wrapping_add(2) };
@@ -163,7 +183,8 @@ impl Prober {
         Ok(())
     }
 
-    /// The deadline passed. What was seen before stands; only a probe that saw too little has trouble.
+    /// The deadline passed. What was seen before stands; only a probe that saw too little has
+    /// trouble.
     fn too_late(&self, sight: &mut ProbeSight) -> Option<Trouble> {
         let within = format!("within {} s", self.within.as_secs_f32());
         let what = match sight.stage {
@@ -171,7 +192,9 @@ impl Prober {
             ProbeStage::Greeting => "connected, and no greeting came",
             ProbeStage::Handshake => "TLS is announced, and the handshake did not end",
             ProbeStage::Login => {
-                sight.login.get_or_insert(Login::Unanswered { message: format!("no answer to the login {within}") });
+                sight.login.get_or_insert(Login::Unanswered {
+                    message: format!("no answer to the login {within}"),
+                });
                 return None;
             }
         };

@@ -1,6 +1,7 @@
 //! The frames of MySQL's protocol: three bytes of length, one of sequence, then the payload.
 //!
-//! Invariant: no payload longer than [`PAYLOAD_MAX`] is read or waited for; what claims to be longer is no MySQL.
+//! Invariant: no payload longer than [`PAYLOAD_MAX`] is read or waited for; what claims to be
+//! longer is no MySQL.
 
 use std::io::ErrorKind;
 
@@ -9,8 +10,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use super::{bounded, text};
 use crate::domain::proof::{Trouble, TroubleWord};
 
-/// Longest payload: greetings have about a hundred bytes, refusals and questions for another way to log in fewer than a
-/// thousand.
+/// Longest payload: greetings have about a hundred bytes, refusals and questions for another way to
+/// log in fewer than a thousand.
 pub const PAYLOAD_MAX: usize = 4096;
 
 pub struct Packet {
@@ -33,8 +34,14 @@ pub async fn read<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Packet, Troubl
     Ok(Packet { sequence, payload })
 }
 
-pub async fn write<S: AsyncWrite + Unpin>(stream: &mut S, sequence: u8, payload: &[u8]) -> Result<(), Trouble> {
-    let length = u32::try_from(payload.len()).expect("our own payloads are a few hundred bytes").to_le_bytes();
+pub async fn write<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    sequence: u8,
+    payload: &[u8],
+) -> Result<(), Trouble> {
+    let length = u32::try_from(payload.len())
+        .expect("our own payloads are a few hundred bytes")
+        .to_le_bytes();
     let frame = [&length[..3], &[sequence], payload].concat();
     stream.write_all(&frame).await.map_err(|error| broken(&error))?;
     stream.flush().await.map_err(|error| broken(&error))
@@ -42,7 +49,10 @@ pub async fn write<S: AsyncWrite + Unpin>(stream: &mut S, sequence: u8, payload:
 
 /// What begins with these bytes does not speak MySQL.
 pub fn not_mysql(bytes: &[u8]) -> Trouble {
-    Trouble { word: TroubleWord::NotMysql, message: format!("what answers is not MySQL: it begins `{}`", text::sample(bytes)) }
+    Trouble {
+        word: TroubleWord::NotMysql,
+        message: format!("what answers is not MySQL: it begins `{}`", text::sample(bytes)),
+    }
 }
 
 pub fn broken(error: &std::io::Error) -> Trouble {

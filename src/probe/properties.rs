@@ -1,5 +1,5 @@
-//! What holds of everything that may answer on a proxy's port, whatever bytes it sends: for the fuzzer in `fuzz/`, and for
-//! the tests, which replay its corpus.
+//! What holds of everything that may answer on a proxy's port, whatever bytes it sends: for the
+//! fuzzer in `fuzz/`, and for the tests, which replay its corpus.
 
 use futures_util::FutureExt as _;
 
@@ -9,8 +9,9 @@ use super::login::{self, Channel};
 use super::{BYTES_MAX, text};
 use crate::domain::proof::Login;
 
-/// A greeting and then the answers to a login, as one stream: what comes out is one printable line each, says of TLS what
-/// the capabilities say, and the whole ends however long the other side talks.
+/// A greeting and then the answers to a login, as one stream: what comes out is one printable line
+/// each, says of TLS what the capabilities say, and the whole ends however long the other side
+/// talks.
 pub fn conversation(bytes: &[u8]) {
     let mut stream = Bounded::new(tokio::io::join(bytes, tokio::io::sink()), BYTES_MAX);
     // Nothing here waits: the bytes are there, and what is written is thrown away.
@@ -38,7 +39,10 @@ pub fn conversation(bytes: &[u8]) {
 
 fn one_line(line: &str) {
     // A sentence of ours may stand around a line of theirs.
-    assert!(line.chars().count() <= 2 * text::LINE_MAX && !line.contains(char::is_control), "{line:?}");
+    assert!(
+        line.chars().count() <= 2 * text::LINE_MAX && !line.contains(char::is_control),
+        "{line:?}"
+    );
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! What a chain is verified against: the authorities of a `ca_file`, or those that this machine trusts.
+//! What a chain is verified against: the authorities of a `ca_file`, or those that this machine
+//! trusts.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -31,11 +32,15 @@ impl Roots {
 
     /// No authority at all: every chain's issuer is unknown.
     fn nobody() -> Self {
-        Self { store: Arc::new(RootCertStore::empty()), listed: Arc::default(), anchors: Anchors::CaFile }
+        Self {
+            store: Arc::new(RootCertStore::empty()),
+            listed: Arc::default(),
+            anchors: Anchors::CaFile,
+        }
     }
 
-    /// The authorities that this machine trusts. What cannot be read of them is left out: the chain's issuer is then
-    /// unknown, which the proof says.
+    /// The authorities that this machine trusts. What cannot be read of them is left out: the
+    /// chain's issuer is then unknown, which the proof says.
     pub fn platform() -> Self {
         let (store, _) = of_this_machine();
         Self { store: Arc::new(store), listed: Arc::default(), anchors: Anchors::Platform }
@@ -51,7 +56,8 @@ impl std::fmt::Debug for Roots {
 /// Roots of `ca_file`s kept: as many plans as run at once, as a rule.
 const KEPT_MAX: usize = 8;
 
-/// Roots that were made of late: every probe of a rollout needs the same, and a large file takes a while to read.
+/// Roots that were made of late: every probe of a rollout needs the same, and a large file takes a
+/// while to read.
 #[derive(Default)]
 pub(super) struct KeptRoots {
     platform: OnceLock<Roots>,
@@ -67,7 +73,8 @@ impl KeptRoots {
         if let Some((_, roots)) = kept.iter().find(|(known, _)| *known == digest) {
             return roots.clone();
         }
-        // The text was looked at when its plan was read. One that cannot be read here all the same vouches for nobody.
+        // The text was looked at when its plan was read. One that cannot be read here all the same
+        // vouches for nobody.
         let roots = Roots::of_pem(pem.as_bytes()).unwrap_or_else(|_| Roots::nobody());
         if kept.len() == KEPT_MAX {
             kept.pop_front();

@@ -1,6 +1,7 @@
 //! Text of the other side, made fit to be printed and stored.
 //!
-//! Invariant: what comes out is one line without control or direction characters, at most [`LINE_MAX`] characters long.
+//! Invariant: what comes out is one line without control or direction characters, at most
+//! [`LINE_MAX`] characters long.
 
 /// Longest line that is kept of any text of the other side, in characters.
 pub const LINE_MAX: usize = 200;

@@ -28,8 +28,8 @@ pub struct Clouds {
 }
 
 impl Clouds {
-    /// The clouds of this scenario: every target is there, with the value that its list says it showed; where that says
-    /// nothing, with the other value than the wanted one.
+    /// The clouds of this scenario: every target is there, with the value that its list says it
+    /// showed; where that says nothing, with the other value than the wanted one.
     pub(super) fn new(scenario: &Scenario) -> Result<Self, SceneError> {
         let mut models = BTreeMap::new();
         for (place, lane) in scenario.lanes.iter().enumerate() {
@@ -40,20 +40,31 @@ impl Clouds {
                 ssl_option: target.seen.unwrap_or(!scenario.plan.ssl_option),
             };
             let fleet = Fleet::new(own.map(proxy).collect())?;
-            let mut model = Model::new(&fleet, scenario.faults.clone(), scenario.seed.wrapping_add(place as u64), scenario.from);
+            let mut model = Model::new(
+                &fleet,
+                scenario.faults.clone(),
+                scenario.seed.wrapping_add(place as u64),
+                scenario.from,
+            );
             model.watch(WATCHED);
             if let Some(quota) = lane.quota {
                 model.watch(quota.per);
             }
             models.insert(lane.name.clone(), model);
         }
-        Ok(Self { models, job_times: scenario.job_times.clone(), rng: Rng::with_seed(scenario.seed ^ 0x6a6f_6273) })
+        Ok(Self {
+            models,
+            job_times: scenario.job_times.clone(),
+            rng: Rng::with_seed(scenario.seed ^ 0x6a6f_6273),
+        })
     }
 
     pub(super) fn arrive(&mut self, now: Timestamp, call: &Call) -> Arrival {
         let model = self.models.get_mut(call.lane()).expect("every target's lane has its cloud");
         if call.is_write() && !self.job_times.is_empty() {
-            model.set_job_time(Between::exactly(self.job_times[self.rng.usize(0..self.job_times.len())]));
+            model.set_job_time(Between::exactly(
+                self.job_times[self.rng.usize(0..self.job_times.len())],
+            ));
         }
         model.arrive(now, call)
     }
@@ -89,7 +100,9 @@ impl Clouds {
     /// How often each fault fired, over all lanes, those that never did left out.
     pub(super) fn fired(&self) -> BTreeMap<&'static str, u64> {
         let mut all = BTreeMap::new();
-        for (word, count) in self.models.values().flat_map(Model::fired).filter(|(_, count)| *count > 0) {
+        for (word, count) in
+            self.models.values().flat_map(Model::fired).filter(|(_, count)| *count > 0)
+        {
             *all.entry(word).or_insert(0) += count;
         }
         all

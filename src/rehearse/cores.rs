@@ -1,10 +1,11 @@
-//! Several runs beside each other, one a core; what comes out does not depend on how many cores there are.
+//! Several runs beside each other, one a core; what comes out does not depend on how many cores
+//! there are.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Does `one` for every number below `count`, on so many threads, and gives the results in order. When `enough` of a
-/// result is true, numbers after it are no longer begun; all before it are done.
+/// Does `one` for every number below `count`, on so many threads, and gives the results in order.
+/// When `enough` of a result is true, numbers after it are no longer begun; all before it are done.
 pub(super) fn on_cores<T: Send>(
     count: usize,
     threads: usize,
@@ -52,7 +53,11 @@ mod tests {
     fn results_come_in_order_and_end_at_the_first_that_is_enough() {
         for threads in [1, 4] {
             let found = on_cores(100, threads, &|number| number * number, &|square| *square >= 400);
-            assert_eq!(found, (0..=20).map(|number| number * number).collect::<Vec<_>>(), "on {threads} threads");
+            assert_eq!(
+                found,
+                (0..=20).map(|number| number * number).collect::<Vec<_>>(),
+                "on {threads} threads"
+            );
             assert_eq!(on_cores(0, threads, &|number| number, &|_| false), Vec::<usize>::new());
         }
     }

@@ -1,7 +1,8 @@
-//! The queue of a simulated run: events by virtual time, and by the order of their arrival where two have the same time.
+//! The queue of a simulated run: events by virtual time, and by the order of their arrival where
+//! two have the same time.
 //!
-//! The rehearsal and the simulation of `tests/simulation` both run on it. Invariant: all events of a run have one order,
-//! so one scenario gives one history.
+//! The rehearsal and the simulation of `tests/simulation` both run on it. Invariant: all events of
+//! a run have one order, so one scenario gives one history.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

@@ -1,9 +1,12 @@
-//! The forecast: which wave ends when, from several runs of the same scenario with other throws of the dice.
+//! The forecast: which wave ends when, from several runs of the same scenario with other throws of
+//! the dice.
 //!
-//! Invariants: it is the shipped engine on virtual time, no second model; the same scenario gives the same forecast; its
-//! cost is bounded by [`CHANGES_MAX`], whatever the fleet; a larger one has no forecast, and `rehearse` runs it.
+//! Invariants: it is the shipped engine on virtual time, no second model; the same scenario gives
+//! the same forecast; its cost is bounded by [`CHANGES_MAX`], whatever the fleet; a larger one has
+//! no forecast, and `rehearse` runs it.
 //!
-//! Deliberately not here: faults that nobody named. A forecast tells how long the work takes when it goes as given.
+//! Deliberately not here: faults that nobody named. A forecast tells how long the work takes when
+//! it goes as given.
 
 use std::time::Duration;
 
@@ -16,15 +19,15 @@ use super::verdict::{Ending, RehearsalVerdict};
 use super::world::verdict;
 use crate::domain::plan::{Promote, Wave};
 
-/// Runs at most: more do not move the percentiles of what is drawn evenly. A large fleet has fewer, down to one: there
-/// long and short jobs even out within the run.
+/// Runs at most: more do not move the percentiles of what is drawn evenly. A large fleet has fewer,
+/// down to one: there long and short jobs even out within the run.
 pub const RUNS_MAX: usize = 20;
 
 /// Changes simulated for one forecast at most, all runs together: a few seconds of one core.
 pub const CHANGES_MAX: usize = 50_000;
 
-/// Shares of runs in which a wave must end in its window: below the first it is said to miss it, below the second that
-/// it may.
+/// Shares of runs in which a wave must end in its window: below the first it is said to miss it,
+/// below the second that it may.
 const LIKELY: f64 = 0.5;
 const SURE: f64 = 0.9;
 
@@ -65,7 +68,8 @@ pub struct ForecastWave {
     /// When it has ended in nine of ten.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p90: Option<Timestamp>,
-    /// Number of the window in which it begins, from 1, counted from now on; absent without windows.
+    /// Number of the window in which it begins, from 1, counted from now on; absent without
+    /// windows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub begins_in: Option<usize>,
     /// Number of the window in which half of the runs end it.
@@ -77,14 +81,15 @@ pub struct ForecastWave {
     /// Share of the runs in which it ends in the window in which it begins; absent without windows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lands: Option<f64>,
-    /// What a person does before it begins, such as `the promotion of wave canary`; its instants are those of one that
-    /// does so at once. Absent: it begins by itself.
+    /// What a person does before it begins, such as `the promotion of wave canary`; its instants
+    /// are those of one that does so at once. Absent: it begins by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
 }
 
 impl Forecast {
-    /// The forecast of a scenario, on all cores. `None` when its fleet is larger than [`CHANGES_MAX`].
+    /// The forecast of a scenario, on all cores. `None` when its fleet is larger than
+    /// [`CHANGES_MAX`].
     ///
     /// # Errors
     /// As [`super::run`].
@@ -96,18 +101,31 @@ impl Forecast {
     ///
     /// # Errors
     /// As [`super::run`].
-    pub fn bounded(scenario: &Scenario, basis: Vec<String>, changes: usize, threads: usize) -> Result<Option<Self>, SceneError> {
+    pub fn bounded(
+        scenario: &Scenario,
+        basis: Vec<String>,
+        changes: usize,
+        threads: usize,
+    ) -> Result<Option<Self>, SceneError> {
         let runs = (changes / scenario.targets.len().max(1)).min(RUNS_MAX);
         if runs == 0 {
             return Ok(None);
         }
-        let one = |number: usize| verdict(&Scenario { seed: scenario.seed.wrapping_add(number as u64), ..scenario.clone() });
-        let runs: Result<Vec<RehearsalVerdict>, SceneError> = on_cores(runs, threads, &one, &|_| false).into_iter().collect();
+        let one = |number: usize| {
+            verdict(&Scenario {
+                seed: scenario.seed.wrapping_add(number as u64),
+                ..scenario.clone()
+            })
+        };
+        let runs: Result<Vec<RehearsalVerdict>, SceneError> =
+            on_cores(runs, threads, &one, &|_| false).into_iter().collect();
         Ok(Some(Self::from_runs(scenario, basis, &runs?)))
     }
 
     fn from_runs(scenario: &Scenario, basis: Vec<String>, runs: &[RehearsalVerdict]) -> Self {
-        let ends = |verdict: &RehearsalVerdict| (verdict.ending == Ending::Completed).then_some(verdict.ended_at);
+        let ends = |verdict: &RehearsalVerdict| {
+            (verdict.ending == Ending::Completed).then_some(verdict.ended_at)
+        };
         let ended: Vec<_> = runs.iter().map(ends).collect();
         let mut after = scenario.after.clone();
         let waves = scenario.plan.strategy.waves.iter().enumerate().map(|(place, planned)| {
@@ -129,8 +147,8 @@ impl Forecast {
         forecast
     }
 
-    /// What of it still lies ahead at `now`: an end whose half of the runs is over is told by nine of ten, and one that all
-    /// of it is over for is not told. `None`: its last wave is such a one.
+    /// What of it still lies ahead at `now`: an end whose half of the runs is over is told by nine
+    /// of ten, and one that all of it is over for is not told. `None`: its last wave is such a one.
     #[must_use]
     pub fn ahead_of(self, now: Timestamp) -> Option<Self> {
         let ahead = |at: Timestamp| at > now;
@@ -143,7 +161,12 @@ impl Forecast {
         let (p50, p90) = ends(self.p50, self.p90)?;
         let waves = self.waves.into_iter().filter_map(|wave| {
             let (p50, p90) = ends(wave.p50, wave.p90)?;
-            Some(ForecastWave { p50, p90, begins: wave.begins.filter(|begins| ahead(*begins)), ..wave })
+            Some(ForecastWave {
+                p50,
+                p90,
+                begins: wave.begins.filter(|begins| ahead(*begins)),
+                ..wave
+            })
         });
         Some(Self { p50, p90, waves: waves.collect(), ..self })
     }
@@ -161,15 +184,23 @@ impl Forecast {
             }
             let verb = if lands < LIKELY { "does not" } else { "may not" };
             let later = match (wave.begins_in, wave.p90_in) {
-                (Some(first), Some(last)) if last > first => format!("it needs {} windows at p90", last - first + 1),
+                (Some(first), Some(last)) if last > first => {
+                    format!("it needs {} windows at p90", last - first + 1)
+                }
                 (Some(_), Some(_)) => "at p90 it ends after the window has shut".to_owned(),
                 _ => "at p90 it does not end at all".to_owned(),
             };
-            self.warnings.push(format!("wave {} {verb} end in the window in which it begins: {later}", wave.name));
+            self.warnings.push(format!(
+                "wave {} {verb} end in the window in which it begins: {later}",
+                wave.name
+            ));
         }
         let halted = runs.iter().filter(|run| run.ending == Ending::Halted).count();
         if halted > 0 {
-            self.warnings.push(format!("{halted} of {} runs are halted by a guard; see `sealift rehearse`", runs.len()));
+            self.warnings.push(format!(
+                "{halted} of {} runs are halted by a guard; see `sealift rehearse`",
+                runs.len()
+            ));
         }
         if self.p90.is_none() && halted * 10 < runs.len() {
             let days = lasts.as_secs() / 86_400;
@@ -185,11 +216,16 @@ pub fn promotion_of(wave: &Wave) -> String {
 
 fn wave(place: usize, runs: &[RehearsalVerdict]) -> ForecastWave {
     let seen = || runs.iter().map(|run| &run.waves[place]);
-    let numbers = |of: fn(&super::verdict::WaveVerdict) -> Option<usize>, percent| quantile(&seen().map(of).collect::<Vec<_>>(), percent);
+    let numbers = |of: fn(&super::verdict::WaveVerdict) -> Option<usize>, percent| {
+        quantile(&seen().map(of).collect::<Vec<_>>(), percent)
+    };
     let lands = |run: &RehearsalVerdict| {
         let wave = &run.waves[place];
         let window = run.windows.iter().find(|window| Some(window.number) == wave.begins_in);
-        wave.begins_in == wave.ends_in && wave.ended_at.is_some_and(|end| window.is_some_and(|w| w.close.is_none_or(|close| end <= close)))
+        wave.begins_in == wave.ends_in
+            && wave
+                .ended_at
+                .is_some_and(|end| window.is_some_and(|w| w.close.is_none_or(|close| end <= close)))
     };
     let windowed = seen().any(|wave| wave.begins_in.is_some());
     let first = &runs[0].waves[place];
@@ -202,12 +238,14 @@ fn wave(place: usize, runs: &[RehearsalVerdict]) -> ForecastWave {
         begins_in: numbers(|wave| wave.begins_in, 50),
         p50_in: numbers(|wave| wave.ends_in, 50),
         p90_in: numbers(|wave| wave.ends_in, 90),
-        lands: windowed.then(|| runs.iter().filter(|run| lands(run)).count() as f64 / runs.len() as f64),
+        lands: windowed
+            .then(|| runs.iter().filter(|run| lands(run)).count() as f64 / runs.len() as f64),
         after: None,
     }
 }
 
-/// The smallest value that at least so many percent reach; what never happened counts as later than all else.
+/// The smallest value that at least so many percent reach; what never happened counts as later than
+/// all else.
 fn quantile<T: Ord + Copy>(values: &[Option<T>], percent: usize) -> Option<T> {
     let mut sorted = values.to_vec();
     sorted.sort_by_key(|value| (value.is_none(), *value));
@@ -236,19 +274,29 @@ mod tests {
     #[test]
     fn a_wave_that_cannot_land_is_told() {
         let mut stage = StagedRun::new();
-        // Two changes of ten seconds, one after the other, fit into a minute and not into fifteen seconds.
+        // Two changes of ten seconds, one after the other, fit into a minute and not into fifteen
+        // seconds.
         stage.scenario.plan.strategy.max_in_flight = 1;
         stage.windows("0 * * * *", 120, 0);
-        let forecast = Forecast::of(&stage.scenario, Vec::new()).expect("a fleet").expect("small enough");
+        let forecast =
+            Forecast::of(&stage.scenario, Vec::new()).expect("a fleet").expect("small enough");
         assert_eq!(forecast.warnings, Vec::<String>::new());
         assert_eq!(forecast.waves[1].lands, Some(1.0));
         assert_eq!((forecast.waves[1].begins_in, forecast.waves[1].p90_in), (Some(1), Some(1)));
         stage.windows("0 * * * *", 5, 0);
-        let forecast = Forecast::of(&stage.scenario, Vec::new()).expect("a fleet").expect("small enough");
+        let forecast =
+            Forecast::of(&stage.scenario, Vec::new()).expect("a fleet").expect("small enough");
         assert_eq!(forecast.waves[0].lands, Some(0.0));
         assert_eq!((forecast.waves[0].begins_in, forecast.waves[0].p90_in), (Some(1), Some(2)));
-        assert_eq!(forecast.warnings[0], "wave canary does not end in the window in which it begins: it needs 2 windows at p90");
-        assert!(forecast.p50 > Some(after(3 * 3_600_000)), "one change a window: {:?}", forecast.p50);
+        assert_eq!(
+            forecast.warnings[0],
+            "wave canary does not end in the window in which it begins: it needs 2 windows at p90"
+        );
+        assert!(
+            forecast.p50 > Some(after(3 * 3_600_000)),
+            "one change a window: {:?}",
+            forecast.p50
+        );
     }
 
     #[test]
@@ -256,7 +304,8 @@ mod tests {
         let mut stage = StagedRun::new();
         stage.scenario.lasts = Duration::from_secs(30);
         stage.scenario.plan.strategy.max_in_flight = 1;
-        let forecast = Forecast::of(&stage.scenario, Vec::new()).expect("a fleet").expect("small enough");
+        let forecast =
+            Forecast::of(&stage.scenario, Vec::new()).expect("a fleet").expect("small enough");
         assert_eq!((forecast.p50, forecast.p90), (None, None));
         assert!(forecast.warnings[0].contains("does not end within"), "{:?}", forecast.warnings);
     }
@@ -276,14 +325,26 @@ mod tests {
             after: None,
         };
         let at = |seconds: u64| Some(after(seconds * 1_000));
-        let waves = vec![wave(at(10), at(20)), wave(at(30), at(40)), wave(at(30), None), wave(None, None)];
-        let forecast = Forecast { runs: 20, as_of: after(0), p50: at(30), p90: at(40), waves, basis: Vec::new(), warnings: Vec::new() };
+        let waves =
+            vec![wave(at(10), at(20)), wave(at(30), at(40)), wave(at(30), None), wave(None, None)];
+        let forecast = Forecast {
+            runs: 20,
+            as_of: after(0),
+            p50: at(30),
+            p90: at(40),
+            waves,
+            basis: Vec::new(),
+            warnings: Vec::new(),
+        };
         let ends = |now: u64| {
             let left = forecast.clone().ahead_of(after(now * 1_000))?;
             assert!(left.waves.iter().all(|wave| wave.begins.is_none()), "all have begun");
             Some((left.p50, left.waves.iter().map(|wave| (wave.p50, wave.p90)).collect::<Vec<_>>()))
         };
-        assert_eq!(ends(10), Some((at(30), vec![(at(20), at(20)), (at(30), at(40)), (at(30), None), (None, None)])));
+        assert_eq!(
+            ends(10),
+            Some((at(30), vec![(at(20), at(20)), (at(30), at(40)), (at(30), None), (None, None)]))
+        );
         assert_eq!(ends(30), Some((at(40), vec![(at(40), at(40)), (None, None)])));
         assert_eq!(ends(40), None);
     }
@@ -292,10 +353,18 @@ mod tests {
     fn an_end_that_hangs_on_a_promotion_says_so() {
         let mut stage = StagedRun::new();
         stage.scenario.plan.strategy.waves[0].promote = Promote::Manual;
-        let forecast = |scenario: &Scenario| Forecast::bounded(scenario, Vec::new(), 100, 1).expect("a fleet").expect("small enough");
+        let forecast = |scenario: &Scenario| {
+            Forecast::bounded(scenario, Vec::new(), 100, 1).expect("a fleet").expect("small enough")
+        };
         let told = forecast(&stage.scenario);
         let after: Vec<_> = told.waves.iter().map(|wave| wave.after.as_deref()).collect();
-        assert_eq!((after, told.ends_after()), (vec![None, Some("the promotion of wave canary")], Some("the promotion of wave canary")));
+        assert_eq!(
+            (after, told.ends_after()),
+            (
+                vec![None, Some("the promotion of wave canary")],
+                Some("the promotion of wave canary")
+            )
+        );
         stage.scenario.plan.strategy.waves[0].promote = Promote::Auto;
         assert_eq!(forecast(&stage.scenario).ends_after(), None);
         stage.scenario.after = Some("the approval".into());
@@ -307,7 +376,9 @@ mod tests {
     fn a_fleet_beyond_the_bound_has_no_forecast() {
         let stage = StagedRun::new();
         assert_eq!(Forecast::bounded(&stage.scenario, Vec::new(), 3, 1).expect("a fleet"), None);
-        let bounded = Forecast::bounded(&stage.scenario, Vec::new(), 11, 1).expect("a fleet").expect("twice four");
+        let bounded = Forecast::bounded(&stage.scenario, Vec::new(), 11, 1)
+            .expect("a fleet")
+            .expect("twice four");
         assert_eq!(bounded.runs, 2);
     }
 }

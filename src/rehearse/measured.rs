@@ -1,7 +1,8 @@
-//! What a running rollout's journal tells of the cloud: how long its jobs take, and how long its calls do.
+//! What a running rollout's journal tells of the cloud: how long its jobs take, and how long its
+//! calls do.
 //!
-//! Invariant: only entries that stand side by side in one change's life are paired; what the journal does not hold
-//! whole is left out.
+//! Invariant: only entries that stand side by side in one change's life are paired; what the
+//! journal does not hold whole is left out.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -39,7 +40,9 @@ impl MeasuredCloud {
                 match (was, &**to) {
                     ("submitting", "following") => measured.calls.push(took),
                     // A job that broke took its time too.
-                    ("following", "verifying" | "ready") if why != FORGOTTEN => measured.job_times.push(unpolled(took, timing)),
+                    ("following", "verifying" | "ready") if why != FORGOTTEN => {
+                        measured.job_times.push(unpolled(took, timing))
+                    }
                     _ => {}
                 }
             }
@@ -49,7 +52,9 @@ impl MeasuredCloud {
 
     /// The shortest and the longest job, to a tenth of a second.
     pub fn range(&self) -> (Duration, Duration) {
-        let tenths = |length: &Duration| Duration::from_millis(u64::try_from(length.as_millis() / 100 * 100).unwrap_or(u64::MAX));
+        let tenths = |length: &Duration| {
+            Duration::from_millis(u64::try_from(length.as_millis() / 100 * 100).unwrap_or(u64::MAX))
+        };
         let min = self.job_times.iter().min().map(tenths).unwrap_or_default();
         (min, self.job_times.iter().max().map(tenths).unwrap_or_default())
     }
@@ -66,14 +71,16 @@ impl MeasuredCloud {
     }
 }
 
-/// When a job really ended lies between the look that found it over and the look before: the middle is taken.
+/// When a job really ended lies between the look that found it over and the look before: the middle
+/// is taken.
 fn unpolled(seen: Duration, timing: &Timing) -> Duration {
     let (mut earlier, mut before, mut wait) = (Duration::ZERO, Duration::ZERO, timing.poll);
     while before + wait < seen && !wait.is_zero() {
         (earlier, before) = (before, before + wait);
         wait = (wait + wait / 2).min(timing.poll_max);
     }
-    // The look that saw it comes a little late, so its own place is passed: then the one before it counts.
+    // The look that saw it comes a little late, so its own place is passed: then the one before it
+    // counts.
     let last = if seen - before < wait / 2 { earlier } else { before };
     last + (seen - last) / 2
 }
@@ -93,7 +100,9 @@ mod tests {
     #[test]
     fn a_job_ended_between_two_looks() {
         // Looks after 2, 5, 9 and 13 seconds, each a little late.
-        for (seen, least, most) in [(2.1, 0.0, 2.1), (5.2, 2.0, 5.2), (9.3, 5.0, 9.3), (13.4, 9.0, 13.4)] {
+        for (seen, least, most) in
+            [(2.1, 0.0, 2.1), (5.2, 2.0, 5.2), (9.3, 5.0, 9.3), (13.4, 9.0, 13.4)]
+        {
             let told = unpolled(Duration::from_secs_f64(seen), &TIMING).as_secs_f64();
             assert!(told > least && told < most, "seen at {seen}, told {told}");
             assert!((told - (least + most) / 2.0).abs() < 0.8, "seen at {seen}, told {told}");

@@ -1,7 +1,8 @@
 //! The observation: one thing that happened in a run, as the invariants are shown it.
 //!
-//! Job: one type for the rehearsal and for the simulation of `tests/simulation`. Invariant: only what a run of the shipped
-//! engine observes stands here; what only a test sees (operators, standing hosts, a store that lost its tail) wraps it there.
+//! Job: one type for the rehearsal and for the simulation of `tests/simulation`. Invariant: only
+//! what a run of the shipped engine observes stands here; what only a test sees (operators,
+//! standing hosts, a store that lost its tail) wraps it there.
 
 use std::collections::BTreeMap;
 
@@ -85,6 +86,8 @@ impl RunEnd<'_> {
 
     /// Whether somebody else switched a proxy of this target's instance.
     pub fn is_meddled(&self, target: &Target) -> bool {
-        self.clouds[&target.lane].foreign_switches().any(|(_, instance)| instance == target.instance_id)
+        self.clouds[&target.lane]
+            .foreign_switches()
+            .any(|(_, instance)| instance == target.instance_id)
     }
 }

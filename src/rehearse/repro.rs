@@ -1,6 +1,7 @@
 //! A story: the same plan with faults of its own, as few as they may be, and how to tell it again.
 //!
-//! Invariant: a story is told again by its command alone; [`Repro::arguments`] and [`Repro::scenario`] say the same.
+//! Invariant: a story is told again by its command alone; [`Repro::arguments`] and
+//! [`Repro::scenario`] say the same.
 
 use std::time::Duration;
 
@@ -56,11 +57,17 @@ pub fn with(faults: &Faults, settings: &[FaultSetting]) -> Result<Faults, Settin
         Ok(_) | Err(_) => Mapping::new(),
     };
     let schema = faults::schema();
-    let known: Vec<&str> = schema["properties"].as_object().into_iter().flatten().map(|(key, _)| key.as_str()).collect();
+    let known: Vec<&str> = schema["properties"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(key, _)| key.as_str())
+        .collect();
     for FaultSetting { key, value } in settings {
         let name = Value::String(key.clone());
         if !known.contains(&key.as_str()) {
-            let near = nearest(key, known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+            let near =
+                nearest(key, known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
             let hint = near.unwrap_or_else(|| format!("there are {}", known.join(", ")));
             return Err(SettingError::Unknown { key: key.clone(), hint });
         }
@@ -69,7 +76,8 @@ pub fn with(faults: &Faults, settings: &[FaultSetting]) -> Result<Faults, Settin
         Faults::from_yaml(&format!("{key}: {value}")).map_err(|error| told(&error))?;
         fields.insert(name, serde_yaml::from_str(value).map_err(|error| told(&error))?);
     }
-    serde_yaml::from_value(Value::Mapping(fields)).map_err(|error| SettingError::Value(error.to_string()))
+    serde_yaml::from_value(Value::Mapping(fields))
+        .map_err(|error| SettingError::Value(error.to_string()))
 }
 
 impl Repro {
@@ -87,7 +95,12 @@ impl Repro {
 
     /// What must be written behind `sealift rehearse PLAN` to see it again.
     pub fn arguments(&self) -> Vec<String> {
-        let mut words = vec!["--seed".to_owned(), self.seed.to_string(), "--targets".to_owned(), self.targets.to_string()];
+        let mut words = vec![
+            "--seed".to_owned(),
+            self.seed.to_string(),
+            "--targets".to_owned(),
+            self.targets.to_string(),
+        ];
         for setting in &self.settings {
             words.extend(["--fault".to_owned(), format!("{}={}", setting.key, setting.value)]);
         }
@@ -106,11 +119,16 @@ mod tests {
     fn settings_win_over_the_file() {
         let file = Faults::from_yaml("busy: 0.5\njob_time: 9s\n").expect("a fault file");
         let set = |key: &str, value: &str| FaultSetting { key: key.into(), value: value.into() };
-        let both = with(&file, &[set("busy", "0.1"), set("quota", "{requests: 5, per: 1s}")]).expect("fields of the file");
+        let both = with(&file, &[set("busy", "0.1"), set("quota", "{requests: 5, per: 1s}")])
+            .expect("fields of the file");
         assert_eq!(both.busy, Faults::from_yaml("busy: 0.1").expect("a fault file").busy);
         assert_eq!(both.job_time, file.job_time);
         assert_eq!(both.quota.map(|quota| quota.requests), Some(5));
-        for (key, value, part) in [("bussy", "1", "did you mean `busy`?"), ("busy", "often", "busy"), ("job_time", "[", "job_time")] {
+        for (key, value, part) in [
+            ("bussy", "1", "did you mean `busy`?"),
+            ("busy", "often", "busy"),
+            ("job_time", "[", "job_time"),
+        ] {
             let error = with(&file, &[set(key, value)]).expect_err("no fault").to_string();
             assert!(error.contains(part), "{error}");
         }

@@ -14,10 +14,12 @@ use crate::domain::target::TargetList;
 use crate::simcloud::faults::Faults;
 use crate::simcloud::fleet::FleetError;
 
-/// Longest rehearsal when nothing else is said: a quarter of a year holds every window that a rollout plausibly needs.
+/// Longest rehearsal when nothing else is said: a quarter of a year holds every window that a
+/// rollout plausibly needs.
 pub const FOR_DEFAULT: Duration = Duration::from_secs(92 * 24 * 3600);
 
-/// Longest rehearsal of all: a year and a day, so that both nights of a zone lie within it whatever the start.
+/// Longest rehearsal of all: a year and a day, so that both nights of a zone lie within it whatever
+/// the start.
 pub const FOR_MAX: Duration = Duration::from_secs(367 * 24 * 3600);
 
 /// One rehearsal, from which everything follows.
@@ -40,7 +42,8 @@ pub struct Scenario {
     pub lasts: Duration,
     /// When the daemon is killed, counted from the start.
     pub crashes: Vec<Duration>,
-    /// What a person does before its first wave begins, taken as done at once; `None`: it begins by itself.
+    /// What a person does before its first wave begins, taken as done at once; `None`: it begins by
+    /// itself.
     pub after: Option<String>,
 }
 
@@ -51,21 +54,28 @@ pub enum SceneError {
     #[error("{0}; the simulated cloud has no such fleet")]
     Fleet(#[from] FleetError),
     /// The rehearsal would end before its begin, or last beyond what can be told.
-    #[error("a rehearsal that begins at {0} would end beyond the years that can be told; give an earlier time")]
+    #[error(
+        "a rehearsal that begins at {0} would end beyond the years that can be told; give an earlier time"
+    )]
     Beyond(Timestamp),
 }
 
 impl Scenario {
-    /// A plan over its targets, in a cloud where nothing goes wrong. Lanes that `known` does not have are assumed.
+    /// A plan over its targets, in a cloud where nothing goes wrong. Lanes that `known` does not
+    /// have are assumed.
     pub fn new(plan: Plan, targets: TargetList, known: &[Lane], from: Timestamp) -> Self {
         let mut lanes: BTreeMap<Name, Lane> = BTreeMap::new();
         for target in targets.iter() {
             if !lanes.contains_key(&target.lane) {
                 let lane = known.iter().find(|lane| lane.name == target.lane).cloned();
-                lanes.insert(target.lane.clone(), lane.unwrap_or_else(|| assumed::lane(target.lane.clone())));
+                lanes.insert(
+                    target.lane.clone(),
+                    lane.unwrap_or_else(|| assumed::lane(target.lane.clone())),
+                );
             }
         }
-        let faults = Faults { job_time: assumed::JOB_TIME, latency: assumed::LATENCY, ..Faults::default() };
+        let faults =
+            Faults { job_time: assumed::JOB_TIME, latency: assumed::LATENCY, ..Faults::default() };
         Self {
             plan,
             targets,
@@ -80,10 +90,11 @@ impl Scenario {
         }
     }
 
-    /// The same plan over at most so many of its targets, taken from every wave alike; waves, budgets and windows stay
-    /// as they are, each wave keeps at least one target.
+    /// The same plan over at most so many of its targets, taken from every wave alike; waves,
+    /// budgets and windows stay as they are, each wave keeps at least one target.
     pub fn cut_to(&self, most: u32) -> Self {
-        let all = u32::try_from(self.targets.len()).expect("a plan is cut to fewer than 2^32 targets");
+        let all =
+            u32::try_from(self.targets.len()).expect("a plan is cut to fewer than 2^32 targets");
         let waves = &self.plan.strategy.waves;
         let most = most.max(u32::try_from(waves.len()).expect("waves are bounded"));
         if most >= all {
@@ -91,7 +102,11 @@ impl Scenario {
         }
         let mut sizes: Vec<u32> = waves
             .iter()
-            .map(|wave| u32::try_from(u64::from(wave.size) * u64::from(most) / u64::from(all)).expect("smaller").max(1))
+            .map(|wave| {
+                u32::try_from(u64::from(wave.size) * u64::from(most) / u64::from(all))
+                    .expect("smaller")
+                    .max(1)
+            })
             .collect();
         // Every wave kept one: the largest pay for it.
         while sizes.iter().sum::<u32>() > most {
@@ -102,7 +117,8 @@ impl Scenario {
         let mut kept = Vec::new();
         for (wave, size) in waves.iter().zip(sizes) {
             let first = u32::try_from(targets.len()).expect("fewer than before");
-            targets.extend(self.targets.iter().skip(wave.first as usize).take(size as usize).cloned());
+            targets
+                .extend(self.targets.iter().skip(wave.first as usize).take(size as usize).cloned());
             kept.push(Wave { first, size, ..wave.clone() });
         }
         let mut cut = self.clone();

@@ -1,9 +1,11 @@
-//! The search: many short stories with drawn faults, and the first that is looked for, made as short as it can be.
+//! The search: many short stories with drawn faults, and the first that is looked for, made as
+//! short as it can be.
 //!
-//! Invariants: the same base, numbers and aim give the same story, however many cores search; what the shrinker gives
-//! back was run and is what was looked for; every loop has a bound.
+//! Invariants: the same base, numbers and aim give the same story, however many cores search; what
+//! the shrinker gives back was run and is what was looked for; every loop has a bound.
 //!
-//! Deliberately not here: how likely the drawn faults are in the world; they are drawn to find something.
+//! Deliberately not here: how likely the drawn faults are in the world; they are drawn to find
+//! something.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -67,7 +69,8 @@ pub struct SearchResult {
     pub shrunk_in: usize,
 }
 
-/// Searches `seeds` stories over this scenario, from its seed on, for one that `aim` accepts; shrinks the first.
+/// Searches `seeds` stories over this scenario, from its seed on, for one that `aim` accepts;
+/// shrinks the first.
 ///
 /// # Errors
 /// As [`run`].
@@ -85,8 +88,11 @@ pub fn search(base: &Scenario, seeds: u32, aim: Aim<'_>) -> Result<SearchResult,
         };
         Ok((story, ending, aim(&verdict)))
     };
-    let runs = on_cores(seeds as usize, cores(), &one, &|run| run.as_ref().map_or(true, |(.., found)| *found));
-    let mut found = SearchResult { searched: runs.len(), endings: BTreeMap::new(), story: None, shrunk_in: 0 };
+    let runs = on_cores(seeds as usize, cores(), &one, &|run| {
+        run.as_ref().map_or(true, |(.., found)| *found)
+    });
+    let mut found =
+        SearchResult { searched: runs.len(), endings: BTreeMap::new(), story: None, shrunk_in: 0 };
     for run in runs {
         let (story, ending, is_found) = run?;
         *found.endings.entry(ending).or_insert(0) += 1;
@@ -118,9 +124,16 @@ fn draw(base: &Scenario, seed: u64) -> Repro {
             settings.push(setting(key, values[rng.usize(..values.len())]));
         }
     }
-    let opens = base.plan.calendar.openings(base.from, 1).pop().map(|stretch| stretch.open.duration_since(base.from));
+    let opens = base
+        .plan
+        .calendar
+        .openings(base.from, 1)
+        .pop()
+        .map(|stretch| stretch.open.duration_since(base.from));
     let opens = opens.and_then(|wait| Duration::try_from(wait).ok()).unwrap_or(Duration::ZERO);
-    let crash = |rng: &mut Rng| Duration::from_millis(u64::try_from(opens.as_millis()).unwrap_or(0) + rng.u64(..600_000));
+    let crash = |rng: &mut Rng| {
+        Duration::from_millis(u64::try_from(opens.as_millis()).unwrap_or(0) + rng.u64(..600_000))
+    };
     let crashes = (0..rng.usize(..=CRASHES_MAX)).map(|_| crash(&mut rng)).collect();
     let most = u32::try_from(base.targets.len()).unwrap_or(u32::MAX).min(TARGETS_MAX);
     Repro { seed, targets: rng.u32(least(base)..=most.max(least(base))), settings, crashes }
@@ -192,7 +205,8 @@ fn shorter(story: &Repro, least: u32) -> Vec<Repro> {
     }
     // A fault that always fires tells a shorter story than one that fires now and then.
     for place in 0..story.settings.len() {
-        if RATES.contains(&story.settings[place].key.as_str()) && story.settings[place].value != "1" {
+        if RATES.contains(&story.settings[place].key.as_str()) && story.settings[place].value != "1"
+        {
             let mut settings = story.settings.clone();
             settings[place].value = "1".into();
             next.push(Repro { settings, ..story.clone() });
@@ -226,12 +240,17 @@ mod tests {
         // One attempt: more of them take two faults that meet.
         base.plan.retry.max_attempts = 1;
         let halted = |verdict: &RehearsalVerdict| {
-            verdict.ending == Ending::Halted && verdict.troubled.iter().all(|change| change.why.contains("the job failed"))
+            verdict.ending == Ending::Halted
+                && verdict.troubled.iter().all(|change| change.why.contains("the job failed"))
         };
         let found = search(&base, 500, &halted).expect("a fleet");
         let (drawn, short) = found.story.expect("half a fleet of broken jobs halts");
         assert!(size(&short, 0) < size(&drawn, 0), "{drawn:?} became {short:?}");
-        assert_eq!((short.settings.len(), short.crashes.len()), (1, 0), "one fault is enough: {short:?}");
+        assert_eq!(
+            (short.settings.len(), short.crashes.len()),
+            (1, 0),
+            "one fault is enough: {short:?}"
+        );
         let again = verdict(&scenario(&base, &short)).expect("a fleet");
         assert!(halted(&again) && again.holds(), "{again:?}");
         // Nothing that is a step shorter halts it.

@@ -1,4 +1,5 @@
-//! What is written down on the way: when each wave began and ended, and what was done in each window.
+//! What is written down on the way: when each wave began and ended, and what was done in each
+//! window.
 
 use jiff::Timestamp;
 
@@ -8,7 +9,8 @@ use crate::domain::rollout::Phase;
 use crate::domain::window::{Calendar, Stretch};
 use crate::store::{Commit, Rollout};
 
-/// Windows told one by one: a year of nightly ones; what is done in later ones is counted with the last.
+/// Windows told one by one: a year of nightly ones; what is done in later ones is counted with the
+/// last.
 pub const WINDOWS_MAX: usize = 400;
 
 /// One wave on its way.
@@ -96,7 +98,8 @@ impl Notes {
         for change in &commit.changes {
             match change.record.state {
                 State::Ready if change.record.version == 1 => {
-                    let wave = self.sizes.partition_point(|(first, _)| *first <= change.ordinal) - 1;
+                    let wave =
+                        self.sizes.partition_point(|(first, _)| *first <= change.ordinal) - 1;
                     self.waves[wave].began.get_or_insert(at);
                 }
                 ref state if state.is_settled() => {
@@ -109,7 +112,8 @@ impl Notes {
         }
         let phase = &rollout.record.phase;
         let wave = phase.wave();
-        if std::mem::discriminant(phase) == std::mem::discriminant(&self.phase) && wave == self.wave {
+        if std::mem::discriminant(phase) == std::mem::discriminant(&self.phase) && wave == self.wave
+        {
             return;
         }
         if let Phase::Halted { wave, .. } = phase {
@@ -118,7 +122,13 @@ impl Notes {
         }
         if matches!(self.phase, Phase::Advancing { .. })
             && let Some(left) = self.wave
-            && matches!(phase, Phase::Soaking { .. } | Phase::Awaiting { .. } | Phase::Completed | Phase::Advancing { .. })
+            && matches!(
+                phase,
+                Phase::Soaking { .. }
+                    | Phase::Awaiting { .. }
+                    | Phase::Completed
+                    | Phase::Advancing { .. }
+            )
         {
             self.waves[usize::from(left)].ended = Some(at);
         }

@@ -1,4 +1,5 @@
-//! The verdict: how a rehearsal ended, wave by wave and window by window, and whether every promise held.
+//! The verdict: how a rehearsal ended, wave by wave and window by window, and whether every promise
+//! held.
 
 use std::collections::BTreeMap;
 
@@ -145,7 +146,16 @@ pub(super) struct RehearsalOutcome<'a> {
 
 impl RehearsalVerdict {
     pub(super) fn of(outcome: RehearsalOutcome<'_>) -> Self {
-        let RehearsalOutcome { scenario, rollout, changes, clouds, notes, checked, rested, ended_at } = outcome;
+        let RehearsalOutcome {
+            scenario,
+            rollout,
+            changes,
+            clouds,
+            notes,
+            checked,
+            rested,
+            ended_at,
+        } = outcome;
         let plan = &scenario.plan;
         let ending = match rollout.record.phase {
             _ if !rested => Ending::NotEnded,
@@ -186,7 +196,9 @@ impl RehearsalVerdict {
 
 fn waves(scenario: &Scenario, notes: &Notes) -> Vec<WaveVerdict> {
     let windowed = !scenario.plan.calendar.windows().is_empty();
-    let window = |at: Option<Timestamp>| at.filter(|_| windowed).and_then(|at| window_of(&notes.windows, at)).map(|place| place + 1);
+    let window = |at: Option<Timestamp>| {
+        at.filter(|_| windowed).and_then(|at| window_of(&notes.windows, at)).map(|place| place + 1)
+    };
     let pairs = scenario.plan.strategy.waves.iter().zip(&notes.waves);
     pairs
         .map(|(wave, seen)| WaveVerdict {
@@ -202,8 +214,9 @@ fn waves(scenario: &Scenario, notes: &Notes) -> Vec<WaveVerdict> {
 
 fn windows(notes: &Notes) -> Vec<WindowVerdict> {
     // One that never shuts is none.
-    let used =
-        notes.windows.iter().enumerate().filter(|(_, window)| window.stretch.cutoff.is_some() && window.switches + window.settled > 0);
+    let used = notes.windows.iter().enumerate().filter(|(_, window)| {
+        window.stretch.cutoff.is_some() && window.switches + window.settled > 0
+    });
     used.map(|(place, window)| WindowVerdict {
         number: place + 1,
         open: window.stretch.open,
@@ -218,22 +231,46 @@ fn windows(notes: &Notes) -> Vec<WindowVerdict> {
 fn worst(scenario: &Scenario, clouds: &Clouds) -> Vec<Worst> {
     let mut rows = Vec::new();
     for (name, intervals) in clouds.worst() {
-        let quota = scenario.lanes.iter().find(|lane| lane.name == *name).and_then(|lane| lane.quota);
+        let quota =
+            scenario.lanes.iter().find(|lane| lane.name == *name).and_then(|lane| lane.quota);
         for seen in intervals {
             let own = quota.filter(|quota| quota.per.as_millis() == u128::from(seen.interval_ms));
             let allowed = own.map(|quota| quota.requests);
-            rows.push(Worst { lane: name.to_string(), interval_ms: seen.interval_ms, calls: seen.arrivals, allowed });
+            rows.push(Worst {
+                lane: name.to_string(),
+                interval_ms: seen.interval_ms,
+                calls: seen.arrivals,
+                allowed,
+            });
         }
     }
     rows
 }
 
 fn halts(scenario: &Scenario, notes: &Notes) -> Vec<HaltVerdict> {
-    let name = |wave: u16| scenario.plan.strategy.waves.get(usize::from(wave)).map(|wave| wave.name.to_string()).unwrap_or_default();
-    notes.halts.iter().map(|(at, wave, why)| HaltVerdict { at: *at, wave: name(*wave), why: why.clone() }).collect()
+    let name = |wave: u16| {
+        scenario
+            .plan
+            .strategy
+            .waves
+            .get(usize::from(wave))
+            .map(|wave| wave.name.to_string())
+            .unwrap_or_default()
+    };
+    notes
+        .halts
+        .iter()
+        .map(|(at, wave, why)| HaltVerdict { at: *at, wave: name(*wave), why: why.clone() })
+        .collect()
 }
 
 fn troubled(change: &Change) -> Option<Troubled> {
-    let (State::Failed { reason } | State::InDoubt { reason }) = &change.record.state else { return None };
-    Some(Troubled { proxy_id: change.target.proxy_id.to_string(), state: change.record.state.as_str(), why: reason.message.clone() })
+    let (State::Failed { reason } | State::InDoubt { reason }) = &change.record.state else {
+        return None;
+    };
+    Some(Troubled {
+        proxy_id: change.target.proxy_id.to_string(),
+        state: change.record.state.as_str(),
+        why: reason.message.clone(),
+    })
 }

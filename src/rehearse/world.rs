@@ -1,7 +1,8 @@
-//! The run: the shipped core over the store in memory and the simulated clouds, one event after the other.
+//! The run: the shipped core over the store in memory and the simulated clouds, one event after the
+//! other.
 //!
-//! Invariants: virtual time goes from event to event and never back; whatever the core asks for is answered exactly
-//! once; a fact is shown to every invariant in the order in which it happened.
+//! Invariants: virtual time goes from event to event and never back; whatever the core asks for is
+//! answered exactly once; a fact is shown to every invariant in the order in which it happened.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,12 +27,15 @@ use crate::domain::change::Change;
 use crate::domain::id::{ChangeId, RolloutId};
 use crate::domain::journal::Entry;
 use crate::domain::rollout::{LOOK_AGAIN, Phase, Verb};
-use crate::engine::{CheckSpec, Command, Core, Effect, Fence, Input, Level, Options, StoreAnswer, StoreQuery, Ticket};
+use crate::engine::{
+    CheckSpec, Command, Core, Effect, Fence, Input, Level, Options, StoreAnswer, StoreQuery, Ticket,
+};
 use crate::probe::PROBE_WITHIN;
 use crate::store::memory::MemoryStore;
 use crate::store::{Commit, Rollout, Store as _, Submission};
 
-/// Boot time at the start: a machine that has been up for a while, so that nothing counts from zero.
+/// Boot time at the start: a machine that has been up for a while, so that nothing counts from
+/// zero.
 const BOOT: Duration = Duration::from_secs(3600);
 
 /// Changes that one scan may hand over; as many as the core takes in one go.
@@ -40,7 +44,8 @@ const SCAN_MAX: usize = 4096;
 /// Ways there and back of a probe: connection, greeting, handshake, login and its refusal.
 const PROBE_WAYS: u32 = 8;
 
-/// More events than a rollout of so many targets can need in a quarter of a year: beyond it something spins.
+/// More events than a rollout of so many targets can need in a quarter of a year: beyond it
+/// something spins.
 const EVENTS_A_TARGET: u64 = 20_000;
 const EVENTS_AT_LEAST: u64 = 20_000_000;
 
@@ -59,15 +64,18 @@ pub struct RehearsalRun {
 /// Rehearses a scenario.
 ///
 /// # Errors
-/// [`SceneError`] when the simulated cloud has no such fleet, or the time is beyond what can be told.
+/// [`SceneError`] when the simulated cloud has no such fleet, or the time is beyond what can be
+/// told.
 pub fn run(scenario: &Scenario) -> Result<RehearsalRun, SceneError> {
     let mut world = RehearsalWorld::new(scenario, MemoryStore::new())?;
     world.run();
-    let journal = ready(world.store.journal(None, 0, usize::MAX)).expect("the store in memory never fails");
+    let journal =
+        ready(world.store.journal(None, 0, usize::MAX)).expect("the store in memory never fails");
     Ok(RehearsalRun { verdict: world.finish(), journal })
 }
 
-/// The same without its journal, which is not kept meanwhile either: it is the most of what a long run would hold.
+/// The same without its journal, which is not kept meanwhile either: it is the most of what a long
+/// run would hold.
 ///
 /// # Errors
 /// As [`run`].
@@ -116,7 +124,11 @@ impl<'a> RehearsalWorld<'a> {
     }
 
     /// A world whose promises are read from another scenario than the one that happens in it.
-    fn judged(scenario: &'a Scenario, judge: &Scenario, store: MemoryStore) -> Result<Self, SceneError> {
+    fn judged(
+        scenario: &'a Scenario,
+        judge: &Scenario,
+        store: MemoryStore,
+    ) -> Result<Self, SceneError> {
         let until = scenario.until()?;
         let clouds = Clouds::new(scenario)?;
         let submission = Submission {
@@ -161,7 +173,8 @@ impl<'a> RehearsalWorld<'a> {
     }
 
     fn run(&mut self) {
-        let most = EVENTS_AT_LEAST.max(EVENTS_A_TARGET.saturating_mul(self.scenario.targets.len() as u64));
+        let most =
+            EVENTS_AT_LEAST.max(EVENTS_A_TARGET.saturating_mul(self.scenario.targets.len() as u64));
         let mut events = 0;
         while !self.rested
             && self.defect.is_none()
@@ -183,10 +196,12 @@ impl<'a> RehearsalWorld<'a> {
     fn finish(mut self) -> RehearsalVerdict {
         self.clouds.settle();
         let rollout = self.read_rollout();
-        let page = ready(self.store.page(self.rollout, Vec::new(), None, usize::MAX)).expect("the store in memory never fails");
+        let page = ready(self.store.page(self.rollout, Vec::new(), None, usize::MAX))
+            .expect("the store in memory never fails");
         let changes: Vec<Change> = page.changes.into_iter().map(|active| active.change).collect();
         let plan = &self.scenario.plan;
-        let end = RunEnd { plan, rollout: &rollout, changes: &changes, clouds: self.clouds.by_lane() };
+        let end =
+            RunEnd { plan, rollout: &rollout, changes: &changes, clouds: self.clouds.by_lane() };
         self.invariants.see(self.scenario.from + self.now, &Observation::Ended(&end));
         let mut checked: Vec<CheckedInvariant> = self.invariants.checked();
         if self.spun {
@@ -197,7 +212,11 @@ impl<'a> RehearsalWorld<'a> {
             ));
         }
         if let Some(why) = self.defect.take() {
-            checked.push(CheckedInvariant::broken("the engine goes on", self.scenario.from + self.now, &why));
+            checked.push(CheckedInvariant::broken(
+                "the engine goes on",
+                self.scenario.from + self.now,
+                &why,
+            ));
         }
         let outcome = RehearsalOutcome {
             scenario: self.scenario,
@@ -217,7 +236,9 @@ impl<'a> RehearsalWorld<'a> {
     }
 
     fn read_rollout(&self) -> Rollout {
-        ready(self.store.rollout(self.rollout)).expect("the store in memory never fails").expect("submitted at the start")
+        ready(self.store.rollout(self.rollout))
+            .expect("the store in memory never fails")
+            .expect("submitted at the start")
     }
 
     fn happen(&mut self, life: u32, what: WorldEvent) {
@@ -230,8 +251,10 @@ impl<'a> RehearsalWorld<'a> {
             }
             WorldEvent::Scan { until } if current => {
                 let until = until.max(self.times().wall);
-                let open = ready(self.store.open_rollouts()).expect("the store in memory never fails");
-                let due = ready(self.store.due(until, SCAN_MAX)).expect("the store in memory never fails");
+                let open =
+                    ready(self.store.open_rollouts()).expect("the store in memory never fails");
+                let due = ready(self.store.due(until, SCAN_MAX))
+                    .expect("the store in memory never fails");
                 self.feed(Input::Scanned { open, due });
             }
             WorldEvent::Feed(input) if current => self.feed(*input),
@@ -244,10 +267,15 @@ impl<'a> RehearsalWorld<'a> {
                     self.feed(Input::Answered { ticket, reply: *reply });
                 }
             }
-            WorldEvent::Arrive { ticket, id, sent, call } => self.arrive(life, ticket, id, sent, &call),
+            WorldEvent::Arrive { ticket, id, sent, call } => {
+                self.arrive(life, ticket, id, sent, &call)
+            }
             WorldEvent::Crash => self.crash(),
             WorldEvent::Start => self.start(),
-            WorldEvent::Wake | WorldEvent::Scan { .. } | WorldEvent::Feed(_) | WorldEvent::Answer { .. } => {}
+            WorldEvent::Wake
+            | WorldEvent::Scan { .. }
+            | WorldEvent::Feed(_)
+            | WorldEvent::Answer { .. } => {}
         }
     }
 
@@ -255,12 +283,17 @@ impl<'a> RehearsalWorld<'a> {
         if self.core.is_some() {
             return;
         }
-        let options = Options { lanes: self.scenario.lanes.clone(), quota_spent: self.life > 0, levels: self.levels.clone() };
+        let options = Options {
+            lanes: self.scenario.lanes.clone(),
+            quota_spent: self.life > 0,
+            levels: self.levels.clone(),
+        };
         let core = Core::new(options, self.times());
         self.fence = core.fence();
         self.core = Some(core);
         self.scanned = false;
-        let active = ready(self.store.due(Timestamp::MAX, usize::MAX)).expect("the store in memory never fails");
+        let active = ready(self.store.due(Timestamp::MAX, usize::MAX))
+            .expect("the store in memory never fails");
         self.see(&Observation::Started { rollout: Some(&self.read_rollout()), active: &active });
         self.feed(Input::Tick);
         // What waits for a person at the start gets no commit that would lead here.
@@ -311,9 +344,14 @@ impl<'a> RehearsalWorld<'a> {
     fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Scan { until } => {
-                // Nobody else works on this store, so a scan finds nothing new, but right after a start: the others are
-                // answered as rarely as the engine looks by itself, which is what makes idle months cheap.
-                let wait = if std::mem::replace(&mut self.scanned, true) { LOOK_AGAIN } else { Duration::ZERO };
+                // Nobody else works on this store, so a scan finds nothing new, but right after a
+                // start: the others are answered as rarely as the engine looks by itself, which is
+                // what makes idle months cheap.
+                let wait = if std::mem::replace(&mut self.scanned, true) {
+                    LOOK_AGAIN
+                } else {
+                    Duration::ZERO
+                };
                 self.queue.push(self.now + wait, (self.life, WorldEvent::Scan { until }));
             }
             Effect::Read { ticket, query } => {
@@ -326,8 +364,10 @@ impl<'a> RehearsalWorld<'a> {
                 let lane = &self.scenario.targets[id.ordinal as usize].lane;
                 let proof = self.clouds.probe(self.scenario.from + self.now, lane, &endpoint);
                 self.see(&Observation::Probed { id, proof: &proof });
-                // A probe whose answer does not come waits for its deadline; any other takes a few ways.
-                let took = if proof.greeting.is_some() { self.way() * PROBE_WAYS } else { PROBE_WITHIN };
+                // A probe whose answer does not come waits for its deadline; any other takes a few
+                // ways.
+                let took =
+                    if proof.greeting.is_some() { self.way() * PROBE_WAYS } else { PROBE_WITHIN };
                 self.push_input(took, Input::Probed { ticket, proof: Box::new(proof) });
             }
             Effect::Ask { ticket, call, .. } => {
@@ -344,19 +384,23 @@ impl<'a> RehearsalWorld<'a> {
         let store = &self.store;
         let never = "the store in memory never fails";
         match query {
-            StoreQuery::Rollout(id) => StoreAnswer::Rollout(ready(store.rollout(id)).expect(never).map(Box::new)),
+            StoreQuery::Rollout(id) => {
+                StoreAnswer::Rollout(ready(store.rollout(id)).expect(never).map(Box::new))
+            }
             StoreQuery::Candidates { rollout, wave, limit } => {
                 StoreAnswer::Candidates(ready(store.candidates(rollout, wave, limit)).expect(never))
             }
-            StoreQuery::Stored { rollout, words, places, limit } => {
-                StoreAnswer::Stored(ready(store.stored(rollout, words, places, limit)).expect(never))
-            }
+            StoreQuery::Stored { rollout, words, places, limit } => StoreAnswer::Stored(
+                ready(store.stored(rollout, words, places, limit)).expect(never),
+            ),
             StoreQuery::Change(id) => {
                 let change = ready(store.change(id)).expect(never);
                 let rollout = ready(store.rollout(id.rollout)).expect(never);
                 StoreAnswer::Change(change.zip(rollout).map(Box::new))
             }
-            StoreQuery::KnownJobs(instance) => StoreAnswer::KnownJobs(ready(store.known_jobs(&instance)).expect(never)),
+            StoreQuery::KnownJobs(instance) => {
+                StoreAnswer::KnownJobs(ready(store.known_jobs(&instance)).expect(never))
+            }
         }
     }
 
@@ -381,7 +425,10 @@ impl<'a> RehearsalWorld<'a> {
         match &rollout.record.phase {
             Phase::Scheduled if approvals < usize::from(rollout.plan.approval.required) => {
                 // Each of them must be somebody else.
-                self.ask(Verb::Approve { digest: rollout.plan.approval.digest }, format!("{APPROVER}-{approvals}"));
+                self.ask(
+                    Verb::Approve { digest: rollout.plan.approval.digest },
+                    format!("{APPROVER}-{approvals}"),
+                );
             }
             Phase::Awaiting { .. } => self.ask(Verb::Promote, PERSON.to_owned()),
             Phase::Halted { .. } => self.rested = true,
@@ -393,18 +440,33 @@ impl<'a> RehearsalWorld<'a> {
     /// A verb of a person who is there at once.
     fn ask(&mut self, verb: Verb, by: String) {
         self.verbs += 1;
-        let command = Command { rollout: self.rollout, verb, by: by.into(), reason: "as soon as it waits".to_owned(), only_if: None };
+        let command = Command {
+            rollout: self.rollout,
+            verb,
+            by: by.into(),
+            reason: "as soon as it waits".to_owned(),
+            only_if: None,
+        };
         self.push_input(COMMIT_TIME, Input::Command { id: self.verbs, command });
     }
 
     fn call(&mut self, ticket: Ticket, call: Call, check: &CheckSpec) {
         let times = self.times();
         let target = call.target().expect("a change's call has a target");
-        let ordinal = self.ordinals.get(&(target.lane.clone(), target.proxy_id)).copied().expect("a call is for a target");
+        let ordinal = self
+            .ordinals
+            .get(&(target.lane.clone(), target.proxy_id))
+            .copied()
+            .expect("a call is for a target");
         let id = ChangeId { rollout: self.rollout, ordinal };
         self.heard.insert(ticket);
         if let Err(withheld) = self.fence.check(check, times) {
-            return self.push_answer(self.now, ticket, Some(id), not_sent(Disposition::Withheld, &withheld.0));
+            return self.push_answer(
+                self.now,
+                ticket,
+                Some(id),
+                not_sent(Disposition::Withheld, &withheld.0),
+            );
         }
         self.leaves(ticket, Some(id), call);
     }
@@ -413,29 +475,61 @@ impl<'a> RehearsalWorld<'a> {
         let times = self.times();
         let stored = id.filter(|_| call.is_write()).map(|id| {
             self.notes.switched(times.wall);
-            let stored = ready(self.store.change(id)).expect("the store in memory never fails").expect("a change of the rollout");
+            let stored = ready(self.store.change(id))
+                .expect("the store in memory never fails")
+                .expect("a change of the rollout");
             (stored.change, self.read_rollout())
         });
         let stored = stored.as_ref().map(|(change, rollout)| (change, rollout));
-        self.see(&Observation::Leaves(&Departure { ticket, id, call: &call, at: times.wall, times, stored }));
+        self.see(&Observation::Leaves(&Departure {
+            ticket,
+            id,
+            call: &call,
+            at: times.wall,
+            times,
+            stored,
+        }));
         let way = self.way();
-        self.queue.push(self.now + way, (self.life, WorldEvent::Arrive { ticket, id, sent: self.now, call: Box::new(call) }));
+        self.queue.push(
+            self.now + way,
+            (self.life, WorldEvent::Arrive { ticket, id, sent: self.now, call: Box::new(call) }),
+        );
     }
 
     fn way(&mut self) -> Duration {
-        let nanos = |length: Duration| u64::try_from(length.as_nanos()).expect("a way takes moments");
+        let nanos =
+            |length: Duration| u64::try_from(length.as_nanos()).expect("a way takes moments");
         Duration::from_nanos(self.rng.u64(nanos(WAY.min)..=nanos(WAY.max)))
     }
 
-    fn arrive(&mut self, life: u32, ticket: Ticket, id: Option<ChangeId>, sent: Duration, call: &Call) {
+    fn arrive(
+        &mut self,
+        life: u32,
+        ticket: Ticket,
+        id: Option<ChangeId>,
+        sent: Duration,
+        call: &Call,
+    ) {
         let at = self.times().wall;
         self.see(&Observation::Arrives { id, call, at });
         let arrival = self.clouds.arrive(at, call);
-        let patience = self.scenario.lanes.iter().find(|lane| lane.name == *call.lane()).map(|lane| lane.call_timeout);
+        let patience = self
+            .scenario
+            .lanes
+            .iter()
+            .find(|lane| lane.name == *call.lane())
+            .map(|lane| lane.call_timeout);
         let given_up = sent + patience.expect("every target has its lane");
         let answered = self.now + arrival.answer_after + self.way();
-        let (at, reply) = if answered < given_up { (answered, arrival.reply) } else { (given_up, lost("no answer in time")) };
-        self.queue.push(at.max(self.now), (life, WorldEvent::Answer { ticket, id, reply: Box::new(reply) }));
+        let (at, reply) = if answered < given_up {
+            (answered, arrival.reply)
+        } else {
+            (given_up, lost("no answer in time"))
+        };
+        self.queue.push(
+            at.max(self.now),
+            (life, WorldEvent::Answer { ticket, id, reply: Box::new(reply) }),
+        );
     }
 
     fn push_answer(&mut self, at: Duration, ticket: Ticket, id: Option<ChangeId>, reply: Reply) {

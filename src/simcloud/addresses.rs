@@ -1,7 +1,8 @@
 //! Where the simulated proxies listen, as the cloud's lists say.
 //!
-//! Invariants: every proxy of a fleet has an address of its own, and the address leads back to the proxy; every address served
-//! over HTTP is on this machine, so that a client of the emulated cloud never connects to somebody else's network.
+//! Invariants: every proxy of a fleet has an address of its own, and the address leads back to the
+//! proxy; every address served over HTTP is on this machine, so that a client of the emulated cloud
+//! never connects to somebody else's network.
 
 use std::net::Ipv4Addr;
 
@@ -22,7 +23,8 @@ impl Addresses {
     /// In the private network of a project: for runs without a network, where nobody goes there.
     pub(super) const PRIVATE: Self = Self { network: 10, first: 0, port: Self::USUAL_PORT };
 
-    /// On this machine alone: each proxy has its own address of 127.0.0.0/8, beyond those that other programs use.
+    /// On this machine alone: each proxy has its own address of 127.0.0.0/8, beyond those that
+    /// other programs use.
     pub(super) fn loopback(port: u16) -> Self {
         Self { network: 127, first: 1 << 8, port }
     }

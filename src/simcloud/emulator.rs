@@ -1,8 +1,9 @@
-//! The simulated cloud served over HTTP: for the demo, for rehearsals against a real socket, and for benchmarks.
+//! The simulated cloud served over HTTP: for the demo, for rehearsals against a real socket, and
+//! for benchmarks.
 //!
-//! Invariants: every answer comes from the same pure model that the simulation uses; the model is locked for the
-//! length of one request's decision, never while waiting; a dropped connection is really closed without an answer.
-//! Time is read from the clock given and never goes back.
+//! Invariants: every answer comes from the same pure model that the simulation uses; the model is
+//! locked for the length of one request's decision, never while waiting; a dropped connection is
+//! really closed without an answer. Time is read from the clock given and never goes back.
 //!
 //! Deliberately not here: anything of IAM but the password login.
 
@@ -81,7 +82,8 @@ pub struct Options {
     pub accounts: Accounts,
     /// The project that paths must name; `None`: any.
     pub project_id: Option<ProjectId>,
-    /// Intervals whose worst number of arrivals is kept, beside one second and the fault file's quota.
+    /// Intervals whose worst number of arrivals is kept, beside one second and the fault file's
+    /// quota.
     pub watch: Vec<Duration>,
     /// The proxies' own port is open too, and the lists tell its addresses.
     pub wire: bool,
@@ -128,7 +130,8 @@ struct EmulatorState {
 }
 
 impl EmulatorState {
-    /// Wall time as of the start, moved on by boot time: a stepped wall clock must not move the emulated cloud.
+    /// Wall time as of the start, moved on by boot time: a stepped wall clock must not move the
+    /// emulated cloud.
     fn now(&self) -> Timestamp {
         let elapsed = self.clock.times().boot.saturating_sub(self.began.boot);
         self.began.wall.checked_add(elapsed).unwrap_or(Timestamp::MAX)
@@ -159,7 +162,10 @@ impl Emulator {
     ///
     /// # Errors
     /// When the address cannot be listened on.
-    pub fn start(options: Options, clock: Arc<dyn Clock>) -> Result<RunningEmulator, EmulatorError> {
+    pub fn start(
+        options: Options,
+        clock: Arc<dyn Clock>,
+    ) -> Result<RunningEmulator, EmulatorError> {
         let listen_error = |source| EmulatorError::Listen { addr: options.listen, source };
         let listener = TcpListener::bind(options.listen).map_err(listen_error)?;
         let addr = listener.local_addr().map_err(listen_error)?;
@@ -168,16 +174,35 @@ impl Emulator {
         for interval in options.watch {
             model.watch(interval);
         }
-        let port = if options.wire { Some(wire::OpenPort::open(began.wall).map_err(EmulatorError::Wire)?) } else { None };
-        model.live_here(port.as_ref().map(wire::OpenPort::number).transpose().map_err(EmulatorError::Wire)?);
+        let port = if options.wire {
+            Some(wire::OpenPort::open(began.wall).map_err(EmulatorError::Wire)?)
+        } else {
+            None
+        };
+        model.live_here(
+            port.as_ref().map(wire::OpenPort::number).transpose().map_err(EmulatorError::Wire)?,
+        );
         let gatekeeper = Mutex::new(Gatekeeper::new(options.token, options.accounts, options.seed));
-        let shared = Arc::new(EmulatorState { model: Mutex::new(model), clock, began, gatekeeper, project: options.project_id });
-        let router = Router::new().nest("/_emulator", control::router()).fallback(api).with_state(shared.clone());
+        let shared = Arc::new(EmulatorState {
+            model: Mutex::new(model),
+            clock,
+            began,
+            gatekeeper,
+            project: options.project_id,
+        });
+        let router = Router::new()
+            .nest("/_emulator", control::router())
+            .fallback(api)
+            .with_state(shared.clone());
         let handle = axum_server::Handle::new();
-        let mut server = axum_server::from_tcp(listener).map_err(listen_error)?.handle(handle.clone());
+        let mut server =
+            axum_server::from_tcp(listener).map_err(listen_error)?.handle(handle.clone());
         server.http_builder().http1().header_read_timeout(HEAD_TIMEOUT);
         let task = tokio::spawn(server.serve(router.into_make_service()));
-        let wire = port.map(|port| EmulatedPorts { ca: port.ca.clone(), task: tokio::spawn(port.serve(shared.clone())) });
+        let wire = port.map(|port| EmulatedPorts {
+            ca: port.ca.clone(),
+            task: tokio::spawn(port.serve(shared.clone())),
+        });
         Ok(RunningEmulator { addr, shared, handle, task, wire })
     }
 }
@@ -254,7 +279,11 @@ struct SwitchBody {
 async fn api(State(shared): State<Arc<EmulatorState>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     // Without a body nothing is waited for.
-    let body = if parts.method == Method::GET { Some(Bytes::new()) } else { axum::body::to_bytes(body, BODY_MAX).await.ok() };
+    let body = if parts.method == Method::GET {
+        Some(Bytes::new())
+    } else {
+        axum::body::to_bytes(body, BODY_MAX).await.ok()
+    };
     if parts.method == Method::POST && parts.uri.path() == login::PATH {
         return login::answer(&shared, &body.unwrap_or_default());
     }
@@ -304,11 +333,17 @@ fn send(response: model::Response) -> Response {
         return Response::new(Body::new(BrokenBody));
     };
     let mut response = Response::new(Body::from(body));
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(if html { "text/html" } else { "application/json" }));
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static(if html { "text/html" } else { "application/json" }),
+    );
     headers.insert(SERVER, HeaderValue::from_static("api-gateway"));
-    if let Some(date) = retry_after::to_http_date(date).and_then(|date| HeaderValue::from_str(&date).ok()) {
+    if let Some(date) =
+        retry_after::to_http_date(date).and_then(|date| HeaderValue::from_str(&date).ok())
+    {
         headers.insert(DATE, date);
     }
     if let Ok(id) = HeaderValue::from_bytes(&request_id) {
@@ -320,7 +355,8 @@ fn send(response: model::Response) -> Response {
     response
 }
 
-/// A body that breaks off before its first byte: hyper then closes the connection with the head still unsent.
+/// A body that breaks off before its first byte: hyper then closes the connection with the head
+/// still unsent.
 struct BrokenBody;
 
 /// The connection shall be closed.
@@ -332,7 +368,10 @@ impl http_body::Body for BrokenBody {
     type Data = Bytes;
     type Error = Dropped;
 
-    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Dropped>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Dropped>>> {
         Poll::Ready(Some(Err(Dropped)))
     }
 }

@@ -1,7 +1,7 @@
 //! What may go wrong at the simulated cloud, as a YAML file says it.
 //!
-//! Invariant: with nothing set, the simulated cloud is well-behaved; each fault is drawn on its own and counted when
-//! it fires, so that a run can prove that it met what it claims to have met.
+//! Invariant: with nothing set, the simulated cloud is well-behaved; each fault is drawn on its own
+//! and counted when it fires, so that a run can prove that it met what it claims to have met.
 //!
 //! Deliberately not here: what a fault does (`simcloud::model`).
 
@@ -55,7 +55,8 @@ pub struct Faults {
     pub slow: Rate,
     /// How much later a slow answer comes; longer than the client's timeout makes it lost.
     pub slow_delay: Between,
-    /// The job ends as `Failed` and changes nothing. Drawn when the job is made, for switch calls only.
+    /// The job ends as `Failed` and changes nothing. Drawn when the job is made, for switch calls
+    /// only.
     pub job_fails: Rate,
     /// 409 `DBS.200019` although nothing runs. Switch calls only.
     pub busy: Rate,
@@ -63,21 +64,25 @@ pub struct Faults {
     pub token_expired: Rate,
     /// Somebody else starts another operation on the instance right after its proxies were listed.
     pub foreign_job: Rate,
-    /// Somebody else switches SSL of the proxy to the other value right after its instance was listed.
+    /// Somebody else switches SSL of the proxy to the other value right after its instance was
+    /// listed.
     pub foreign_change: Rate,
-    /// Somebody else starts an operation under a name that no document has, right after the instance's proxies were listed. One in four
-    /// fails.
+    /// Somebody else starts an operation under a name that no document has, right after the
+    /// instance's proxies were listed. One in four fails.
     pub foreign_unknown: Rate,
-    /// The proxy stays `ACTIVE` while a job that switches it runs: no document promises another word. Drawn when the job is made, for
-    /// switch calls only.
+    /// The proxy stays `ACTIVE` while a job that switches it runs: no document promises another
+    /// word. Drawn when the job is made, for switch calls only.
     pub stays_active: Rate,
     /// A proxy's port takes a probe's connection and stays silent.
     pub wire_silent: Rate,
     /// A proxy's port shows the other value than the one in force.
     pub wire_wrong: Rate,
-    /// Jobs of other instances of the project begin as often as this; they are in the job list, under a name that no
-    /// document has.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::optional", skip_serializing_if = "Option::is_none")]
+    /// Jobs of other instances of the project begin as often as this; they are in the job list,
+    /// under a name that no document has.
+    #[serde(
+        with = "jiff::fmt::serde::unsigned_duration::friendly::compact::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "Option<Time>")]
     pub jobs_elsewhere: Option<Duration>,
     /// From arrival to answer.
@@ -86,8 +91,8 @@ pub struct Faults {
     pub job_time: Between,
     /// How long a new job is unknown to both the job query and the job list.
     pub visibility_lag: Between,
-    /// How far the cloud's own clock is from the right time: what its answers tell (`Date`), what it dates jobs by, and
-    /// what it holds signatures against.
+    /// How far the cloud's own clock is from the right time: what its answers tell (`Date`), what
+    /// it dates jobs by, and what it holds signatures against.
     pub clock: ClockFault,
     /// How the proxy list writes `ssl_option`.
     pub ssl_option: SslOptionShape,
@@ -140,7 +145,8 @@ impl Faults {
     /// # Errors
     /// Every mistake found, drawn with its place.
     pub fn from_yaml(text: &str) -> Result<Self, FaultsError> {
-        Self::read("faults", text).map_err(|mistakes| FaultsError(mistakes.render(false).trim_end().to_owned()))
+        Self::read("faults", text)
+            .map_err(|mistakes| FaultsError(mistakes.render(false).trim_end().to_owned()))
     }
 }
 
@@ -244,7 +250,11 @@ pub struct ClockStep {
 impl ClockFault {
     /// How far it is ahead so long after the start.
     pub(super) fn ahead(&self, elapsed: Duration) -> SignedDuration {
-        self.steps.iter().rev().find(|step| step.after <= elapsed).map_or(self.ahead, |step| step.ahead)
+        self.steps
+            .iter()
+            .rev()
+            .find(|step| step.after <= elapsed)
+            .map_or(self.ahead, |step| step.ahead)
     }
 }
 
@@ -330,20 +340,27 @@ mod tests {
         )
         .expect("a valid fault file");
         assert_eq!(faults.error_500_before, Rate::always(0.05).expect("in range"));
-        assert_eq!(faults.latency, Between { min: Duration::from_millis(5), max: Duration::from_millis(30) });
+        assert_eq!(
+            faults.latency,
+            Between { min: Duration::from_millis(5), max: Duration::from_millis(30) }
+        );
         assert_eq!(faults.job_time, Between::exactly(Duration::from_secs(2)));
         assert_eq!(faults.quota, Some(QuotaRule { requests: 100, per: Duration::from_secs(1) }));
         let ahead = |minutes: u64| faults.clock.ahead(Duration::from_secs(60 * minutes)).as_secs();
         assert_eq!([ahead(0), ahead(9), ahead(10)], [-10_800, -10_800, 90]);
         assert_eq!(faults.ssl_option, SslOptionShape::Absent);
         assert_eq!(faults.readonly_nodes, NodesShape::Object);
-        assert_eq!((faults.jobs_elsewhere, faults.job_offset), (Some(Duration::from_millis(500)), OffsetShape::RecordsFromZero));
+        assert_eq!(
+            (faults.jobs_elsewhere, faults.job_offset),
+            (Some(Duration::from_millis(500)), OffsetShape::RecordsFromZero)
+        );
         assert_eq!(Faults::from_yaml("# nothing\n").expect("comments only"), Faults::default());
     }
 
     #[test]
     fn what_is_written_is_read_back() {
-        let faults = Faults { drop_after: Rate::always(0.25).expect("in range"), ..Faults::default() };
+        let faults =
+            Faults { drop_after: Rate::always(0.25).expect("in range"), ..Faults::default() };
         let text = serde_yaml::to_string(&faults).expect("serialisable");
         assert_eq!(Faults::from_yaml(&text).expect("own text"), faults, "{text}");
     }

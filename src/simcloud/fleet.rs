@@ -1,7 +1,8 @@
 //! The simulated cloud's fleet: which proxies there are.
 //!
-//! Invariant: every id has the documented form, no proxy occurs twice, and no instance has more proxies than the
-//! vendor allows; so whatever is read or generated here can be written into a plan.
+//! Invariant: every id has the documented form, no proxy occurs twice, and no instance has more
+//! proxies than the vendor allows; so whatever is read or generated here can be written into a
+//! plan.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -12,7 +13,8 @@ use super::mix::mix;
 use crate::domain::id::{InstanceId, Name, ProxyId};
 use crate::domain::target::Target;
 
-/// Proxies that one instance may have, at most. Source: vendor guide taurusdb_03_0033 of 2026-06-04.
+/// Proxies that one instance may have, at most. Source: vendor guide taurusdb_03_0033 of
+/// 2026-06-04.
 pub const PROXIES_PER_INSTANCE_MAX: usize = 4;
 
 /// Longest fleet: two million proxies are about half a gigabyte of model.
@@ -31,7 +33,14 @@ pub struct FleetProxy {
 impl FleetProxy {
     /// The proxy as a plan names it that says nothing else of it.
     pub fn target(&self, lane: &Name) -> Target {
-        Target { lane: lane.clone(), instance_id: self.instance_id, proxy_id: self.proxy_id, tags: None, seen: None, instance_name: None }
+        Target {
+            lane: lane.clone(),
+            instance_id: self.instance_id,
+            proxy_id: self.proxy_id,
+            tags: None,
+            seen: None,
+            instance_name: None,
+        }
     }
 }
 
@@ -48,12 +57,16 @@ pub enum FleetError {
     #[error("fleet: proxy {0} stands twice")]
     Twice(ProxyId),
     /// Too many proxies for one instance.
-    #[error("fleet: instance {0} has more than {PROXIES_PER_INSTANCE_MAX} proxies, which the vendor does not allow")]
+    #[error(
+        "fleet: instance {0} has more than {PROXIES_PER_INSTANCE_MAX} proxies, which the vendor does not allow"
+    )]
     Crowded(InstanceId),
     #[error("fleet: more than {FLEET_MAX} proxies")]
     TooLarge,
     /// Numbers that do not fit together.
-    #[error("fleet: {proxies} proxies over {instances} instances is not possible: an instance has 1 to {PROXIES_PER_INSTANCE_MAX} proxies")]
+    #[error(
+        "fleet: {proxies} proxies over {instances} instances is not possible: an instance has 1 to {PROXIES_PER_INSTANCE_MAX} proxies"
+    )]
     Shape { proxies: usize, instances: usize },
 }
 
@@ -81,8 +94,8 @@ impl Fleet {
         Ok(Self(proxies))
     }
 
-    /// Makes a fleet with SSL off: the same numbers and seed give the same ids. Each id ends in its number, from 1,
-    /// as eight decimal digits before the suffix, so that a fault rule can name it.
+    /// Makes a fleet with SSL off: the same numbers and seed give the same ids. Each id ends in its
+    /// number, from 1, as eight decimal digits before the suffix, so that a fault rule can name it.
     ///
     /// # Errors
     /// [`FleetError::Shape`] when there are fewer proxies than instances or too many for them.
@@ -99,7 +112,9 @@ impl Fleet {
         };
         let made = (0..proxies)
             .map(|n| FleetProxy {
-                instance_id: id(0x1a57, n * instances / proxies, "in07").parse().expect("made of 32 digits and the suffix"),
+                instance_id: id(0x1a57, n * instances / proxies, "in07")
+                    .parse()
+                    .expect("made of 32 digits and the suffix"),
                 proxy_id: id(0x9809, n, "po01").parse().expect("made of 32 digits and the suffix"),
                 ssl_option: false,
             })
@@ -107,13 +122,15 @@ impl Fleet {
         Self::new(made)
     }
 
-    /// Reads a CSV with a header; columns beyond the known ones are ignored, so a plan's target file will do.
+    /// Reads a CSV with a header; columns beyond the known ones are ignored, so a plan's target
+    /// file will do.
     ///
     /// # Errors
     /// With the line of the mistake.
     pub fn from_csv(reader: impl io::Read) -> Result<Self, FleetError> {
         let mut proxies = Vec::new();
-        for row in csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(reader).deserialize() {
+        for row in csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(reader).deserialize()
+        {
             if proxies.len() == FLEET_MAX {
                 return Err(FleetError::TooLarge);
             }
@@ -177,7 +194,9 @@ mod tests {
         assert_eq!(Fleet::from_csv(text.as_slice()).expect("own text"), fleet);
 
         let mut targets = Vec::new();
-        fleet.write_targets(&Name::parse("demo", "lane").expect("a name"), &mut targets).expect("a vector takes all");
+        fleet
+            .write_targets(&Name::parse("demo", "lane").expect("a name"), &mut targets)
+            .expect("a vector takes all");
         assert_eq!(Fleet::from_csv(targets.as_slice()).expect("a target file will do"), fleet);
     }
 
@@ -185,7 +204,10 @@ mod tests {
     fn a_bad_file_names_its_line() {
         let text = "instance_id,proxy_id\n096c0fc43e804757b59946b80dc27f8bin07,nonsense\n";
         let error = Fleet::from_csv(text.as_bytes()).expect_err("no proxy id").to_string();
-        assert!(error.contains("line: 2") && error.contains("proxy_id has 36 characters"), "{error}");
+        assert!(
+            error.contains("line: 2") && error.contains("proxy_id has 36 characters"),
+            "{error}"
+        );
         let twice = "instance_id,proxy_id\n096c0fc43e804757b59946b80dc27f8bin07,2ec617ba62da4eafb921b69438beed3cpo01\n".to_owned()
             + "096c0fc43e804757b59946b80dc27f8bin07,2ec617ba62da4eafb921b69438beed3cpo01\n";
         assert!(matches!(Fleet::from_csv(twice.as_bytes()), Err(FleetError::Twice(_))));

@@ -1,21 +1,25 @@
 //! What the simulated cloud saw: the witness against which a run is judged.
 //!
-//! Invariants: every request is counted on arrival, whatever becomes of it; the worst count in any sliding interval is
-//! exact for the intervals watched from the start, however long the run (up to a bound that is reported when it is
-//! reached); lists that grow with the run have a bound and say when they have reached it.
+//! Invariants: every request is counted on arrival, whatever becomes of it; the worst count in any
+//! sliding interval is exact for the intervals watched from the start, however long the run (up to
+//! a bound that is reported when it is reached); lists that grow with the run have a bound and say
+//! when they have reached it.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde::Serialize;
 
-/// Arrivals kept one by one: the latest quarter of a million, 2 MiB, enough for minutes at full speed.
+/// Arrivals kept one by one: the latest quarter of a million, 2 MiB, enough for minutes at full
+/// speed.
 pub const ARRIVALS_KEPT: usize = 1 << 18;
 
-/// Switch calls kept one by one: four million, the whole of a million-change run with its repetitions.
+/// Switch calls kept one by one: four million, the whole of a million-change run with its
+/// repetitions.
 pub const SWITCHES_KEPT: usize = 4_000_000;
 
-/// Arrivals kept for one sliding interval: a million, 8 MiB; five minutes at the quota of a large account are less.
+/// Arrivals kept for one sliding interval: a million, 8 MiB; five minutes at the quota of a large
+/// account are less.
 const RECENT_MAX: usize = 1 << 20;
 
 /// What became of a switch call.
@@ -65,7 +69,13 @@ pub struct WorstInterval {
 
 impl Sliding {
     pub(super) fn new(interval: Duration) -> Self {
-        Self { interval: nanos(interval), recent: VecDeque::new(), worst: 0, worst_at: 0, saturated: false }
+        Self {
+            interval: nanos(interval),
+            recent: VecDeque::new(),
+            worst: 0,
+            worst_at: 0,
+            saturated: false,
+        }
     }
 
     /// Arrivals in the interval that ends at `at`.
@@ -197,7 +207,10 @@ mod tests {
             ledger.arrived(at);
         }
         // At 10 the arrival at 0 is a whole interval away; at 11 there are 5, 9, 10 and 11.
-        assert_eq!(ledger.worst(), [WorstInterval { interval_ms: 0, arrivals: 4, at_ms: 0, saturated: false }]);
+        assert_eq!(
+            ledger.worst(),
+            [WorstInterval { interval_ms: 0, arrivals: 4, at_ms: 0, saturated: false }]
+        );
         assert_eq!(ledger.arrivals_total(), 6);
         assert_eq!(ledger.arrivals().last(), Some(30));
     }
@@ -214,7 +227,10 @@ mod tests {
             .collect();
         let mut ledger = Ledger::new(&[Duration::from_nanos(20)]);
         times.iter().for_each(|at| ledger.arrived(*at));
-        let direct = times.iter().map(|end| times.iter().filter(|t| **t <= *end && **t + 20 > *end).count()).max();
+        let direct = times
+            .iter()
+            .map(|end| times.iter().filter(|t| **t <= *end && **t + 20 > *end).count())
+            .max();
         assert_eq!(Some(ledger.worst()[0].arrivals), direct);
     }
 }

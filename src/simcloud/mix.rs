@@ -1,9 +1,10 @@
 //! Ids of the simulated cloud: they look random, are the same for the same seed, and need no table.
 //!
-//! Invariant: a job id carries its own index, so looking a job up is arithmetic, and an id that was never handed out
-//! is recognised as such.
+//! Invariant: a job id carries its own index, so looking a job up is arithmetic, and an id that was
+//! never handed out is recognised as such.
 
-/// A well-mixed number for a seed and an index (the finaliser of SplitMix64 by Steele, Lea and Flood).
+/// A well-mixed number for a seed and an index (the finaliser of SplitMix64 by Steele, Lea and
+/// Flood).
 pub(super) fn mix(seed: u64, index: u64) -> u64 {
     let mut z = seed.wrapping_add(index.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -14,7 +15,8 @@ pub(super) fn mix(seed: u64, index: u64) -> u64 {
 /// The number behind a job's UUID: its lowest 32 bits are the index under a mask.
 fn job_number(seed: u64, index: u32) -> u128 {
     let high = mix(seed ^ 0x70b5, u64::from(index));
-    let low = mix(seed ^ 0x1d5, u64::from(index)) & 0xffff_ffff_0000_0000 | u64::from(index ^ mask(seed));
+    let low =
+        mix(seed ^ 0x1d5, u64::from(index)) & 0xffff_ffff_0000_0000 | u64::from(index ^ mask(seed));
     u128::from(high) << 64 | u128::from(low)
 }
 
@@ -26,13 +28,16 @@ fn mask(seed: u64) -> u32 {
 pub(super) fn job_id(seed: u64, index: u32) -> [u8; 36] {
     let digits = hex32(job_number(seed, index));
     let mut text = [b'-'; 36];
-    for (from, to) in [(0..8, 0..8), (8..12, 9..13), (12..16, 14..18), (16..20, 19..23), (20..32, 24..36)] {
+    for (from, to) in
+        [(0..8, 0..8), (8..12, 9..13), (12..16, 14..18), (16..20, 19..23), (20..32, 24..36)]
+    {
         text[to].copy_from_slice(&digits[from]);
     }
     text
 }
 
-/// The index of a job id of ours; `None` for any other text. Whether the job exists, the caller knows.
+/// The index of a job id of ours; `None` for any other text. Whether the job exists, the caller
+/// knows.
 pub(super) fn job_index(seed: u64, text: &str) -> Option<u32> {
     let digits: String = text.chars().filter(|c| *c != '-').collect();
     let number = (digits.len() == 32).then(|| u128::from_str_radix(&digits, 16).ok())??;

@@ -1,11 +1,13 @@
 //! The pure model of the cloud: a fleet, its jobs, and what a request does to them.
 //!
-//! Invariants: no clock, no I/O; time comes in with every request and never goes back; the same seed, fleet, faults and
-//! requests give the same responses, byte for byte. A switch call that is executed makes exactly one job, also when the
-//! proxy already has the value; the value changes when that job completes and at no other moment; while a job runs on
-//! an instance every other switch on it is refused.
+//! Invariants: no clock, no I/O; time comes in with every request and never goes back; the same
+//! seed, fleet, faults and requests give the same responses, byte for byte. A switch call that is
+//! executed makes exactly one job, also when the proxy already has the value; the value changes
+//! when that job completes and at no other moment; while a job runs on an instance every other
+//! switch on it is refused.
 //!
-//! Deliberately not here: HTTP (`simcloud::emulator`), how a client understands a response (`cloud::answer`).
+//! Deliberately not here: HTTP (`simcloud::emulator`), how a client understands a response
+//! (`cloud::answer`).
 
 mod operations;
 mod request;
@@ -31,13 +33,15 @@ use super::mix;
 use super::vendor_json as json;
 use crate::domain::id::{InstanceId, ProxyId};
 
-/// The name under which the model's job list shows the switch. The vendor publishes none; this one is made up.
+/// The name under which the model's job list shows the switch. The vendor publishes none; this one
+/// is made up.
 pub const SWITCH_JOB_NAME: &str = "SwitchGaussDBforMySQLProxySSL";
 
 /// The name of the operation that somebody else starts; the vendor's, see `cloud::job_names`.
 pub const FOREIGN_JOB_NAME: &str = "EnlargeGaussDBforMySQLProxy";
 
-/// The name of the jobs of other instances, and of some of other people: one that no document of the vendor has.
+/// The name of the jobs of other instances, and of some of other people: one that no document of
+/// the vendor has.
 pub const UNKNOWN_JOB_NAME: &str = "GaussDBforMySQLUndocumented";
 
 /// The instance of the jobs that are begun elsewhere in the project; it is not in the fleet.
@@ -76,7 +80,8 @@ enum JobKind {
     ForeignSwitch { proxy: u32, ssl_option: bool },
     /// Somebody else's other operation.
     Foreign,
-    /// Somebody else's operation of which the job list alone tells, under a name that no document has.
+    /// Somebody else's operation of which the job list alone tells, under a name that no document
+    /// has.
     ForeignUnknown,
     /// An operation on an instance that is not of the fleet.
     Elsewhere,
@@ -129,7 +134,12 @@ impl Model {
             let next = instances.len() as u32;
             let index = *instance_index.entry(proxy.instance_id).or_insert(next);
             if index == next {
-                instances.push(SimInstance { id: proxy.instance_id, first: 0, count: 0, job: None });
+                instances.push(SimInstance {
+                    id: proxy.instance_id,
+                    first: 0,
+                    count: 0,
+                    job: None,
+                });
             }
             instances[index as usize].count += 1;
         }
@@ -139,7 +149,11 @@ impl Model {
             first += instance.count;
         }
         // The proxies of an instance stand together, so that a list call is one slice.
-        let mut ordered: Vec<_> = fleet.proxies().iter().map(|proxy| (instance_index[&proxy.instance_id], proxy)).collect();
+        let mut ordered: Vec<_> = fleet
+            .proxies()
+            .iter()
+            .map(|proxy| (instance_index[&proxy.instance_id], proxy))
+            .collect();
         ordered.sort_by_key(|(instance, _)| *instance);
         let proxy_ids: Vec<ProxyId> = ordered.iter().map(|(_, proxy)| proxy.proxy_id).collect();
         let proxies = ordered
@@ -187,7 +201,11 @@ impl Model {
         let delay = self.faults.latency.draw(&mut self.rng);
         let response = self.respond(request, delay);
         if let Request::Switch { proxy_id, ssl_option, .. } = request {
-            let fate = if response.executed { Fate::Executed(self.jobs.len() as u32 - 1) } else { Fate::NotExecuted };
+            let fate = if response.executed {
+                Fate::Executed(self.jobs.len() as u32 - 1)
+            } else {
+                Fate::NotExecuted
+            };
             let status = match response.content {
                 Content::Answer { status, .. } => status,
                 Content::Dropped => 0,
@@ -221,7 +239,9 @@ impl Model {
 
     /// Jobs of other instances that began by now.
     fn begin_elsewhere(&mut self) {
-        let Some(every) = self.faults.jobs_elsewhere.map(|every| nanos(every).max(1)) else { return };
+        let Some(every) = self.faults.jobs_elsewhere.map(|every| nanos(every).max(1)) else {
+            return;
+        };
         while self.next_elsewhere <= self.now {
             let created = self.next_elsewhere;
             let right = self.start + Duration::from_nanos(created);
@@ -229,7 +249,9 @@ impl Model {
                 instance: 0,
                 kind: JobKind::Elsewhere,
                 created,
-                dated: right.saturating_add(self.faults.clock.ahead(Duration::from_nanos(created))).unwrap_or(right),
+                dated: right
+                    .saturating_add(self.faults.clock.ahead(Duration::from_nanos(created)))
+                    .unwrap_or(right),
                 visible: created,
                 ends: created + ELSEWHERE_TAKES,
                 fails: false,
@@ -260,7 +282,9 @@ impl Model {
         if job.fails {
             return;
         }
-        if let JobKind::Switch { proxy, ssl_option } | JobKind::ForeignSwitch { proxy, ssl_option } = job.kind {
+        if let JobKind::Switch { proxy, ssl_option }
+        | JobKind::ForeignSwitch { proxy, ssl_option } = job.kind
+        {
             let proxy = &mut self.proxies[proxy as usize];
             proxy.flips += u32::from(proxy.ssl_option != ssl_option);
             proxy.ssl_option = ssl_option;
@@ -269,7 +293,8 @@ impl Model {
         }
     }
 
-    /// What stands between arrival and operation, the operation, and what stands between it and the answer.
+    /// What stands between arrival and operation, the operation, and what stands between it and the
+    /// answer.
     fn respond(&mut self, request: &Request<'_>, delay: Duration) -> Response {
         if let Request::Refused(refusal) = request {
             let (status, body) = json::refusal(*refusal);
@@ -286,10 +311,21 @@ impl Model {
         }
         if self.fires(Fault::ThrottleWithRetryAfter, request) {
             let seconds = self.faults.retry_after.as_nanos().div_ceil(1_000_000_000);
-            return self.answer(delay, 429, json::throttled(), Some(u32::try_from(seconds).unwrap_or(u32::MAX)), false);
+            return self.answer(
+                delay,
+                429,
+                json::throttled(),
+                Some(u32::try_from(seconds).unwrap_or(u32::MAX)),
+                false,
+            );
         }
         if self.fires(Fault::DropBefore, request) {
-            return Response { delay, content: Content::Dropped, executed: false, date: self.clock() };
+            return Response {
+                delay,
+                content: Content::Dropped,
+                executed: false,
+                date: self.clock(),
+            };
         }
         if self.fires(Fault::Error500Before, request) {
             return self.answer(delay, 500, json::server_failure(), None, false);
@@ -311,7 +347,11 @@ impl Model {
         if is_switch && self.fires(Fault::Error500After, request) {
             return self.answer(delay, 500, json::server_failure(), None, executed);
         }
-        let delay = if self.fires(Fault::Slow, request) { delay + self.faults.slow_delay.draw(&mut self.rng) } else { delay };
+        let delay = if self.fires(Fault::Slow, request) {
+            delay + self.faults.slow_delay.draw(&mut self.rng)
+        } else {
+            delay
+        };
         if status == 200 && self.fires(Fault::Garbage200, request) {
             return self.answer(delay, 200, "\u{0}{\"job_id\": \"".to_owned(), None, executed);
         }
@@ -321,9 +361,21 @@ impl Model {
         self.answer(delay, status, body, None, executed)
     }
 
-    fn answer(&mut self, delay: Duration, status: u16, body: String, retry_after: Option<u32>, executed: bool) -> Response {
+    fn answer(
+        &mut self,
+        delay: Duration,
+        status: u16,
+        body: String,
+        retry_after: Option<u32>,
+        executed: bool,
+    ) -> Response {
         let request_id = mix::request_id(self.seed, self.ledger.arrivals_total());
-        Response { delay, content: Content::Answer { status, retry_after, request_id, html: false, body }, executed, date: self.clock() }
+        Response {
+            delay,
+            content: Content::Answer { status, retry_after, request_id, html: false, body },
+            executed,
+            date: self.clock(),
+        }
     }
 
     fn html_502(&mut self, delay: Duration, executed: bool) -> Response {
@@ -331,7 +383,13 @@ impl Model {
         let body = json::HTML_502.to_owned();
         Response {
             delay,
-            content: Content::Answer { status: 502, retry_after: None, request_id, html: true, body },
+            content: Content::Answer {
+                status: 502,
+                retry_after: None,
+                request_id,
+                html: true,
+                body,
+            },
             executed,
             date: self.clock(),
         }
@@ -339,7 +397,9 @@ impl Model {
 
     /// Seconds to wait when the cloud's quota is used up; admits the call otherwise.
     fn over_quota(&mut self) -> Option<u32> {
-        let (Some(quota), Some(admitted)) = (self.faults.quota, &mut self.admitted) else { return None };
+        let (Some(quota), Some(admitted)) = (self.faults.quota, &mut self.admitted) else {
+            return None;
+        };
         if admitted.count(self.now) < quota.requests as usize {
             admitted.add(self.now);
             return None;
@@ -381,9 +441,12 @@ impl Model {
         if rate.is_never() {
             return false;
         }
-        let proxies = |index: Option<&u32>| index.map_or(0..0, |index| *index as usize..*index as usize + 1);
+        let proxies =
+            |index: Option<&u32>| index.map_or(0..0, |index| *index as usize..*index as usize + 1);
         let (operation, range) = match request {
-            Request::Switch { proxy_id, .. } => (Some(Operation::Switch), proxies(self.proxy_index.get(proxy_id))),
+            Request::Switch { proxy_id, .. } => {
+                (Some(Operation::Switch), proxies(self.proxy_index.get(proxy_id)))
+            }
             Request::Proxies { instance_id, .. } => (
                 Some(Operation::Proxies),
                 self.instance_index.get(instance_id).map_or(0..0, |index| {
@@ -392,9 +455,12 @@ impl Model {
                 }),
             ),
             Request::Job { id } => {
-                let job = mix::job_index(self.seed, id).and_then(|index| self.jobs.get(index as usize));
+                let job =
+                    mix::job_index(self.seed, id).and_then(|index| self.jobs.get(index as usize));
                 let proxy = job.and_then(|job| match &job.kind {
-                    JobKind::Switch { proxy, .. } | JobKind::ForeignSwitch { proxy, .. } => Some(proxy),
+                    JobKind::Switch { proxy, .. } | JobKind::ForeignSwitch { proxy, .. } => {
+                        Some(proxy)
+                    }
                     JobKind::Foreign | JobKind::ForeignUnknown | JobKind::Elsewhere => None,
                 });
                 (Some(Operation::Job), proxies(proxy))
@@ -414,7 +480,8 @@ impl Model {
         self.ledger.watch(interval);
     }
 
-    /// Changes the faults from now on; jobs that run keep what was drawn for them. The watched intervals stay.
+    /// Changes the faults from now on; jobs that run keep what was drawn for them. The watched
+    /// intervals stay.
     pub fn set_faults(&mut self, faults: Faults) {
         if faults.quota != self.faults.quota {
             self.admitted = faults.quota.map(|quota| Sliding::new(quota.per));

@@ -1,5 +1,5 @@
-//! What holds of the emulated cloud's files, whatever bytes they are made of: for the fuzzer in `fuzz/`, and for the
-//! tests, which replay its corpus.
+//! What holds of the emulated cloud's files, whatever bytes they are made of: for the fuzzer in
+//! `fuzz/`, and for the tests, which replay its corpus.
 
 use std::collections::BTreeSet;
 
@@ -25,10 +25,12 @@ pub fn accounts(bytes: &[u8]) {
     match Accounts::from_yaml(text) {
         Ok(accounts) => {
             let shown = format!("{accounts:?}");
-            let open: BTreeSet<&str> = accounts.keys.iter().map(|key| key.access_key.as_str()).collect();
+            let open: BTreeSet<&str> =
+                accounts.keys.iter().map(|key| key.access_key.as_str()).collect();
             for key in &accounts.keys {
                 let secret = key.secret_key.expose();
-                let told_apart = secret.len() >= 8 && !open.iter().any(|open| open.contains(secret));
+                let told_apart =
+                    secret.len() >= 8 && !open.iter().any(|open| open.contains(secret));
                 assert!(!told_apart || !shown.contains(secret), "{shown}");
             }
         }

@@ -1,7 +1,8 @@
 //! The JSON of the simulated cloud, in the vendor's shapes.
 //!
-//! Invariant: nothing written here needs escaping but what a gateway echoes, because every text is an id, a number or a
-//! constant of ours; so the bodies are written directly, which makes the emulator fast enough to serve a benchmark.
+//! Invariant: nothing written here needs escaping but what a gateway echoes, because every text is
+//! an id, a number or a constant of ours; so the bodies are written directly, which makes the
+//! emulator fast enough to serve a benchmark.
 
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
@@ -16,9 +17,13 @@ use crate::domain::id::{InstanceId, ProxyId};
 pub(super) const HTML_502: &str = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n\
      <hr><center>api-gateway</center>\r\n</body>\r\n</html>\r\n";
 
-/// What the service says, in English and in Chinese. What stands before it, the gateway, speaks English alone.
+/// What the service says, in English and in Chinese. What stands before it, the gateway, speaks
+/// English alone.
 const IN_CHINESE: &[(&str, &str)] = &[
-    ("Another operation is being performed on the instance, or it is faulty.", "实例正在执行其他操作，或实例故障。"),
+    (
+        "Another operation is being performed on the instance, or it is faulty.",
+        "实例正在执行其他操作，或实例故障。",
+    ),
     ("Parameter error.", "参数错误。"),
     ("Server failure. Contact customer service.", "服务器故障，请联系客服。"),
     ("The DB instance does not exist.", "实例不存在。"),
@@ -27,12 +32,17 @@ const IN_CHINESE: &[(&str, &str)] = &[
     ("The instance status does not allow this operation.", "实例状态不允许该操作。"),
     ("The job does not exist.", "任务不存在。"),
     ("The limit is invalid.", "limit参数错误。"),
-    ("the proxy could not be restarted with the new configuration", "数据库代理无法以新的配置重启。"),
+    (
+        "the proxy could not be restarted with the new configuration",
+        "数据库代理无法以新的配置重启。",
+    ),
 ];
 
 /// A body in Chinese: the same but for what people read.
 pub(super) fn in_chinese(body: &str) -> String {
-    IN_CHINESE.iter().fold(body.to_owned(), |body, (english, chinese)| body.replace(english, chinese))
+    IN_CHINESE
+        .iter()
+        .fold(body.to_owned(), |body, (english, chinese)| body.replace(english, chinese))
 }
 
 pub(super) fn error(code: &str, message: &str) -> String {
@@ -51,7 +61,10 @@ pub(super) fn unauthorised(detail: &str, request_id: &[u8; 32]) -> String {
 }
 
 pub(super) fn throttled() -> String {
-    gateway("APIGW.0308", "The throttling threshold has been reached: policy user over ratelimit,limit:200,time:1 second")
+    gateway(
+        "APIGW.0308",
+        "The throttling threshold has been reached: policy user over ratelimit,limit:200,time:1 second",
+    )
 }
 
 pub(super) fn token_expired() -> String {
@@ -87,16 +100,37 @@ pub enum RequestRefusal {
 /// Status and body of a refusal.
 pub(super) fn refusal(refusal: RequestRefusal) -> (u16, String) {
     match refusal {
-        RequestRefusal::TokenMissing => (401, gateway("APIGW.0301", "Incorrect IAM authentication information: x-auth-token not found")),
-        RequestRefusal::TokenWrong => (401, gateway("APIGW.0301", "Incorrect IAM authentication information: decrypt token fail")),
+        RequestRefusal::TokenMissing => (
+            401,
+            gateway(
+                "APIGW.0301",
+                "Incorrect IAM authentication information: x-auth-token not found",
+            ),
+        ),
+        RequestRefusal::TokenWrong => (
+            401,
+            gateway("APIGW.0301", "Incorrect IAM authentication information: decrypt token fail"),
+        ),
         RequestRefusal::TokenExpired => (401, token_expired()),
-        RequestRefusal::SignatureWrong => {
-            (401, gateway("APIGW.0301", "Incorrect IAM authentication information: verify aksk signature fail"))
-        }
-        RequestRefusal::UnknownPath => (404, gateway("APIGW.0101", "The API does not exist or has not been published in the environment")),
+        RequestRefusal::SignatureWrong => (
+            401,
+            gateway(
+                "APIGW.0301",
+                "Incorrect IAM authentication information: verify aksk signature fail",
+            ),
+        ),
+        RequestRefusal::UnknownPath => (
+            404,
+            gateway(
+                "APIGW.0101",
+                "The API does not exist or has not been published in the environment",
+            ),
+        ),
         RequestRefusal::WrongProject => (403, gateway("APIGW.0310", "The project is unavailable.")),
         RequestRefusal::BadBody => (400, error("DBS.280001", "Parameter error.")),
-        RequestRefusal::BadId => (400, error("DBS.280404", "The instance ID or node ID format is invalid.")),
+        RequestRefusal::BadId => {
+            (400, error("DBS.280404", "The instance ID or node ID format is invalid."))
+        }
         RequestRefusal::BadPage => (400, error("DBS.280439", "The limit is invalid.")),
     }
 }
@@ -136,7 +170,13 @@ pub(super) fn proxies<'a>(
     text
 }
 
-fn proxy(text: &mut String, instance: &InstanceId, row: &ProxyJson<'_>, ssl_option: SslOptionShape, nodes: NodesShape) {
+fn proxy(
+    text: &mut String,
+    instance: &InstanceId,
+    row: &ProxyJson<'_>,
+    ssl_option: SslOptionShape,
+    nodes: NodesShape,
+) {
     let ProxyJson { id, number, address, port, ssl_option: on, status } = row;
     let stem = &id.as_str()[..32];
     let pool_status = if *status == "ABNORMAL" { "ABNORMAL" } else { "ACTIVE" };
@@ -148,11 +188,16 @@ fn proxy(text: &mut String, instance: &InstanceId, row: &ProxyJson<'_>, ssl_opti
     text.push_str(pool_status);
     text.push('"');
     match ssl_option {
-        SslOptionShape::String => text.push_str(if *on { r#","ssl_option":"true""# } else { r#","ssl_option":"false""# }),
-        SslOptionShape::Boolean => text.push_str(if *on { r#","ssl_option":true"# } else { r#","ssl_option":false"# }),
+        SslOptionShape::String => {
+            text.push_str(if *on { r#","ssl_option":"true""# } else { r#","ssl_option":"false""# })
+        }
+        SslOptionShape::Boolean => {
+            text.push_str(if *on { r#","ssl_option":true"# } else { r#","ssl_option":false"# })
+        }
         SslOptionShape::Absent => {}
     }
-    let _infallible = write!(text, r#","name":"proxy-{number}","address":"{address}","port":{port},"#);
+    let _infallible =
+        write!(text, r#","name":"proxy-{number}","address":"{address}","port":{port},"#);
     text.push_str(r#""delay_threshold_in_seconds":30,"vcpus":"2","ram":"8","node_num":2,"mode":"Cluster","type":"readwrite","#);
     text.push_str(r#""transaction_split":"ON","connection_pool_type":"CLOSED","route_mode":0,"consistence_mode":"eventual","#);
     text.push_str(r#""flavor_ref":"gaussdb.proxy.large.x86.2","nodes":[{"id":""#);
@@ -180,8 +225,13 @@ fn node(text: &mut String, instance: &InstanceId, stem: &str, suffix: &str) {
     text.push_str(r#"","status":"ACTIVE","name":"node","weight":100,"availability_zone":[{"code":"az1","description":"az1"}]}"#);
 }
 
-/// Instances by id, their number and that of their first proxy; every other one is tagged as one for tests.
-pub(super) fn instances<'a>(total: usize, rows: impl Iterator<Item = (&'a InstanceId, u32, u32)>, addresses: &Addresses) -> String {
+/// Instances by id, their number and that of their first proxy; every other one is tagged as one
+/// for tests.
+pub(super) fn instances<'a>(
+    total: usize,
+    rows: impl Iterator<Item = (&'a InstanceId, u32, u32)>,
+    addresses: &Addresses,
+) -> String {
     let mut text = String::from(r#"{"instances":["#);
     for (place, (id, number, proxy)) in rows.enumerate() {
         let comma = if place > 0 { "," } else { "" };
@@ -227,7 +277,11 @@ impl JobStatus {
     }
 
     fn fail_reason(self) -> &'static str {
-        if self == Self::Failed { "the proxy could not be restarted with the new configuration" } else { "" }
+        if self == Self::Failed {
+            "the proxy could not be restarted with the new configuration"
+        } else {
+            ""
+        }
     }
 }
 

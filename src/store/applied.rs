@@ -1,7 +1,7 @@
 //! The rollouts as the queue on disk has them: what lists and pages show.
 //!
-//! Invariant: it is at exactly the sequence that the queue has reached, so a page's rows and its rollout fit together,
-//! and never ahead of what the journal has synced.
+//! Invariant: it is at exactly the sequence that the queue has reached, so a page's rows and its
+//! rollout fit together, and never ahead of what the journal has synced.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -73,25 +73,44 @@ pub(crate) enum ReadError {
 
 impl Applied {
     /// Puts a rollout back as the queue has it.
-    pub fn restore(&mut self, id: RolloutId, new_rollout: &NewRollout, stored: StoredRollout, progress: Progress) {
+    pub fn restore(
+        &mut self,
+        id: RolloutId,
+        new_rollout: &NewRollout,
+        stored: StoredRollout,
+        progress: Progress,
+    ) {
         let StoredRollout { submission, moved_at, first, last, .. } = stored;
         self.order.insert(first, id);
         let frozen = new_rollout.frozen.clone();
-        self.rollouts.insert(id, AppliedRollout { frozen, submission, moved_at, first, last, progress });
+        self.rollouts
+            .insert(id, AppliedRollout { frozen, submission, moved_at, first, last, progress });
     }
 
-    /// Takes in a batch of lines and brings the queue there too; durable only after the queue's sync.
-    pub fn absorb(&mut self, records: &[PendingRecord], queue: &Queue, reached: Mark) -> Result<(), QueueError> {
+    /// Takes in a batch of lines and brings the queue there too; durable only after the queue's
+    /// sync.
+    pub fn absorb(
+        &mut self,
+        records: &[PendingRecord],
+        queue: &Queue,
+        reached: Mark,
+    ) -> Result<(), QueueError> {
         for pending in records {
             self.fold(pending);
         }
-        let draft = queue.draft(records, &|id| self.rollouts.get(&id).map(|rollout| (rollout.stored(), &rollout.progress)), reached)?;
+        let draft = queue.draft(
+            records,
+            &|id| self.rollouts.get(&id).map(|rollout| (rollout.stored(), &rollout.progress)),
+            reached,
+        )?;
         queue.apply(&draft)
     }
 
     fn fold(&mut self, pending: &PendingRecord) {
         let entry = &pending.record.entry;
-        if let (JournalEvent::Submitted { submission, .. }, Some(new_rollout)) = (&entry.what, &pending.new_rollout) {
+        if let (JournalEvent::Submitted { submission, .. }, Some(new_rollout)) =
+            (&entry.what, &pending.new_rollout)
+        {
             let progress = Progress::submitted(&new_rollout.frozen.plan);
             let stored = StoredRollout {
                 submission: *submission,
@@ -122,7 +141,10 @@ impl Applied {
     /// Those of these rollouts that are over.
     pub fn over(&self, ids: &[RolloutId]) -> Vec<Closed> {
         let rollouts = ids.iter().filter_map(|id| Some((*id, self.rollouts.get(id)?)));
-        rollouts.filter(|(_, rollout)| !rollout.progress.is_open()).map(|(id, rollout)| rollout.closed(id)).collect()
+        rollouts
+            .filter(|(_, rollout)| !rollout.progress.is_open())
+            .map(|(id, rollout)| rollout.closed(id))
+            .collect()
     }
 
     /// Files that came since then.
@@ -141,7 +163,8 @@ impl Applied {
     }
 
     pub fn rollouts(&self, after: Option<RolloutId>, limit: usize) -> Vec<Rollout> {
-        let before = after.map_or(u64::MAX, |id| self.rollouts.get(&id).map_or(0, |rollout| rollout.first));
+        let before =
+            after.map_or(u64::MAX, |id| self.rollouts.get(&id).map_or(0, |rollout| rollout.first));
         let newest = self.order.range(..before).rev().take(limit);
         newest.filter_map(|(_, id)| Some(self.rollouts.get(id)?.snapshot(*id))).collect()
     }
@@ -161,8 +184,11 @@ impl Applied {
         let page = page(query, &shown, rows.map(|row| rollout.row(row?)))?;
         rollout.rest();
         if words.is_empty()
-            && let Some((_, expected)) =
-                page.changes.iter().zip(query.first()..).find(|(shown, expected)| shown.change.id.ordinal != *expected)
+            && let Some((_, expected)) = page
+                .changes
+                .iter()
+                .zip(query.first()..)
+                .find(|(shown, expected)| shown.change.id.ordinal != *expected)
         {
             return Err(missing(query.id, expected).into());
         }
@@ -170,7 +196,14 @@ impl Applied {
     }
 
     /// Stored changes in these states.
-    pub fn stored(&self, id: RolloutId, words: &[&str], places: Range<u32>, limit: usize, queue: &Queue) -> Result<Vec<Change>, ReadError> {
+    pub fn stored(
+        &self,
+        id: RolloutId,
+        words: &[&str],
+        places: Range<u32>,
+        limit: usize,
+        queue: &Queue,
+    ) -> Result<Vec<Change>, ReadError> {
         let Some(rollout) = self.rollouts.get(&id) else { return Ok(Vec::new()) };
         let mut found = Vec::new();
         for row in queue.rows(id, places.start, words) {
@@ -185,16 +218,26 @@ impl Applied {
             if found.len() >= limit {
                 break;
             }
-            found.push(change(ChangeId { rollout: id, ordinal }, row.target, row.record, &rollout.frozen.plan));
+            found.push(change(
+                ChangeId { rollout: id, ordinal },
+                row.target,
+                row.record,
+                &rollout.frozen.plan,
+            ));
         }
         rollout.rest();
         // A retry must not pass over a failed change whose row was lost.
         let failures = words.iter().all(|word| StateKind::parse(word).is_some_and(is_failure))
             && places.start == 0
             && places.end >= rollout.frozen.targets.count();
-        let counted = rollout.progress.tallies.iter().map(|tally| failures_of(tally, words)).sum::<usize>();
+        let counted =
+            rollout.progress.tallies.iter().map(|tally| failures_of(tally, words)).sum::<usize>();
         if failures && found.len() < limit && found.len() != counted {
-            return Err(QueueError::Damaged(format!("{} of {counted} failed changes of the rollout {id} are there", found.len())).into());
+            return Err(QueueError::Damaged(format!(
+                "{} of {counted} failed changes of the rollout {id} are there",
+                found.len()
+            ))
+            .into());
         }
         Ok(found)
     }
@@ -223,7 +266,13 @@ impl AppliedRollout {
     /// As the queue keeps it.
     fn stored(&self) -> StoredRollout {
         let Self { submission, moved_at, first, last, progress, .. } = self;
-        StoredRollout { submission: *submission, record: progress.record.clone(), moved_at: *moved_at, first: *first, last: *last }
+        StoredRollout {
+            submission: *submission,
+            record: progress.record.clone(),
+            moved_at: *moved_at,
+            first: *first,
+            last: *last,
+        }
     }
 
     fn closed(&self, id: RolloutId) -> Closed {
@@ -239,7 +288,10 @@ impl AppliedRollout {
 
     fn row(&self, (ordinal, stored): (u32, StoredRow)) -> Result<(u32, StoredChange), ReadError> {
         let StoredRow { record, due, moved_at } = stored;
-        Ok((ordinal, StoredChange { target: self.frozen.targets.get(ordinal)?, record, due, moved_at }))
+        Ok((
+            ordinal,
+            StoredChange { target: self.frozen.targets.get(ordinal)?, record, due, moved_at },
+        ))
     }
 
     fn snapshot(&self, id: RolloutId) -> Rollout {

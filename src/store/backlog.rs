@@ -1,10 +1,11 @@
 //! Records that are in the journal and not yet in the queue: the buffer between the two writers.
 //!
-//! Job: gather records for a while, so that a change which moves several times in that while costs the queue one write.
+//! Job: gather records for a while, so that a change which moves several times in that while costs
+//! the queue one write.
 //!
-//! Invariants: the records are in the journal's order, whole commits, at most [`LINES_MAX`] and one batch; a reader that
-//! needs them in the queue asks for it and waits no longer than the writes take. Losing them loses nothing: the next
-//! start replays them from the journal.
+//! Invariants: the records are in the journal's order, whole commits, at most [`LINES_MAX`] and one
+//! batch; a reader that needs them in the queue asks for it and waits no longer than the writes
+//! take. Losing them loses nothing: the next start replays them from the journal.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,7 +13,8 @@ use std::time::Duration;
 use super::pending::PendingRecord;
 use super::record::Mark;
 
-/// Lines with which gathering ends early: more would make a transaction that takes long, and a start that does.
+/// Lines with which gathering ends early: more would make a transaction that takes long, and a
+/// start that does.
 const LINES_ENOUGH: usize = 2_048;
 
 /// Lines with which the journal waits for the queue: about 3 MiB.
@@ -42,7 +44,14 @@ impl Backlog {
     pub fn new(reached: Mark) -> Self {
         let (taken, done) = (reached.seq, reached.seq);
         Self {
-            inner: Mutex::new(BacklogState { records: Vec::new(), reached, taken, done, wanted: 0, ended: false }),
+            inner: Mutex::new(BacklogState {
+                records: Vec::new(),
+                reached,
+                taken,
+                done,
+                wanted: 0,
+                ended: false,
+            }),
             changed: Condvar::new(),
         }
     }
@@ -52,13 +61,20 @@ impl Backlog {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait<'a>(&self, inner: MutexGuard<'a, BacklogState>, until: impl Fn(&BacklogState) -> bool) -> MutexGuard<'a, BacklogState> {
-        self.changed.wait_while(inner, |inner| !until(inner)).unwrap_or_else(PoisonError::into_inner)
+    fn wait<'a>(
+        &self,
+        inner: MutexGuard<'a, BacklogState>,
+        until: impl Fn(&BacklogState) -> bool,
+    ) -> MutexGuard<'a, BacklogState> {
+        self.changed
+            .wait_while(inner, |inner| !until(inner))
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts a batch in that the journal has; waits for room.
     pub fn push(&self, records: Vec<PendingRecord>, reached: Mark) {
-        let mut inner = self.wait(self.lock(), |inner| inner.records.len() < LINES_MAX || inner.ended);
+        let mut inner =
+            self.wait(self.lock(), |inner| inner.records.len() < LINES_MAX || inner.ended);
         if inner.ended {
             return;
         }
@@ -85,12 +101,19 @@ impl Backlog {
         self.changed.notify_all();
     }
 
-    /// All that is in line, after gathering for at most `gather`; `None` when nothing comes any more.
+    /// All that is in line, after gathering for at most `gather`; `None` when nothing comes any
+    /// more.
     pub fn take(&self, gather: Duration) -> Option<(Vec<PendingRecord>, Mark)> {
         let mut inner = self.wait(self.lock(), |inner| !inner.records.is_empty() || inner.ended);
         if !gather.is_zero() {
-            let on = |inner: &mut BacklogState| inner.wanted <= inner.taken && inner.records.len() < LINES_ENOUGH && !inner.ended;
-            inner = self.changed.wait_timeout_while(inner, gather, on).unwrap_or_else(PoisonError::into_inner).0;
+            let on = |inner: &mut BacklogState| {
+                inner.wanted <= inner.taken && inner.records.len() < LINES_ENOUGH && !inner.ended
+            };
+            inner = self
+                .changed
+                .wait_timeout_while(inner, gather, on)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
         if inner.records.is_empty() {
             return None;
@@ -144,10 +167,25 @@ mod tests {
 
     fn records(seqs: std::ops::RangeInclusive<u64>) -> Vec<PendingRecord> {
         let record = crate::domain::rollout::Record::submitted();
-        let what = JournalEvent::Rollout { from: "a".into(), to: "b".into(), why: String::new(), by: None, record };
-        let entry = |seq| Entry { seq, at: at(0), rollout: RolloutId::from_bytes([1; 16]), what: what.clone() };
-        seqs.map(|seq| PendingRecord { record: JournalRecord { entry: entry(seq), due: None, more: 0 }, learnt: None, new_rollout: None })
-            .collect()
+        let what = JournalEvent::Rollout {
+            from: "a".into(),
+            to: "b".into(),
+            why: String::new(),
+            by: None,
+            record,
+        };
+        let entry = |seq| Entry {
+            seq,
+            at: at(0),
+            rollout: RolloutId::from_bytes([1; 16]),
+            what: what.clone(),
+        };
+        seqs.map(|seq| PendingRecord {
+            record: JournalRecord { entry: entry(seq), due: None, more: 0 },
+            learnt: None,
+            new_rollout: None,
+        })
+        .collect()
     }
 
     #[test]
@@ -157,7 +195,10 @@ mod tests {
         backlog.push(records(3..=3), mark(3));
         backlog.want(3);
         let (taken, reached) = backlog.take(LONG).expect("there");
-        assert_eq!(taken.iter().map(|pending| pending.record.entry.seq).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(
+            taken.iter().map(|pending| pending.record.entry.seq).collect::<Vec<_>>(),
+            [1, 2, 3]
+        );
         assert_eq!(reached, mark(3));
         backlog.done();
         backlog.wait_done();

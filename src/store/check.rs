@@ -1,7 +1,8 @@
 //! Whether a commit is allowed, and the journal lines that it becomes.
 //!
-//! Invariants: a commit that passes can be folded without a further question; what its decision read has not moved;
-//! afterwards every ordinal before the cursor has a row and none after it; at most one change an instance is active.
+//! Invariants: a commit that passes can be folded without a further question; what its decision
+//! read has not moved; afterwards every ordinal before the cursor has a row and none after it; at
+//! most one change an instance is active.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,8 +19,8 @@ use super::row::{StoredChange, is_settled};
 use super::state::{RolloutState, StoreState};
 use super::{ChangeMove, Commit, CommitError, RolloutMove, Unavailable};
 
-/// Most bytes of one record as JSON. The queue on disk keeps values below 4 KiB (see its decision page); the rest of a
-/// row and its checksum need the difference.
+/// Most bytes of one record as JSON. The queue on disk keeps values below 4 KiB (see its decision
+/// page); the rest of a row and its checksum need the difference.
 const RECORD_MAX: usize = 3_800;
 
 /// A commit that passed: its lines, and the targets of those that move a change.
@@ -30,7 +31,9 @@ pub(crate) struct Prepared(Vec<(JournalRecord, Option<Target>)>);
 pub(crate) type Settled<'a> = &'a dyn Fn(ChangeId) -> Result<Option<StoredChange>, Unavailable>;
 
 fn misuse(what: impl std::fmt::Display) -> CommitError {
-    CommitError::Unavailable(Unavailable(format!("refused a commit that makes no sense: {what}; this is a defect, please report it")))
+    CommitError::Unavailable(Unavailable(format!(
+        "refused a commit that makes no sense: {what}; this is a defect, please report it"
+    )))
 }
 
 impl StoreState {
@@ -38,13 +41,19 @@ impl StoreState {
     pub fn check(&self, commit: Commit, settled: Settled<'_>) -> Result<Prepared, CommitError> {
         let rollout = self.rollout(commit.rollout).ok_or(CommitError::Conflict)?;
         let record = &rollout.progress.record;
-        if record.version != commit.version || commit.releases.is_some_and(|releases| releases != record.releases) {
+        if record.version != commit.version
+            || commit.releases.is_some_and(|releases| releases != record.releases)
+        {
             return Err(CommitError::Conflict);
         }
         let moved = commit.moves.map(|moves| kept_cursor(moves, record, commit.releases.is_some()));
         let cursor = moved.as_ref().map_or(record.cursor, |moves| moves.record.cursor);
         if cursor < record.cursor || cursor > rollout.frozen.targets.count() {
-            return Err(misuse(format_args!("cursor {cursor} after {} of {}", record.cursor, rollout.frozen.targets.count())));
+            return Err(misuse(format_args!(
+                "cursor {cursor} after {} of {}",
+                record.cursor,
+                rollout.frozen.targets.count()
+            )));
         }
         let mut draft = CommitCheck {
             state: self,
@@ -61,13 +70,19 @@ impl StoreState {
         records.reserve(count);
         let entry = |place: usize, what| {
             let seq = self.seq() + 1 + place as u64;
-            let more = u32::try_from(count - 1 - place).expect("a commit moves fewer than 2^32 changes");
-            JournalRecord { entry: Entry { seq, at: commit.at, rollout: commit.rollout, what }, due: None, more }
+            let more =
+                u32::try_from(count - 1 - place).expect("a commit moves fewer than 2^32 changes");
+            JournalRecord {
+                entry: Entry { seq, at: commit.at, rollout: commit.rollout, what },
+                due: None,
+                more,
+            }
         };
         if let Some(RolloutMove { record: next, why, by }) = moved {
             fits(&next, marks_len(&next))?;
             let (from, to) = (record.phase.as_str().into(), next.phase.as_str().into());
-            records.push((entry(0, JournalEvent::Rollout { from, to, why, by, record: next }), None));
+            records
+                .push((entry(0, JournalEvent::Rollout { from, to, why, by, record: next }), None));
         }
         let single = commit.changes.len() == 1;
         for moves in commit.changes {
@@ -98,8 +113,13 @@ impl StoreState {
     }
 }
 
-/// A move that was decided without regard to releases keeps the cursor that later releases have moved.
-fn kept_cursor(mut moves: RolloutMove, current: &rollout::Record, read_releases: bool) -> RolloutMove {
+/// A move that was decided without regard to releases keeps the cursor that later releases have
+/// moved.
+fn kept_cursor(
+    mut moves: RolloutMove,
+    current: &rollout::Record,
+    read_releases: bool,
+) -> RolloutMove {
     if !read_releases {
         moves.record.cursor = current.cursor;
         moves.record.releases = current.releases;
@@ -109,12 +129,19 @@ fn kept_cursor(mut moves: RolloutMove, current: &rollout::Record, read_releases:
 
 /// Bytes of text in a rollout's record that people wrote.
 fn marks_len(record: &rollout::Record) -> usize {
-    let aborted = if let rollout::Phase::Aborted { mark } = &record.phase { Some(mark) } else { None };
+    let aborted =
+        if let rollout::Phase::Aborted { mark } = &record.phase { Some(mark) } else { None };
     let reverted = match record.revert().map(|revert| &revert.cause) {
         Some(rollout::Cause::Asked { mark }) => Some(mark),
         Some(rollout::Cause::Failures { .. }) | None => None,
     };
-    let marks: usize = record.paused.iter().chain(aborted).chain(reverted).map(|mark| mark.by.len() + mark.reason.len()).sum();
+    let marks: usize = record
+        .paused
+        .iter()
+        .chain(aborted)
+        .chain(reverted)
+        .map(|mark| mark.by.len() + mark.reason.len())
+        .sum();
     // An approval takes about eighty bytes beside its name.
     marks + record.approvals.iter().map(|approved| approved.by.len() + 40).sum::<usize>()
 }
@@ -122,7 +149,9 @@ fn marks_len(record: &rollout::Record) -> usize {
 /// Bytes of text in a change's record that the cloud wrote.
 fn texts_len(record: &change::Record) -> usize {
     let message = match &record.state {
-        State::Failed { reason } | State::InDoubt { reason } | State::Skipped { reason } => reason.message.len(),
+        State::Failed { reason } | State::InDoubt { reason } | State::Skipped { reason } => {
+            reason.message.len()
+        }
         State::Queued
         | State::Ready
         | State::Inspecting
@@ -140,7 +169,8 @@ fn texts_len(record: &change::Record) -> usize {
 
 /// Refuses a record that the queue could not keep. Only one with long texts is measured.
 fn fits<T: serde::Serialize>(record: &T, texts: usize) -> Result<(), CommitError> {
-    // JSON escapes make six bytes of one at worst, and everything that is not text fits into the rest.
+    // JSON escapes make six bytes of one at worst, and everything that is not text fits into the
+    // rest.
     if texts * 6 + 600 <= RECORD_MAX {
         return Ok(());
     }
@@ -176,7 +206,12 @@ struct FoundChange {
 }
 
 impl CommitCheck<'_> {
-    fn change(&mut self, moves: ChangeMove, single: bool, settled: Settled<'_>) -> Result<(JournalEvent, Target, bool), CommitError> {
+    fn change(
+        &mut self,
+        moves: ChangeMove,
+        single: bool,
+        settled: Settled<'_>,
+    ) -> Result<(JournalEvent, Target, bool), CommitError> {
         let ChangeMove { ordinal, version, record, due: _, why, call, answer, by } = moves;
         let id = ChangeId { rollout: self.id, ordinal };
         let found = self.find(id, settled)?;
@@ -190,7 +225,12 @@ impl CommitCheck<'_> {
             Standing::Failed | Standing::InDoubt if to == Standing::Queued => {}
             Standing::InDoubt if to == Standing::Failed && by.is_some() => {}
             Standing::Succeeded if self.undone(&record, to) => {}
-            Standing::Failed | Standing::InDoubt | Standing::Succeeded | Standing::Cancelled | Standing::Reverted | Standing::Skipped => {
+            Standing::Failed
+            | Standing::InDoubt
+            | Standing::Succeeded
+            | Standing::Cancelled
+            | Standing::Reverted
+            | Standing::Skipped => {
                 return Err(CommitError::Conflict);
             }
         }
@@ -215,36 +255,60 @@ impl CommitCheck<'_> {
         Ok((what, target, to == Standing::Active))
     }
 
-    /// Whether a change that succeeded may move there: its rollout is put back, and so is it, or it is named.
+    /// Whether a change that succeeded may move there: its rollout is put back, and so is it, or it
+    /// is named.
     fn undone(&self, record: &change::Record, to: Standing) -> bool {
         let marked = to == Standing::Queued && record.undo.is_some();
         self.rollout.progress.record.revert().is_some() && (marked || to == Standing::Skipped)
     }
 
     fn find(&mut self, id: ChangeId, settled: Settled<'_>) -> Result<FoundChange, CommitError> {
-        let of_row =
-            |row: &StoredChange| FoundChange { target: row.target.clone(), state: row.record.state.clone(), version: row.record.version };
+        let of_row = |row: &StoredChange| FoundChange {
+            target: row.target.clone(),
+            state: row.record.state.clone(),
+            version: row.record.version,
+        };
         if let Some(row) = self.state.row(id) {
             return Ok(of_row(row));
         }
         if id.ordinal >= self.rollout.frozen.targets.count() {
-            return Err(misuse(format_args!("target {} of {}", id.ordinal, self.rollout.frozen.targets.count())));
+            return Err(misuse(format_args!(
+                "target {} of {}",
+                id.ordinal,
+                self.rollout.frozen.targets.count()
+            )));
         }
         if id.ordinal >= self.rollout.progress.record.cursor {
             if id.ordinal >= self.cursor {
-                return Err(misuse(format_args!("target {} moves and the cursor stays before it", id.ordinal)));
+                return Err(misuse(format_args!(
+                    "target {} moves and the cursor stays before it",
+                    id.ordinal
+                )));
             }
             self.first += 1;
             let change::Record { state, version, .. } = self.rollout.untouched();
-            return Ok(FoundChange { target: self.rollout.frozen.targets.get(id.ordinal)?, state, version });
+            return Ok(FoundChange {
+                target: self.rollout.frozen.targets.get(id.ordinal)?,
+                state,
+                version,
+            });
         }
         match settled(id)? {
             Some(row) if is_settled(row.standing()) => Ok(of_row(&row)),
-            Some(_) | None => Err(CommitError::Unavailable(Unavailable(format!("the row of change {id} is missing")))),
+            Some(_) | None => Err(CommitError::Unavailable(Unavailable(format!(
+                "the row of change {id} is missing"
+            )))),
         }
     }
 
-    fn lock(&mut self, id: ChangeId, target: &Target, from: Standing, to: Standing, single: bool) -> Result<(), CommitError> {
+    fn lock(
+        &mut self,
+        id: ChangeId,
+        target: &Target,
+        from: Standing,
+        to: Standing,
+        single: bool,
+    ) -> Result<(), CommitError> {
         let instance = target.instance_id;
         match (from == Standing::Active, to == Standing::Active) {
             // Who is in stays in, also where an older store let in several.

@@ -26,7 +26,8 @@ use crate::domain::target::Target;
 use super::fixtures::*;
 use super::{Commit, CommitError, Store, SubmitError};
 
-/// Writes one test a clause for the store that `$make` builds; the second part of its value is kept until the end.
+/// Writes one test a clause for the store that `$make` builds; the second part of its value is kept
+/// until the end.
 macro_rules! suite {
     ($make:expr) => {
         $crate::store::contract::suite! { $make;
@@ -51,7 +52,9 @@ pub(crate) use suite;
 
 pub(crate) async fn a_shared_proxy_is_refused_until_the_end(store: &dyn Store) {
     let first = started(store, submission("alpha", &[4], 0)).await;
-    let Err(SubmitError::Overlap { proxy, name, rollout: other, more }) = store.submit(submission("beta", &[4], 2)).await else {
+    let Err(SubmitError::Overlap { proxy, name, rollout: other, more }) =
+        store.submit(submission("beta", &[4], 2)).await
+    else {
         panic!("two proxies are shared");
     };
     assert_eq!((proxy, name.as_str(), other), (target(1, 2).proxy_id.to_string(), "alpha", first));
@@ -59,7 +62,10 @@ pub(crate) async fn a_shared_proxy_is_refused_until_the_end(store: &dyn Store) {
     assert_eq!(release(store, first, 0, 1).await, [0]);
     abort(store, first).await;
     // It is over for people, but a change of it is still in flight.
-    assert!(matches!(store.submit(submission("beta", &[4], 2)).await, Err(SubmitError::Overlap { .. })));
+    assert!(matches!(
+        store.submit(submission("beta", &[4], 2)).await,
+        Err(SubmitError::Overlap { .. })
+    ));
     assert_eq!(store.open_rollouts().await.expect("available").len(), 1);
     put(store, first, 0, switched()).await.expect("free");
     assert!(store.submit(submission("beta", &[4], 2)).await.expect("free now").new);
@@ -68,13 +74,26 @@ pub(crate) async fn a_shared_proxy_is_refused_until_the_end(store: &dyn Store) {
 
 pub(crate) async fn of_two_at_once_one_is_taken(store: &dyn Store) {
     for round in 0..10 {
-        let (left, right) =
-            (submission(&format!("l-{round}"), &[300], round * 1_000), submission(&format!("r-{round}"), &[300], round * 1_000));
+        let (left, right) = (
+            submission(&format!("l-{round}"), &[300], round * 1_000),
+            submission(&format!("r-{round}"), &[300], round * 1_000),
+        );
         let again = left.clone();
-        let (left, right, again) = futures_util::future::join3(store.submit(left), store.submit(right), store.submit(again)).await;
-        let taken = [&left, &right, &again].iter().filter(|taken| taken.as_ref().is_ok_and(|taken| taken.new)).count();
+        let (left, right, again) = futures_util::future::join3(
+            store.submit(left),
+            store.submit(right),
+            store.submit(again),
+        )
+        .await;
+        let taken = [&left, &right, &again]
+            .iter()
+            .filter(|taken| taken.as_ref().is_ok_and(|taken| taken.new))
+            .count();
         assert_eq!(taken, 1, "{left:?} {right:?} {again:?}");
-        assert!(left.is_ok() == again.is_ok() && left.is_ok() != right.is_ok(), "{left:?} {right:?} {again:?}");
+        assert!(
+            left.is_ok() == again.is_ok() && left.is_ok() != right.is_ok(),
+            "{left:?} {right:?} {again:?}"
+        );
     }
     assert_eq!(store.open_rollouts().await.expect("available").len(), 10);
     assert_eq!(store.journal(None, 0, 99).await.expect("available").len(), 10);
@@ -90,12 +109,20 @@ pub(crate) async fn nothing_is_touched_at_first(store: &dyn Store) {
     assert_eq!(found.record, rollout::Record::submitted());
     assert_eq!(found.tallies.iter().map(|tally| tally.queued).collect::<Vec<_>>(), [2, 4]);
     let last = change_of(store, id, 5).await;
-    assert_eq!((last.change.target, last.change.wave, last.change.desired), (target(2, 5), 1, true));
-    assert_eq!((last.change.record, last.due, last.moved_at), (change::Record::queued(), None, None));
+    assert_eq!(
+        (last.change.target, last.change.wave, last.change.desired),
+        (target(2, 5), 1, true)
+    );
+    assert_eq!(
+        (last.change.record, last.due, last.moved_at),
+        (change::Record::queued(), None, None)
+    );
     assert_eq!(store.change(ChangeId { rollout: id, ordinal: 6 }).await.expect("available"), None);
     let entries = store.journal(Some(id), 0, 10).await.expect("available");
     let [entry] = &entries[..] else { panic!("one entry") };
-    assert!(matches!(&entry.what, JournalEvent::Submitted { targets: 6, change_ref, .. } if change_ref == "CHG-1"));
+    assert!(
+        matches!(&entry.what, JournalEvent::Submitted { targets: 6, change_ref, .. } if change_ref == "CHG-1")
+    );
     assert_eq!((entry.seq, entry.at), (1, at(0)));
 }
 
@@ -109,15 +136,22 @@ pub(crate) async fn a_stale_commit_is_refused_whole(store: &dyn Store) {
 
     // One change of two has moved: neither is applied.
     let other = change_of(store, id, 2).await.change.record;
-    let changes = vec![step(2, &other, State::Inspecting, 4), step(0, &ready, State::Inspecting, 4)];
-    assert!(matches!(store.commit(Commit { changes, ..blank(&now, 4) }).await, Err(CommitError::Conflict)));
+    let changes =
+        vec![step(2, &other, State::Inspecting, 4), step(0, &ready, State::Inspecting, 4)];
+    assert!(matches!(
+        store.commit(Commit { changes, ..blank(&now, 4) }).await,
+        Err(CommitError::Conflict)
+    ));
     assert_eq!(change_of(store, id, 2).await.change.record, other);
 
     // The rollout has moved: its changes' decisions are stale too.
     let stale = rollout(store, id).await;
     advance(store, id, 0).await;
     let changes = vec![step(2, &other, State::Inspecting, 4)];
-    assert!(matches!(store.commit(Commit { changes, ..blank(&stale, 4) }).await, Err(CommitError::Conflict)));
+    assert!(matches!(
+        store.commit(Commit { changes, ..blank(&stale, 4) }).await,
+        Err(CommitError::Conflict)
+    ));
     assert_eq!(store.health().seq, before + 1);
 }
 
@@ -125,10 +159,16 @@ pub(crate) async fn a_stale_release_is_refused(store: &dyn Store) {
     let id = started(store, submission("alpha", &[6], 0)).await;
     let stale = rollout(store, id).await;
     release(store, id, 0, 1).await;
-    let record = rollout::Record { releases: stale.record.releases + 1, cursor: 3, ..stale.record.clone() };
+    let record =
+        rollout::Record { releases: stale.record.releases + 1, cursor: 3, ..stale.record.clone() };
     let queued = change::Record::queued();
     let changes = vec![step(2, &queued, State::Ready, 4)];
-    let commit = Commit { releases: Some(stale.record.releases), moves: Some(moves(record, "release")), changes, ..blank(&stale, 4) };
+    let commit = Commit {
+        releases: Some(stale.record.releases),
+        moves: Some(moves(record, "release")),
+        changes,
+        ..blank(&stale, 4)
+    };
     assert!(matches!(store.commit(commit).await, Err(CommitError::Conflict)));
 }
 
@@ -138,7 +178,10 @@ pub(crate) async fn a_verb_keeps_the_cursor(store: &dyn Store) {
     release(store, id, 0, 2).await;
     let mut record = rollout::Record { version: stale.record.version + 1, ..stale.record.clone() };
     record.paused = Some(mark(5));
-    store.commit(Commit { moves: Some(moves(record, "paused")), ..blank(&stale, 5) }).await.expect("a pause does not depend on releases");
+    store
+        .commit(Commit { moves: Some(moves(record, "paused")), ..blank(&stale, 5) })
+        .await
+        .expect("a pause does not depend on releases");
     let now = rollout(store, id).await;
     assert_eq!((now.record.cursor, now.record.releases), (3, 1));
     assert!(now.record.paused.is_some());
@@ -153,17 +196,38 @@ pub(crate) async fn an_instance_has_one_active_change(store: &dyn Store) {
 
     let now = rollout(store, second).await;
     let take = |ordinals: &[u32]| {
-        let record = rollout::Record { releases: 1, cursor: u32::try_from(ordinals.len()).expect("few"), ..now.record.clone() };
-        let changes = ordinals.iter().map(|ordinal| step(*ordinal, &change::Record::queued(), State::Ready, 4)).collect();
-        Commit { releases: Some(0), moves: Some(moves(record, "release")), changes, ..blank(&now, 4) }
+        let record = rollout::Record {
+            releases: 1,
+            cursor: u32::try_from(ordinals.len()).expect("few"),
+            ..now.record.clone()
+        };
+        let changes = ordinals
+            .iter()
+            .map(|ordinal| step(*ordinal, &change::Record::queued(), State::Ready, 4))
+            .collect();
+        Commit {
+            releases: Some(0),
+            moves: Some(moves(record, "release")),
+            changes,
+            ..blank(&now, 4)
+        }
     };
-    assert!(matches!(store.commit(take(&[0])).await, Err(CommitError::InstanceTaken { ordinal: 0 })));
+    assert!(matches!(
+        store.commit(take(&[0])).await,
+        Err(CommitError::InstanceTaken { ordinal: 0 })
+    ));
     let instance = target(0, 1).instance_id;
-    assert_eq!(store.holder(&instance).await.expect("available"), Some(ChangeId { rollout: first, ordinal: 0 }));
+    assert_eq!(
+        store.holder(&instance).await.expect("available"),
+        Some(ChangeId { rollout: first, ordinal: 0 })
+    );
     put(store, first, 0, switched()).await.expect("free");
     assert_eq!(store.holder(&instance).await.expect("available"), None);
     // Two changes of one commit may not take one instance either.
-    assert!(matches!(store.commit(take(&[0, 1, 2])).await, Err(CommitError::InstanceTaken { ordinal: 2 })));
+    assert!(matches!(
+        store.commit(take(&[0, 1, 2])).await,
+        Err(CommitError::InstanceTaken { ordinal: 2 })
+    ));
     store.commit(take(&[0])).await.expect("the instance is free now");
 }
 
@@ -172,7 +236,10 @@ pub(crate) async fn an_instance_and_a_proxy_are_one_whatever_the_lane(store: &dy
     let first = started(store, submission("alpha", &[1], 0)).await;
     let mut shares = submission("beta", &[2], 0);
     shares.targets = [by_other(target(9, 18)), by_other(target(0, 0))].into();
-    let Err(SubmitError::Overlap { proxy, name: of, .. }) = store.submit(shares.clone()).await else { panic!("a proxy is shared") };
+    let Err(SubmitError::Overlap { proxy, name: of, .. }) = store.submit(shares.clone()).await
+    else {
+        panic!("a proxy is shared")
+    };
     assert_eq!((proxy, of), (target(0, 0).proxy_id.to_string(), name("alpha")));
     shares.targets = [by_other(target(0, 1)), by_other(target(9, 18))].into();
     let second = started(store, shares).await;
@@ -180,12 +247,19 @@ pub(crate) async fn an_instance_and_a_proxy_are_one_whatever_the_lane(store: &dy
     let now = rollout(store, second).await;
     let take = Commit {
         releases: Some(0),
-        moves: Some(moves(rollout::Record { releases: 1, cursor: 1, ..now.record.clone() }, "release")),
+        moves: Some(moves(
+            rollout::Record { releases: 1, cursor: 1, ..now.record.clone() },
+            "release",
+        )),
         changes: vec![step(0, &change::Record::queued(), State::Ready, 4)],
         ..blank(&now, 4)
     };
     assert!(matches!(store.commit(take).await, Err(CommitError::InstanceTaken { ordinal: 0 })));
-    assert_eq!(release(store, second, 0, 2).await, [1], "passed over as long as the other lane's change works on it");
+    assert_eq!(
+        release(store, second, 0, 2).await,
+        [1],
+        "passed over as long as the other lane's change works on it"
+    );
     put(store, first, 0, State::Following { job: job(1) }).await.expect("free");
     put(store, first, 0, switched()).await.expect("free");
     put(store, second, 0, State::Ready).await.expect("the instance is free now");
@@ -199,9 +273,16 @@ pub(crate) async fn one_commit_may_hand_an_instance_on(store: &dyn Store) {
     release(store, id, 0, 1).await;
     let now = rollout(store, id).await;
     let first = change_of(store, id, 0).await.change.record;
-    let record = rollout::Record { releases: now.record.releases + 1, cursor: 2, ..now.record.clone() };
-    let changes = vec![step(0, &first, switched(), 4), step(1, &change::Record::queued(), State::Ready, 4)];
-    let commit = Commit { releases: Some(now.record.releases), moves: Some(moves(record, "release")), changes, ..blank(&now, 4) };
+    let record =
+        rollout::Record { releases: now.record.releases + 1, cursor: 2, ..now.record.clone() };
+    let changes =
+        vec![step(0, &first, switched(), 4), step(1, &change::Record::queued(), State::Ready, 4)];
+    let commit = Commit {
+        releases: Some(now.record.releases),
+        moves: Some(moves(record, "release")),
+        changes,
+        ..blank(&now, 4)
+    };
     store.commit(commit).await.expect("freed and taken in one stroke");
     assert_eq!(change_of(store, id, 1).await.change.record.state, State::Ready);
 }
@@ -233,10 +314,14 @@ pub(crate) async fn an_abort_withdraws(store: &dyn Store) {
     assert_eq!(release(store, id, 1, 2).await, [0, 2]);
     abort(store, id).await;
     let now = rollout(store, id).await;
-    let counts: Vec<_> = now.tallies.iter().map(|tally| (tally.queued, tally.active, tally.cancelled)).collect();
+    let counts: Vec<_> =
+        now.tallies.iter().map(|tally| (tally.queued, tally.active, tally.cancelled)).collect();
     assert_eq!(counts, [(1, 2, 0), (0, 0, 5)]);
     let withdrawn = change_of(store, id, 7).await;
-    assert_eq!((withdrawn.change.record.state, withdrawn.due, withdrawn.moved_at), (State::Cancelled, None, None));
+    assert_eq!(
+        (withdrawn.change.record.state, withdrawn.due, withdrawn.moved_at),
+        (State::Cancelled, None, None)
+    );
     // What was queued explicitly is withdrawn explicitly; until then the rollout stays open.
     assert_eq!(store.open_rollouts().await.expect("available").len(), 1);
     let waiting = store.page(id, vec!["queued".into()], None, 9).await.expect("available").changes;
@@ -248,8 +333,12 @@ pub(crate) async fn an_abort_withdraws(store: &dyn Store) {
     }
     assert!(store.open_rollouts().await.expect("available").is_empty());
     assert_tallies_add_up(store).await;
-    let cancelled = store.page(id, vec!["cancelled".into()], None, 99).await.expect("available").changes;
-    assert_eq!(cancelled.iter().map(|active| active.change.id.ordinal).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7]);
+    let cancelled =
+        store.page(id, vec!["cancelled".into()], None, 99).await.expect("available").changes;
+    assert_eq!(
+        cancelled.iter().map(|active| active.change.id.ordinal).collect::<Vec<_>>(),
+        [1, 2, 3, 4, 5, 6, 7]
+    );
     assert!(store.candidates(id, 1, 9).await.expect("available").free.is_empty());
 }
 
@@ -258,8 +347,11 @@ pub(crate) async fn settled_changes_move_only_back(store: &dyn Store) {
     given.targets = (0..4).map(|n| target(n, n)).collect();
     let id = started(store, given).await;
     release(store, id, 0, 4).await;
-    let in_doubt = State::InDoubt { reason: change::Reason { word: change::ReasonWord::Unreadable, message: "?".into() } };
-    for (ordinal, end) in [(0, switched()), (1, failed("no")), (2, in_doubt), (3, State::Cancelled)] {
+    let in_doubt = State::InDoubt {
+        reason: change::Reason { word: change::ReasonWord::Unreadable, message: "?".into() },
+    };
+    for (ordinal, end) in [(0, switched()), (1, failed("no")), (2, in_doubt), (3, State::Cancelled)]
+    {
         put(store, id, ordinal, end).await.expect("free");
     }
     for ordinal in 0..4 {
@@ -268,19 +360,42 @@ pub(crate) async fn settled_changes_move_only_back(store: &dyn Store) {
     for ordinal in [0, 3] {
         assert!(matches!(put(store, id, ordinal, State::Queued).await, Err(CommitError::Conflict)));
     }
-    let failures = store.stored(id, &["failed", "in_doubt"], 0..u32::MAX, 9).await.expect("available");
+    let failures =
+        store.stored(id, &["failed", "in_doubt"], 0..u32::MAX, 9).await.expect("available");
     assert_eq!(failures.iter().map(|change| change.id.ordinal).collect::<Vec<_>>(), [1, 2]);
-    assert_eq!(store.stored(id, &["in_doubt"], 0..u32::MAX, 9).await.expect("available")[0].id.ordinal, 2);
-    assert_eq!(store.stored(id, &["failed", "in_doubt"], 0..u32::MAX, 1).await.expect("available").len(), 1);
-    assert_eq!(store.stored(id, &["succeeded"], 0..u32::MAX, 9).await.expect("available")[0].id.ordinal, 0);
+    assert_eq!(
+        store.stored(id, &["in_doubt"], 0..u32::MAX, 9).await.expect("available")[0].id.ordinal,
+        2
+    );
+    assert_eq!(
+        store.stored(id, &["failed", "in_doubt"], 0..u32::MAX, 1).await.expect("available").len(),
+        1
+    );
+    assert_eq!(
+        store.stored(id, &["succeeded"], 0..u32::MAX, 9).await.expect("available")[0].id.ordinal,
+        0
+    );
     for ordinal in [1, 2] {
         put(store, id, ordinal, State::Queued).await.expect("a retry");
     }
-    assert!(store.stored(id, &["failed", "in_doubt"], 0..u32::MAX, 9).await.expect("available").is_empty());
+    assert!(
+        store
+            .stored(id, &["failed", "in_doubt"], 0..u32::MAX, 9)
+            .await
+            .expect("available")
+            .is_empty()
+    );
     let queued = store.stored(id, &["queued"], 0..u32::MAX, 9).await.expect("available");
-    assert_eq!(queued.iter().map(|change| change.id.ordinal).collect::<Vec<_>>(), [1, 2], "what was put back is stored as queued");
+    assert_eq!(
+        queued.iter().map(|change| change.id.ordinal).collect::<Vec<_>>(),
+        [1, 2],
+        "what was put back is stored as queued"
+    );
     let total = rollout(store, id).await.total();
-    assert_eq!((total.queued, total.failed, total.in_doubt, total.succeeded, total.cancelled), (2, 0, 0, 1, 1));
+    assert_eq!(
+        (total.queued, total.failed, total.in_doubt, total.succeeded, total.cancelled),
+        (2, 0, 0, 1, 1)
+    );
     assert_eq!(release(store, id, 0, 9).await, [1, 2]);
     assert_tallies_add_up(store).await;
 }
@@ -307,16 +422,27 @@ pub(crate) async fn a_busy_life_adds_up(store: &dyn Store) {
     assert!(entries.iter().zip(1..).all(|(entry, seq)| entry.seq == seq), "dense from 1");
     for id in driver.rollouts {
         let mine = || entries.iter().filter(|entry| entry.rollout == id);
-        let last = mine().rev().find_map(|entry| if let JournalEvent::Rollout { record, .. } = &entry.what { Some(record) } else { None });
+        let last = mine().rev().find_map(|entry| {
+            if let JournalEvent::Rollout { record, .. } = &entry.what { Some(record) } else { None }
+        });
         let now = rollout(store, id).await;
         assert_eq!(Some(&now.record), last);
         for active in all_changes(store, id).await {
             let last = mine().rev().find_map(|entry| match &entry.what {
-                JournalEvent::Change { ordinal, record, .. } if *ordinal == active.change.id.ordinal => Some(record.clone()),
+                JournalEvent::Change { ordinal, record, .. }
+                    if *ordinal == active.change.id.ordinal =>
+                {
+                    Some(record.clone())
+                }
                 _ => None,
             });
-            let untouched = if matches!(now.record.phase, Phase::Aborted { .. }) { State::Cancelled } else { State::Queued };
-            let expected = last.unwrap_or(change::Record { state: untouched, ..change::Record::queued() });
+            let untouched = if matches!(now.record.phase, Phase::Aborted { .. }) {
+                State::Cancelled
+            } else {
+                State::Queued
+            };
+            let expected =
+                last.unwrap_or(change::Record { state: untouched, ..change::Record::queued() });
             assert_eq!(active.change.record, expected, "target {}", active.change.id.ordinal);
         }
     }

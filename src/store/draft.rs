@@ -1,7 +1,7 @@
 //! A batch for the queue: what each key holds after it.
 //!
-//! Invariant: of several moves of one change only the last is written; a row is in one of the trees of active and of
-//! settled changes.
+//! Invariant: of several moves of one change only the last is written; a row is in one of the trees
+//! of active and of settled changes.
 //!
 //! Deliberately not here: sled, and what a batch is made of (`queue`).
 
@@ -40,7 +40,8 @@ pub(crate) enum TreeName {
 }
 
 impl TreeName {
-    pub const ALL: [Self; 6] = [Self::Active, Self::Settled, Self::Failures, Self::Rollouts, Self::Instances, Self::Meta];
+    pub const ALL: [Self; 6] =
+        [Self::Active, Self::Settled, Self::Failures, Self::Rollouts, Self::Instances, Self::Meta];
 
     /// Its name on disk.
     pub fn as_str(self) -> &'static str {
@@ -55,7 +56,8 @@ impl TreeName {
     }
 }
 
-/// What a batch leaves of one change. Only the last of its moves is written; the others are in the journal.
+/// What a batch leaves of one change. Only the last of its moves is written; the others are in the
+/// journal.
 pub(super) struct LatestMove<'a> {
     pending: &'a PendingRecord,
     record: &'a change::Record,
@@ -68,7 +70,11 @@ pub(super) struct LatestMove<'a> {
 
 impl<'a> LatestMove<'a> {
     /// Its first move in the batch.
-    pub fn first(pending: &'a PendingRecord, record: &'a change::Record, from: Option<StateKind>) -> Self {
+    pub fn first(
+        pending: &'a PendingRecord,
+        record: &'a change::Record,
+        from: Option<StateKind>,
+    ) -> Self {
         // Without a row a change has version 0, and its first move makes it 1.
         Self {
             pending,
@@ -79,7 +85,12 @@ impl<'a> LatestMove<'a> {
         }
     }
 
-    pub fn follow(&mut self, pending: &'a PendingRecord, record: &'a change::Record, from: Option<StateKind>) {
+    pub fn follow(
+        &mut self,
+        pending: &'a PendingRecord,
+        record: &'a change::Record,
+        from: Option<StateKind>,
+    ) {
         self.was_settled |= from.is_some_and(is_settled_kind);
         self.was_failure |= from.is_some_and(is_failure);
         (self.pending, self.record) = (pending, record);
@@ -91,7 +102,11 @@ impl<'a> LatestMove<'a> {
         let record = self.record;
         let row = RowToStore { record, due: *due, moved_at: entry.at };
         let settled = record.state.is_settled();
-        let (here, there) = if settled { (TreeName::Settled, TreeName::Active) } else { (TreeName::Active, TreeName::Settled) };
+        let (here, there) = if settled {
+            (TreeName::Settled, TreeName::Active)
+        } else {
+            (TreeName::Active, TreeName::Settled)
+        };
         draft.put(here, key.to_vec(), Some(write_json("a change", &row)?));
         // A row lies in one of the two.
         if !self.new && (settled || self.was_settled) {

@@ -1,8 +1,9 @@
-//! A plan that is submitted again under the same name and revision: whether it is the one that was submitted.
+//! A plan that is submitted again under the same name and revision: whether it is the one that was
+//! submitted.
 //!
-//! Invariant: what was written is compared, not what it was resolved to, so that the same bytes stay the same plan under
-//! a version that resolves defaults otherwise. A rollout of a version that kept only the resolved plan is compared by that,
-//! unless the file is the same byte by byte.
+//! Invariant: what was written is compared, not what it was resolved to, so that the same bytes
+//! stay the same plan under a version that resolves defaults otherwise. A rollout of a version that
+//! kept only the resolved plan is compared by that, unless the file is the same byte by byte.
 
 use crate::domain::id::Digest;
 use crate::domain::plan::{Approval, Plan};
@@ -22,7 +23,8 @@ pub(crate) enum Edit {
     Content(String),
 }
 
-/// Compares a plan with the one that was submitted; `same_targets`: whether their targets are known to be equal.
+/// Compares a plan with the one that was submitted; `same_targets`: whether their targets are known
+/// to be equal.
 pub(crate) fn edit(submitted: &Plan, given: &Plan, same_targets: bool) -> Edit {
     let authorities = |plan: &Plan| plan.wire.as_ref().and_then(|wire| wire.ca.clone());
     let same_authorities = authorities(submitted) == authorities(given);
@@ -54,7 +56,11 @@ fn message(edited: Edited<'_>) -> String {
     let Edited { key, was, now } = edited;
     let text = |text: Option<&str>| text.map_or_else(|| "not set".to_owned(), quote);
     // A list of `targets` is kept as a digest, which tells nobody anything.
-    if key.starts_with("targets.") { key.to_owned() } else { format!("{key} ({}, now {})", text(was), text(now)) }
+    if key.starts_with("targets.") {
+        key.to_owned()
+    } else {
+        format!("{key} ({}, now {})", text(was), text(now))
+    }
 }
 
 /// The keys of the resolved plan, without what follows from the file's bytes alone.
@@ -74,7 +80,11 @@ fn flatten(path: String, value: &serde_json::Value, keys: &mut Vec<(String, Stri
     match value {
         serde_json::Value::Object(fields) => {
             for (name, value) in fields {
-                flatten(if path.is_empty() { name.clone() } else { format!("{path}.{name}") }, value, keys);
+                flatten(
+                    if path.is_empty() { name.clone() } else { format!("{path}.{name}") },
+                    value,
+                    keys,
+                );
             }
         }
         serde_json::Value::Array(items) => {
@@ -83,7 +93,9 @@ fn flatten(path: String, value: &serde_json::Value, keys: &mut Vec<(String, Stri
             }
         }
         serde_json::Value::String(text) => keys.push((path, text.clone())),
-        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => keys.push((path, value.to_string())),
+        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {
+            keys.push((path, value.to_string()))
+        }
     }
 }
 
@@ -96,7 +108,8 @@ mod tests {
 
     /// As a file with this text would be read.
     fn of(text: &str, keys: &[(&str, &str)]) -> Plan {
-        let written = keys.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())).collect();
+        let written =
+            keys.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())).collect();
         Plan { source: Digest::of(text.as_bytes()), written, ..plan("alpha", &[4]) }
     }
 
@@ -111,11 +124,27 @@ mod tests {
         let submitted = of("a", &[("owner", "ada")]);
         let rows = [
             ("the same bytes", submitted.clone(), Edit::None),
-            ("the same bytes, resolved by another version", resolved_otherwise(&submitted), Edit::None),
+            (
+                "the same bytes, resolved by another version",
+                resolved_otherwise(&submitted),
+                Edit::None,
+            ),
             ("another comment", of("a # note", &[("owner", "ada")]), Edit::Comments),
-            ("another comment, resolved by another version", resolved_otherwise(&of("a # note", &[("owner", "ada")])), Edit::Comments),
-            ("an edit", of("b", &[("owner", "bob")]), Edit::Content("owner (`ada`, now `bob`)".into())),
-            ("a list of targets", of("b", &[("owner", "ada"), ("targets.exclude", "12ab")]), Edit::Content("targets.exclude".into())),
+            (
+                "another comment, resolved by another version",
+                resolved_otherwise(&of("a # note", &[("owner", "ada")])),
+                Edit::Comments,
+            ),
+            (
+                "an edit",
+                of("b", &[("owner", "bob")]),
+                Edit::Content("owner (`ada`, now `bob`)".into()),
+            ),
+            (
+                "a list of targets",
+                of("b", &[("owner", "ada"), ("targets.exclude", "12ab")]),
+                Edit::Content("targets.exclude".into()),
+            ),
         ];
         for (row, given, wanted) in rows {
             assert_eq!(edit(&submitted, &given, true), wanted, "{row}");
@@ -126,23 +155,42 @@ mod tests {
     #[test]
     fn what_an_earlier_version_resolved_is_compared_where_no_more_is_known() {
         let submitted = of("a", &[]);
-        assert_eq!(edit(&submitted, &resolved_otherwise(&of("a", &[("owner", "ada")])), true), Edit::None);
+        assert_eq!(
+            edit(&submitted, &resolved_otherwise(&of("a", &[("owner", "ada")])), true),
+            Edit::None
+        );
         assert_eq!(edit(&submitted, &of("a # note", &[("owner", "ada")]), true), Edit::Comments);
-        let Edit::Content(keys) = edit(&submitted, &resolved_otherwise(&of("b", &[("owner", "ada")])), true) else { panic!("an edit") };
+        let Edit::Content(keys) =
+            edit(&submitted, &resolved_otherwise(&of("b", &[("owner", "ada")])), true)
+        else {
+            panic!("an edit")
+        };
         assert_eq!(keys, "strategy.max_failures (`4`, now `5`)");
     }
 
     #[test]
     fn the_authorities_are_part_of_the_content_and_few_keys_are_reported() {
-        let wire =
-            |ca: &str| Plan { wire: Some(WireRules { min_tls: TlsVersion::V12, ca: Some(ca.into()) }), ..of("a", &[("owner", "ada")]) };
+        let wire = |ca: &str| Plan {
+            wire: Some(WireRules { min_tls: TlsVersion::V12, ca: Some(ca.into()) }),
+            ..of("a", &[("owner", "ada")])
+        };
         assert_eq!(edit(&wire("ours"), &wire("ours"), true), Edit::None);
-        assert_eq!(edit(&wire("ours"), &wire("theirs"), true), Edit::Content("the content of `verify.wire.ca_file`".into()));
+        assert_eq!(
+            edit(&wire("ours"), &wire("theirs"), true),
+            Edit::Content("the content of `verify.wire.ca_file`".into())
+        );
 
-        let many: Vec<(String, String)> = (10..25).map(|n| (format!("windows[{n}].cron"), n.to_string())).collect();
-        let many: Vec<(&str, &str)> = many.iter().map(|(key, text)| (key.as_str(), text.as_str())).collect();
-        let Edit::Content(keys) = edit(&of("a", &[("owner", "ada")]), &of("b", &many), true) else { panic!("an edit") };
-        assert!(keys.starts_with("owner (`ada`, now not set), windows[10].cron (not set, now `10`), "), "{keys}");
+        let many: Vec<(String, String)> =
+            (10..25).map(|n| (format!("windows[{n}].cron"), n.to_string())).collect();
+        let many: Vec<(&str, &str)> =
+            many.iter().map(|(key, text)| (key.as_str(), text.as_str())).collect();
+        let Edit::Content(keys) = edit(&of("a", &[("owner", "ada")]), &of("b", &many), true) else {
+            panic!("an edit")
+        };
+        assert!(
+            keys.starts_with("owner (`ada`, now not set), windows[10].cron (not set, now `10`), "),
+            "{keys}"
+        );
         assert!(keys.ends_with(" and 6 more"), "{keys}");
     }
 }

@@ -1,8 +1,8 @@
 //! Enforcements in memory and in the queue on disk.
 //!
-//! Invariants: a plan's name has at most one enforcement; a move is refused when the enforcement has moved since its
-//! decision read it; the queue holds a record in pieces, because it may be longer than one value (see `value`), and a
-//! record that lacks a piece is damage.
+//! Invariants: a plan's name has at most one enforcement; a move is refused when the enforcement
+//! has moved since its decision read it; the queue holds a record in pieces, because it may be
+//! longer than one value (see `value`), and a record that lacks a piece is damage.
 //!
 //! Deliberately not here: what an enforcement does next.
 
@@ -34,15 +34,30 @@ impl StoreState {
             return Err(CommitError::Conflict);
         }
         let Some(rollout) = self.rollout(record.origin) else {
-            let what = format!("the enforcement of {name} names the rollout {}, which is not there", record.origin);
+            let what = format!(
+                "the enforcement of {name} names the rollout {}, which is not there",
+                record.origin
+            );
             return Err(CommitError::Unavailable(Unavailable(what)));
         };
         let previous = Some(rollout.last_seq);
         let from = known.map_or(NONE, |known| known.record.stage.as_str()).into();
         let to = record.stage.as_str().into();
         let rollout = record.origin;
-        let what = JournalEvent::Enforcement { name, from, to, why, by, record: Box::new(record), previous };
-        let journal_record = JournalRecord { entry: Entry { seq: self.seq() + 1, at, rollout, what }, due: None, more: 0 };
+        let what = JournalEvent::Enforcement {
+            name,
+            from,
+            to,
+            why,
+            by,
+            record: Box::new(record),
+            previous,
+        };
+        let journal_record = JournalRecord {
+            entry: Entry { seq: self.seq() + 1, at, rollout, what },
+            due: None,
+            more: 0,
+        };
         let learnt = self.fold(&journal_record, None)?;
         Ok(PendingRecord { record: journal_record, learnt, new_rollout: None })
     }
@@ -91,16 +106,26 @@ fn prefix(name: &Name) -> Vec<u8> {
 /// What stands under each key; `None`: nothing any more.
 pub(crate) type Pieces = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
-/// What the pieces of the latest record of a name are, key by key; `None` for a piece of before that is not needed any more.
-pub(crate) fn pieces(tree: &Tree, name: &Name, record: &enforce::Record, moved_at: Timestamp) -> Result<Pieces, QueueError> {
-    let bytes = serde_json::to_vec(&ToStore { name, record, moved_at }).map_err(|error| ValueError::Unreadable(WHAT, error.to_string()))?;
+/// What the pieces of the latest record of a name are, key by key; `None` for a piece of before
+/// that is not needed any more.
+pub(crate) fn pieces(
+    tree: &Tree,
+    name: &Name,
+    record: &enforce::Record,
+    moved_at: Timestamp,
+) -> Result<Pieces, QueueError> {
+    let bytes = serde_json::to_vec(&ToStore { name, record, moved_at })
+        .map_err(|error| ValueError::Unreadable(WHAT, error.to_string()))?;
     let prefix = prefix(name);
     let mut pieces = Pieces::new();
     for key in tree.scan_prefix(&prefix).keys() {
         pieces.insert(key?.to_vec(), None);
     }
     for (number, piece) in (0_u32..).zip(bytes.chunks(PIECE)) {
-        pieces.insert([prefix.as_slice(), &number.to_be_bytes()].concat(), Some(seal(WHAT, piece.to_vec())?));
+        pieces.insert(
+            [prefix.as_slice(), &number.to_be_bytes()].concat(),
+            Some(seal(WHAT, piece.to_vec())?),
+        );
     }
     Ok(pieces)
 }
@@ -110,7 +135,9 @@ pub(crate) fn load(tree: &Tree) -> Result<Vec<Enforcement>, QueueError> {
     let mut whole: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
     for pair in tree.scan_prefix(PREFIX) {
         let (key, value) = pair?;
-        let (name, number) = key.split_last_chunk::<4>().ok_or_else(|| QueueError::Damaged(format!("the key of {WHAT} is too short")))?;
+        let (name, number) = key
+            .split_last_chunk::<4>()
+            .ok_or_else(|| QueueError::Damaged(format!("the key of {WHAT} is too short")))?;
         let bytes = whole.entry(name.to_vec()).or_default();
         if bytes.len() != u32::from_be_bytes(*number) as usize * PIECE {
             return Err(QueueError::Damaged(format!("a piece of {WHAT} is missing")));
@@ -118,8 +145,8 @@ pub(crate) fn load(tree: &Tree) -> Result<Vec<Enforcement>, QueueError> {
         bytes.extend_from_slice(unseal(WHAT, &value)?);
     }
     let read = |bytes: &Vec<u8>| {
-        let StoredEnforcement { name, record, moved_at } =
-            serde_json::from_slice(bytes).map_err(|error| QueueError::Damaged(format!("{WHAT} cannot be read: {error}")))?;
+        let StoredEnforcement { name, record, moved_at } = serde_json::from_slice(bytes)
+            .map_err(|error| QueueError::Damaged(format!("{WHAT} cannot be read: {error}")))?;
         Ok(Enforcement { name, record, moved_at })
     };
     whole.values().map(read).collect()

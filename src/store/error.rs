@@ -1,7 +1,8 @@
-//! What the store's parts report: why it is not opened, what is wrong with its queue, why its writer ended.
+//! What the store's parts report: why it is not opened, what is wrong with its queue, why its
+//! writer ended.
 //!
-//! Invariant: an error says which file it is about and what a person can do; only a damaged queue leads to a rebuild, any
-//! other error is returned.
+//! Invariant: an error says which file it is about and what a person can do; only a damaged queue
+//! leads to a rebuild, any other error is returned.
 
 use std::io;
 use std::path::PathBuf;
@@ -109,7 +110,9 @@ pub enum OpenError {
         found: u64,
     },
     /// The journal holds another entry than was acknowledged.
-    #[error("entry {seq} of the journal is not the one that {witness} has seen: files of two stores or of two times were mixed")]
+    #[error(
+        "entry {seq} of the journal is not the one that {witness} has seen: files of two stores or of two times were mixed"
+    )]
     Forked {
         /// Who has seen another.
         witness: &'static str,
@@ -178,12 +181,17 @@ pub(crate) enum WriterFailure {
     #[error("cannot write the mark: {0}")]
     Mark(io::Error),
     /// What was written is not where the next start looks for it.
-    #[error("its directory was removed, moved or replaced while the daemon worked on it: {0}; put it back, if it was moved")]
+    #[error(
+        "its directory was removed, moved or replaced while the daemon worked on it: {0}; put it back, if it was moved"
+    )]
     Gone(io::Error),
 }
 
 /// What a panic said.
 pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
     format!("panicked: {}", text.unwrap_or("without a word"))
 }

@@ -1,4 +1,5 @@
-//! The instants at which a crash makes a difference: where tests stop the store, copy it, or let a write fail.
+//! The instants at which a crash makes a difference: where tests stop the store, copy it, or let a
+//! write fail.
 //!
 //! Invariant: in the shipped program, a failpoint costs no more than one comparison.
 

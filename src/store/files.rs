@@ -1,7 +1,7 @@
 //! Files and directories of the store, created and replaced durably.
 //!
-//! Invariants: others can read nothing of it (0700, files 0600); a small file is there whole or not at all; a name that
-//! was synced survives a power cut.
+//! Invariants: others can read nothing of it (0700, files 0600); a small file is there whole or not
+//! at all; a name that was synced survives a power cut.
 //!
 //! Deliberately not here: what the files mean.
 
@@ -15,7 +15,10 @@ use serde::de::DeserializeOwned;
 use super::error::OpenError;
 
 /// Reads a small file of one JSON document; `None` when it is not there.
-pub(crate) fn read_small<T: DeserializeOwned>(dir: &Path, name: &str) -> Result<Option<T>, OpenError> {
+pub(crate) fn read_small<T: DeserializeOwned>(
+    dir: &Path,
+    name: &str,
+) -> Result<Option<T>, OpenError> {
     let path = dir.join(name);
     let bytes = match std::fs::read(&path) {
         Ok(bytes) => bytes,
@@ -23,7 +26,11 @@ pub(crate) fn read_small<T: DeserializeOwned>(dir: &Path, name: &str) -> Result<
         Err(source) => return Err(OpenError::Directory { what: "read", path, source }),
     };
     let document = serde_json::from_slice(&bytes);
-    document.map(Some).map_err(|source| OpenError::Unreadable { path, line: 1, what: source.to_string() })
+    document.map(Some).map_err(|source| OpenError::Unreadable {
+        path,
+        line: 1,
+        what: source.to_string(),
+    })
 }
 
 /// Makes a directory that nobody else may look into, and its name durable.
@@ -32,7 +39,9 @@ pub(crate) fn create_dir(path: &Path) -> io::Result<()> {
         return Ok(());
     }
     DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-    path.parent().map_or(Ok(()), |parent| if parent.as_os_str().is_empty() { Ok(()) } else { sync_dir(parent) })
+    path.parent().map_or(Ok(()), |parent| {
+        if parent.as_os_str().is_empty() { Ok(()) } else { sync_dir(parent) }
+    })
 }
 
 /// Opens a file of ours for writing; it must not be there yet.
@@ -48,7 +57,8 @@ pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
 /// Replaces a small file whole: written aside, synced, renamed, the directory synced.
 pub(crate) fn write_whole(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let aside = dir.join(format!("{name}.new"));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
     file.write_all(bytes)?;
     file.write_all(b"\n")?;
     file.sync_all()?;

@@ -1,4 +1,5 @@
-//! A small world for the store's tests: plans, targets, a driver that keeps a store busy, and a full picture of a store.
+//! A small world for the store's tests: plans, targets, a driver that keeps a store busy, and a
+//! full picture of a store.
 //!
 //! Everything is drawn from a seed, so that a failure replays.
 
@@ -19,7 +20,10 @@ use crate::domain::tally::Tally;
 use crate::domain::target::{Target, TargetList};
 use crate::domain::window::Calendar;
 
-use super::{Active, ChangeMove, Commit, CommitError, Durability, EnforcementCommit, Rollout, RolloutMove, Store, Submission};
+use super::{
+    Active, ChangeMove, Commit, CommitError, Durability, EnforcementCommit, Rollout, RolloutMove,
+    Store, Submission,
+};
 
 pub(crate) fn name(text: &str) -> Name {
     Name::parse(text, "name").expect("a valid name")
@@ -54,8 +58,14 @@ pub(crate) fn targets(first: u32, count: u32) -> TargetList {
 pub(crate) fn plan(title: &str, waves: &[u32]) -> Plan {
     let mut first = 0;
     let waves = waves.iter().enumerate().map(|(index, size)| {
-        let wave =
-            Wave { name: name(&format!("wave-{index}")), first, size: *size, soak_ms: 0, promote: Promote::Auto, max_failures: *size };
+        let wave = Wave {
+            name: name(&format!("wave-{index}")),
+            first,
+            size: *size,
+            soak_ms: 0,
+            promote: Promote::Auto,
+            max_failures: *size,
+        };
         first += size;
         wave
     });
@@ -89,7 +99,13 @@ pub(crate) fn plan(title: &str, waves: &[u32]) -> Plan {
 
 pub(crate) fn submission(title: &str, waves: &[u32], first_proxy: u32) -> Submission {
     let plan = plan(title, waves);
-    Submission { plan, targets: targets(first_proxy, waves.iter().sum()), by: "ada".into(), at: at(0), note: String::new() }
+    Submission {
+        plan,
+        targets: targets(first_proxy, waves.iter().sum()),
+        by: "ada".into(),
+        at: at(0),
+        note: String::new(),
+    }
 }
 
 pub(crate) fn mark(second: i64) -> Attribution {
@@ -149,15 +165,29 @@ pub(crate) async fn started(store: &dyn Store, submission: Submission) -> Rollou
 
 pub(crate) async fn advance(store: &dyn Store, id: RolloutId, wave: u16) {
     let now = rollout(store, id).await;
-    let record = rollout::Record { phase: Phase::Advancing { wave }, version: now.record.version + 1, ..now.record.clone() };
-    store.commit(Commit { moves: Some(moves(record, "go")), ..blank(&now, 1) }).await.expect("free to move");
+    let record = rollout::Record {
+        phase: Phase::Advancing { wave },
+        version: now.record.version + 1,
+        ..now.record.clone()
+    };
+    store
+        .commit(Commit { moves: Some(moves(record, "go")), ..blank(&now, 1) })
+        .await
+        .expect("free to move");
 }
 
 /// Commits one move of one change.
-pub(crate) async fn put(store: &dyn Store, id: RolloutId, ordinal: u32, state: State) -> Result<(), CommitError> {
+pub(crate) async fn put(
+    store: &dyn Store,
+    id: RolloutId,
+    ordinal: u32,
+    state: State,
+) -> Result<(), CommitError> {
     let now = rollout(store, id).await;
     let change = change_of(store, id, ordinal).await.change;
-    store.commit(Commit { changes: vec![step(ordinal, &change.record, state, 2)], ..blank(&now, 2) }).await
+    store
+        .commit(Commit { changes: vec![step(ordinal, &change.record, state, 2)], ..blank(&now, 2) })
+        .await
 }
 
 /// Releases up to `count` candidates of waves up to `wave`; says which.
@@ -165,15 +195,36 @@ pub(crate) async fn release(store: &dyn Store, id: RolloutId, wave: u16, count: 
     release_at(store, id, wave, count, 3, Durability::Synced).await
 }
 
-pub(crate) async fn release_at(store: &dyn Store, id: RolloutId, wave: u16, count: usize, second: i64, durability: Durability) -> Vec<u32> {
+pub(crate) async fn release_at(
+    store: &dyn Store,
+    id: RolloutId,
+    wave: u16,
+    count: usize,
+    second: i64,
+    durability: Durability,
+) -> Vec<u32> {
     let now = rollout(store, id).await;
     let found = store.candidates(id, wave, count).await.expect("available");
-    let record = rollout::Record { cursor: found.cursor, releases: now.record.releases + 1, ..now.record.clone() };
-    let mut changes: Vec<ChangeMove> =
-        found.free.iter().map(|change| step(change.id.ordinal, &change.record, State::Ready, second)).collect();
-    changes.extend(found.passed.iter().map(|passed| step(passed.change.id.ordinal, &passed.change.record, State::Queued, second)));
-    let commit =
-        Commit { releases: Some(now.record.releases), moves: Some(moves(record, "release")), changes, durability, ..blank(&now, second) };
+    let record = rollout::Record {
+        cursor: found.cursor,
+        releases: now.record.releases + 1,
+        ..now.record.clone()
+    };
+    let mut changes: Vec<ChangeMove> = found
+        .free
+        .iter()
+        .map(|change| step(change.id.ordinal, &change.record, State::Ready, second))
+        .collect();
+    changes.extend(found.passed.iter().map(|passed| {
+        step(passed.change.id.ordinal, &passed.change.record, State::Queued, second)
+    }));
+    let commit = Commit {
+        releases: Some(now.record.releases),
+        moves: Some(moves(record, "release")),
+        changes,
+        durability,
+        ..blank(&now, second)
+    };
     store.commit(commit).await.expect("nobody else releases");
     found.free.iter().map(|change| change.id.ordinal).collect()
 }
@@ -185,7 +236,11 @@ pub(crate) async fn abort(store: &dyn Store, id: RolloutId) {
 /// As [`abort`], where the store may refuse.
 pub(crate) async fn try_abort(store: &dyn Store, id: RolloutId) -> Result<(), CommitError> {
     let now = rollout(store, id).await;
-    let record = rollout::Record { phase: Phase::Aborted { mark: mark(9) }, version: now.record.version + 1, ..now.record.clone() };
+    let record = rollout::Record {
+        phase: Phase::Aborted { mark: mark(9) },
+        version: now.record.version + 1,
+        ..now.record.clone()
+    };
     let by = Some("ada".to_owned());
     let moves = Some(RolloutMove { record, why: "aborted by ada: test".into(), by });
     store.commit(Commit { moves, ..blank(&now, 9) }).await
@@ -197,8 +252,20 @@ pub(crate) fn enforced(origin: RolloutId, second: i64) -> enforce::Record {
 }
 
 /// The move of the enforcement of the plan `title` from `version` to this record.
-pub(crate) fn enforcement(title: &str, version: u64, record: enforce::Record, second: i64) -> EnforcementCommit {
-    EnforcementCommit { at: at(second), name: name(title), version, record, why: "test".into(), by: None }
+pub(crate) fn enforcement(
+    title: &str,
+    version: u64,
+    record: enforce::Record,
+    second: i64,
+) -> EnforcementCommit {
+    EnforcementCommit {
+        at: at(second),
+        name: name(title),
+        version,
+        record,
+        why: "test".into(),
+        by: None,
+    }
 }
 
 pub(crate) fn failed(text: &str) -> State {
@@ -209,7 +276,8 @@ pub(crate) fn switched() -> State {
     State::Succeeded { how: How::Switched }
 }
 
-/// Keeps a store busy from a seed: two rollouts, releases, every kind of move, requeues, passes, and an abort.
+/// Keeps a store busy from a seed: two rollouts, releases, every kind of move, requeues, passes,
+/// and an abort.
 pub(crate) struct Driver {
     random: fastrand::Rng,
     second: i64,
@@ -246,48 +314,78 @@ impl Driver {
         if self.second % 9 == 0 {
             return self.enforce(store, id, &now.plan.name).await;
         }
-        let durability = if self.random.u8(..5) == 0 { Durability::Ordered } else { Durability::Synced };
+        let durability =
+            if self.random.u8(..5) == 0 { Durability::Ordered } else { Durability::Synced };
         let active = store.due(Timestamp::MAX, 1_000).await.expect("available");
-        let mine: Vec<Active> = active.into_iter().filter(|active| active.change.id.rollout == id).collect();
+        let mine: Vec<Active> =
+            active.into_iter().filter(|active| active.change.id.rollout == id).collect();
         if mine.len() < 3 || self.random.u8(..8) == 0 {
             let wave = self.random.u16(..3);
             release_at(store, id, wave, self.random.usize(1..6), self.second, durability).await;
             return;
         }
         if self.random.u8(..12) == 0 {
-            let failed = store.stored(id, &["failed", "in_doubt"], 0..u32::MAX, 3).await.expect("available");
-            let changes = failed.iter().map(|change| step(change.id.ordinal, &change.record, State::Queued, self.second)).collect();
-            store.commit(Commit { changes, durability, ..blank(&now, self.second) }).await.expect("settled changes are free");
+            let failed =
+                store.stored(id, &["failed", "in_doubt"], 0..u32::MAX, 3).await.expect("available");
+            let changes = failed
+                .iter()
+                .map(|change| step(change.id.ordinal, &change.record, State::Queued, self.second))
+                .collect();
+            store
+                .commit(Commit { changes, durability, ..blank(&now, self.second) })
+                .await
+                .expect("settled changes are free");
             return;
         }
         let chosen = &mine[self.random.usize(..mine.len())].change;
         let next = self.next_state(&chosen.record.state);
         let changes = vec![step(chosen.id.ordinal, &chosen.record, next, self.second)];
-        store.commit(Commit { changes, durability, ..blank(&now, self.second) }).await.expect("read a moment ago");
+        store
+            .commit(Commit { changes, durability, ..blank(&now, self.second) })
+            .await
+            .expect("read a moment ago");
     }
 
-    /// The enforcement of a plan moves: its record grows and shrinks over several pieces of the queue.
+    /// The enforcement of a plan moves: its record grows and shrinks over several pieces of the
+    /// queue.
     async fn enforce(&self, store: &dyn Store, id: RolloutId, title: &Name) {
         let known = store.enforcement(title).await.expect("available");
         let version = known.as_ref().map_or(0, |known| known.record.version);
         let mut record = known.map_or_else(|| enforced(id, self.second), |known| known.record);
         let targets = u32::try_from(self.second % 7 * 60).expect("few");
-        record.flips = (0..targets).map(|ordinal| Flips { ordinal, runs: vec![1, 2], held: ordinal % 2 == 0 }).collect();
+        record.flips = (0..targets)
+            .map(|ordinal| Flips { ordinal, runs: vec![1, 2], held: ordinal % 2 == 0 })
+            .collect();
         record.version = version + 1;
-        let commit = EnforcementCommit { at: at(self.second), name: title.clone(), version, record, why: "grown".into(), by: None };
+        let commit = EnforcementCommit {
+            at: at(self.second),
+            name: title.clone(),
+            version,
+            record,
+            why: "grown".into(),
+            by: None,
+        };
         store.enforce(commit).await.expect("read a moment ago");
     }
 
     fn next_state(&mut self, state: &State) -> State {
-        let reason = || Reason { word: ReasonWord::AttemptsSpent, message: "the cloud said \"no\" – twice".into() };
+        let reason = || Reason {
+            word: ReasonWord::AttemptsSpent,
+            message: "the cloud said \"no\" – twice".into(),
+        };
         match (state, self.random.u8(..10)) {
             (State::Ready, 0) => State::Queued,
             (State::Ready, 1) => State::Cancelled,
             (State::Ready, _) => State::Inspecting,
             (State::Inspecting, 0) => State::Succeeded { how: How::AlreadyRight },
             (State::Inspecting, 1) => State::Failed { reason: reason() },
-            (State::Inspecting, _) => State::Submitting { sent: at(self.second), cloud: Some(TimeSpan::at(at(self.second))) },
-            (State::Submitting { sent, cloud }, 0) => State::Recovering { sent: *sent, cloud: *cloud, candidates: None, covered: false },
+            (State::Inspecting, _) => State::Submitting {
+                sent: at(self.second),
+                cloud: Some(TimeSpan::at(at(self.second))),
+            },
+            (State::Submitting { sent, cloud }, 0) => {
+                State::Recovering { sent: *sent, cloud: *cloud, candidates: None, covered: false }
+            }
             (State::Submitting { .. } | State::Recovering { .. }, _) => {
                 self.jobs += 1;
                 State::Following { job: job(self.jobs) }
@@ -305,14 +403,22 @@ pub(crate) async fn picture(store: &dyn Store) -> String {
     use std::fmt::Write;
     let mut picture = String::new();
     let rollouts = store.rollouts(None, usize::MAX).await.expect("available");
-    let open: Vec<RolloutId> = store.open_rollouts().await.expect("available").iter().map(|rollout| rollout.id).collect();
+    let open: Vec<RolloutId> =
+        store.open_rollouts().await.expect("available").iter().map(|rollout| rollout.id).collect();
     writeln!(picture, "open {open:?}").expect("a string takes everything");
     for rollout in rollouts {
         writeln!(picture, "{rollout:?}").expect("a string takes everything");
-        assert_eq!(format!("{:?}", store.rollout(rollout.id).await.expect("available").expect("there")), format!("{rollout:?}"));
+        assert_eq!(
+            format!("{:?}", store.rollout(rollout.id).await.expect("available").expect("there")),
+            format!("{rollout:?}")
+        );
         for active in all_changes(store, rollout.id).await {
-            assert_eq!(store.change(active.change.id).await.expect("available").as_ref(), Some(&active));
-            let jobs = store.known_jobs(&active.change.target.instance_id).await.expect("available");
+            assert_eq!(
+                store.change(active.change.id).await.expect("available").as_ref(),
+                Some(&active)
+            );
+            let jobs =
+                store.known_jobs(&active.change.target.instance_id).await.expect("available");
             writeln!(picture, "{active:?} {jobs:?}").expect("a string takes everything");
         }
     }
@@ -346,14 +452,29 @@ pub(crate) async fn assert_tallies_add_up(store: &dyn Store) {
     for rollout in store.rollouts(None, usize::MAX).await.expect("available") {
         let mut counted: BTreeMap<(u16, &str), u32> = BTreeMap::new();
         for active in all_changes(store, rollout.id).await {
-            *counted.entry((active.change.wave, group(&active.change.record.state))).or_default() += 1;
+            *counted
+                .entry((active.change.wave, group(&active.change.record.state)))
+                .or_default() += 1;
         }
         for (wave, tally) in rollout.tallies.iter().enumerate() {
-            let of = |word| counted.get(&(u16::try_from(wave).expect("few waves"), word)).copied().unwrap_or(0);
-            let words = ["queued", "active", "succeeded", "failed", "in_doubt", "cancelled", "reverted", "skipped"];
+            let of = |word| {
+                counted.get(&(u16::try_from(wave).expect("few waves"), word)).copied().unwrap_or(0)
+            };
+            let words = [
+                "queued",
+                "active",
+                "succeeded",
+                "failed",
+                "in_doubt",
+                "cancelled",
+                "reverted",
+                "skipped",
+            ];
             let found = words.map(of);
-            let Tally { queued, active, succeeded, failed, in_doubt, cancelled, reverted, skipped } = *tally;
-            let counts = [queued, active, succeeded, failed, in_doubt, cancelled, reverted, skipped];
+            let Tally { queued, active, succeeded, failed, in_doubt, cancelled, reverted, skipped } =
+                *tally;
+            let counts =
+                [queued, active, succeeded, failed, in_doubt, cancelled, reverted, skipped];
             assert_eq!(found, counts, "wave {wave} of {}", rollout.id);
             assert_eq!(tally.total(), rollout.plan.strategy.waves[wave].size);
         }
@@ -362,5 +483,11 @@ pub(crate) async fn assert_tallies_add_up(store: &dyn Store) {
 
 fn group(state: &State) -> &'static str {
     let word = state.as_str();
-    if ["queued", "succeeded", "failed", "in_doubt", "cancelled", "reverted", "skipped"].contains(&word) { word } else { "active" }
+    if ["queued", "succeeded", "failed", "in_doubt", "cancelled", "reverted", "skipped"]
+        .contains(&word)
+    {
+        word
+    } else {
+        "active"
+    }
 }

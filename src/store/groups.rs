@@ -1,8 +1,9 @@
-//! A rollout's counts for the plan's group limits: what is in flight of each group, which queued changes wait behind
-//! which limits, and what lies ahead of the cursor.
+//! A rollout's counts for the plan's group limits: what is in flight of each group, which queued
+//! changes wait behind which limits, and what lies ahead of the cursor.
 //!
-//! Invariants: `active` and `waiting` are a fold of the rows in memory and of nothing else, so they are right after a
-//! restart; `ahead` counts exactly the targets from the cursor to where it was surveyed.
+//! Invariants: `active` and `waiting` are a fold of the rows in memory and of nothing else, so they
+//! are right after a restart; `ahead` counts exactly the targets from the cursor to where it was
+//! surveyed.
 //!
 //! Deliberately not here: which candidates are picked (`candidates`).
 
@@ -14,8 +15,8 @@ use crate::domain::target::Target;
 
 use super::row::StoredChange;
 
-/// The groups that a target is in: one place for each limit of the plan, empty where it lacks the tag. Changes of one
-/// class wait for the same places.
+/// The groups that a target is in: one place for each limit of the plan, empty where it lacks the
+/// tag. Changes of one class wait for the same places.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Class(Box<[Option<Box<str>>]>);
 
@@ -49,7 +50,11 @@ struct GroupOutlook {
 impl Groups {
     /// Of a rollout with these limits, when nothing of it has a row.
     pub fn new(limits: &GroupLimits) -> Self {
-        Self { limits: limits.clone(), active: vec![HashMap::new(); limits.len()], ..Self::default() }
+        Self {
+            limits: limits.clone(),
+            active: vec![HashMap::new(); limits.len()],
+            ..Self::default()
+        }
     }
 
     /// Whether the plan limits anything.
@@ -70,7 +75,12 @@ impl Groups {
                 let class = self.class(&row.target);
                 self.waiting.entry(class).or_default().insert(ordinal);
             }
-            Standing::Succeeded | Standing::Failed | Standing::InDoubt | Standing::Cancelled | Standing::Reverted | Standing::Skipped => {}
+            Standing::Succeeded
+            | Standing::Failed
+            | Standing::InDoubt
+            | Standing::Cancelled
+            | Standing::Reverted
+            | Standing::Skipped => {}
         }
     }
 
@@ -87,7 +97,12 @@ impl Groups {
                     }
                 }
             }
-            Standing::Succeeded | Standing::Failed | Standing::InDoubt | Standing::Cancelled | Standing::Reverted | Standing::Skipped => {}
+            Standing::Succeeded
+            | Standing::Failed
+            | Standing::InDoubt
+            | Standing::Cancelled
+            | Standing::Reverted
+            | Standing::Skipped => {}
         }
     }
 
@@ -108,7 +123,12 @@ impl Groups {
         self.limits.iter().zip(&self.active).find_map(|((by, most), active)| {
             let value = by.value(target)?;
             let active = active.get(value).copied().unwrap_or(0);
-            (active >= most).then(|| FullGroup { by: by.clone(), value: value.to_owned(), active, most })
+            (active >= most).then(|| FullGroup {
+                by: by.clone(),
+                value: value.to_owned(),
+                active,
+                most,
+            })
         })
     }
 
@@ -170,9 +190,12 @@ pub(crate) struct GroupRoom<'g> {
 impl GroupRoom<'_> {
     /// Whether one more of this class may be in flight.
     pub fn has(&self, class: &Class) -> bool {
-        let limits = self.groups.limits.iter().zip(&self.groups.active).zip(&self.taken).zip(&class.0);
+        let limits =
+            self.groups.limits.iter().zip(&self.groups.active).zip(&self.taken).zip(&class.0);
         limits.into_iter().all(|((((_, most), active), taken), value)| {
-            let count = |of: &HashMap<Box<str>, u32>| value.as_ref().and_then(|value| of.get(value).copied()).unwrap_or(0);
+            let count = |of: &HashMap<Box<str>, u32>| {
+                value.as_ref().and_then(|value| of.get(value).copied()).unwrap_or(0)
+            };
             value.is_none() || count(active) + count(taken) < most
         })
     }
@@ -188,6 +211,10 @@ impl GroupRoom<'_> {
 
     /// Whether a target ahead of the cursor, beyond those `met` so far, may find a place.
     pub fn ahead(&self, met: &HashMap<Class, u32>) -> bool {
-        self.groups.ahead.left.iter().any(|(class, left)| *left > met.get(class).copied().unwrap_or(0) && self.has(class))
+        self.groups
+            .ahead
+            .left
+            .iter()
+            .any(|(class, left)| *left > met.get(class).copied().unwrap_or(0) && self.has(class))
     }
 }

@@ -1,7 +1,7 @@
 //! A file or directory that is held open, and the path at which it must still be found.
 //!
-//! Invariant: [`HeldFile::confirm`] fails as soon as the path leads elsewhere or nowhere: what was synced through the open file
-//! would be found by nobody.
+//! Invariant: [`HeldFile::confirm`] fails as soon as the path leads elsewhere or nowhere: what was
+//! synced through the open file would be found by nobody.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -38,7 +38,12 @@ impl HeldFile {
             Ok(found) if id(&found) == self.id => return Ok(()),
             Ok(_) => "is another one than was opened",
             Err(error) if error.kind() == io::ErrorKind::NotFound => "is not there any more",
-            Err(error) => return Err(io::Error::new(error.kind(), format!("cannot look at {}: {error}", self.path.display()))),
+            Err(error) => {
+                return Err(io::Error::new(
+                    error.kind(),
+                    format!("cannot look at {}: {error}", self.path.display()),
+                ));
+            }
         };
         Err(io::Error::other(format!("{} {what}", self.path.display())))
     }
@@ -56,10 +61,13 @@ mod tests {
     fn a_path_that_leads_elsewhere_is_refused() {
         let dir = tempfile::tempdir().expect("a directory");
         let (path, other) = (dir.path().join("lock"), dir.path().join("other"));
-        let held = HeldFile::new(File::create(&path).expect("room on disk"), path.clone()).expect("there");
+        let held =
+            HeldFile::new(File::create(&path).expect("room on disk"), path.clone()).expect("there");
         held.confirm().expect("nothing happened");
         std::fs::rename(&path, &other).expect("there");
-        assert!(held.confirm().is_err_and(|error| error.to_string().contains("is not there any more")));
+        assert!(
+            held.confirm().is_err_and(|error| error.to_string().contains("is not there any more"))
+        );
         File::create(&path).expect("room on disk");
         assert!(held.confirm().is_err_and(|error| error.to_string().contains("is another one")));
         std::fs::rename(&other, &path).expect("there");

@@ -1,7 +1,7 @@
 //! The store's directory: who owns it, what it is, and the names of what it holds.
 //!
-//! Invariant: one process at a time, also when the lock's file is removed under it, because the journal's folder is
-//! locked too.
+//! Invariant: one process at a time, also when the lock's file is removed under it, because the
+//! journal's folder is locked too.
 //!
 //! Deliberately not here: how a file is written durably (`files`), and what the files mean.
 
@@ -79,7 +79,8 @@ impl Home {
             move |source| OpenError::Directory { what, path, source }
         };
         create_dir(dir).map_err(wrong("create the directory"))?;
-        // Before anything is written into a backup, and again when nobody else can hand the store over any more.
+        // Before anything is written into a backup, and again when nobody else can hand the store
+        // over any more.
         provenance::may_serve(dir)?;
         let lock = lock(&dir.join(LOCK))?;
         provenance::may_serve(dir)?;
@@ -89,7 +90,11 @@ impl Home {
         let journal = lock_folder(&dir.join(JOURNAL))?;
         let identity = identity(dir)?;
         if identity.schema > SCHEMA {
-            return Err(OpenError::Schema { path: dir.join(IDENTITY), found: identity.schema, known: SCHEMA });
+            return Err(OpenError::Schema {
+                path: dir.join(IDENTITY),
+                found: identity.schema,
+                known: SCHEMA,
+            });
         }
         sync_dir(dir).map_err(wrong("sync"))?;
         Ok(Self { dir: dir.to_owned(), identity, lock, journal })
@@ -133,7 +138,8 @@ impl Home {
         self.dir.join("queue.suspect")
     }
 
-    /// Says, while the queue is rebuilt, why it is: what lies there is the half of it, not what was damaged.
+    /// Says, while the queue is rebuilt, why it is: what lies there is the half of it, not what was
+    /// damaged.
     pub fn building(&self) -> PathBuf {
         self.dir.join(BUILDING)
     }
@@ -142,8 +148,8 @@ impl Home {
         write_whole(&self.dir, BUILDING, reason.as_bytes())
     }
 
-    /// Moves a damaged queue out of the way, in the place of one that was set aside before; `None` when there was none.
-    /// The name holds the last sequence of the journal.
+    /// Moves a damaged queue out of the way, in the place of one that was set aside before; `None`
+    /// when there was none. The name holds the last sequence of the journal.
     pub fn set_queue_aside(&self, seq: u64) -> io::Result<Option<PathBuf>> {
         if !self.queue().exists() {
             return Ok(None);
@@ -204,12 +210,17 @@ pub(crate) fn read_identity(dir: &Path) -> Result<Option<StoreIdentity>, OpenErr
 pub(crate) fn write_identity(dir: &Path, identity: &StoreIdentity) -> Result<(), OpenError> {
     let bytes = serde_json::to_vec(identity).expect("a struct with string keys");
     let written = write_whole(dir, IDENTITY, &bytes);
-    written.map_err(|source| OpenError::Directory { what: "write", path: dir.join(IDENTITY), source })
+    written.map_err(|source| OpenError::Directory {
+        what: "write",
+        path: dir.join(IDENTITY),
+        source,
+    })
 }
 
 /// Removes what an interrupted compaction left.
 pub(crate) fn sweep_compaction(dir: &Path) -> io::Result<()> {
-    // Between its two renames the old queue is the only one; the start rebuilds the queue then, as from a lost one.
+    // Between its two renames the old queue is the only one; the start rebuilds the queue then, as
+    // from a lost one.
     for name in [QUEUE_NEW, QUEUE_OLD] {
         match std::fs::remove_dir_all(dir.join(name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -220,31 +231,46 @@ pub(crate) fn sweep_compaction(dir: &Path) -> io::Result<()> {
 }
 
 fn lock(path: &Path) -> Result<HeldFile, OpenError> {
-    let fail = |what: &'static str| move |source| OpenError::Directory { what, path: path.to_owned(), source };
-    let mut file =
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path).map_err(fail("open the lock"))?;
+    let fail = |what: &'static str| {
+        move |source| OpenError::Directory { what, path: path.to_owned(), source }
+    };
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(fail("open the lock"))?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut pid = String::new();
             // The pid is for people; without it the refusal stands just the same.
             let _ = file.read_to_string(&mut pid);
-            let pid = if pid.trim().is_empty() { UNKNOWN.to_owned() } else { pid.trim().to_owned() };
+            let pid =
+                if pid.trim().is_empty() { UNKNOWN.to_owned() } else { pid.trim().to_owned() };
             return Err(OpenError::Taken { path: path.to_owned(), pid });
         }
         Err(TryLockError::Error(source)) => return Err(fail("lock")(source)),
     }
-    file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(fail("write"))?;
+    file.set_len(0)
+        .and_then(|()| writeln!(file, "{}", std::process::id()))
+        .map_err(fail("write"))?;
     HeldFile::new(file, path.to_owned()).map_err(fail("look at"))
 }
 
 /// Locks a folder as such: whoever removes the lock's file lets nobody in.
 fn lock_folder(path: &Path) -> Result<HeldFile, OpenError> {
-    let fail = |what: &'static str| move |source| OpenError::Directory { what, path: path.to_owned(), source };
+    let fail = |what: &'static str| {
+        move |source| OpenError::Directory { what, path: path.to_owned(), source }
+    };
     let folder = File::open(path).map_err(fail("open"))?;
     match folder.try_lock() {
         Ok(()) => HeldFile::new(folder, path.to_owned()).map_err(fail("look at")),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Taken { path: path.to_owned(), pid: UNKNOWN.to_owned() }),
+        Err(TryLockError::WouldBlock) => {
+            Err(OpenError::Taken { path: path.to_owned(), pid: UNKNOWN.to_owned() })
+        }
         Err(TryLockError::Error(source)) => Err(fail("lock")(source)),
     }
 }

@@ -1,9 +1,11 @@
-//! What the store keeps of an instance: which change holds it, and the latest job ids that are explained.
+//! What the store keeps of an instance: which change holds it, and the latest job ids that are
+//! explained.
 //!
-//! Invariants: an instance is one, whatever the lane that reaches it, and at most one change is let in. A store that was
-//! written before that rule may have several holders on one instance, each by another lane: all of them are held here,
-//! and no further change is let in until the last has left. A job id occurs once in a list, oldest first, and a list has
-//! never more than [`JOBS_KEPT`].
+//! Invariants: an instance is one, whatever the lane that reaches it, and at most one change is let
+//! in. A store that was written before that rule may have several holders on one instance, each by
+//! another lane: all of them are held here, and no further change is let in until the last has
+//! left. A job id occurs once in a list, oldest first, and a list has never more than
+//! [`JOBS_KEPT`].
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -32,7 +34,12 @@ impl Locks {
     pub fn holders(&self, instance: &InstanceId) -> impl Iterator<Item = ChangeId> {
         let (holder, instance) = (self.holder(instance), *instance);
         let rest = holder.map(|_| self.beside.range((instance, first())..));
-        holder.into_iter().chain(rest.into_iter().flatten().take_while(move |(of, _)| *of == instance).map(|(_, id)| *id))
+        holder.into_iter().chain(
+            rest.into_iter()
+                .flatten()
+                .take_while(move |(of, _)| *of == instance)
+                .map(|(_, id)| *id),
+        )
     }
 
     /// This change holds the instance from now on.
@@ -51,15 +58,22 @@ impl Locks {
             return;
         }
         self.held.remove(instance);
-        if let Some(next) = self.beside.range((*instance, first())..).next().filter(|(of, _)| of == instance).copied() {
+        if let Some(next) = self
+            .beside
+            .range((*instance, first())..)
+            .next()
+            .filter(|(of, _)| of == instance)
+            .copied()
+        {
             self.beside.remove(&next);
             self.held.insert(*instance, next.1);
         }
     }
 }
 
-/// Job ids kept an instance. Of an instance one change is active, and what the cloud made before a job that is explained
-/// is none that is sought (`domain::job_match`), so one would do; the rest is for dates that are close, or missing.
+/// Job ids kept an instance. Of an instance one change is active, and what the cloud made before a
+/// job that is explained is none that is sought (`domain::job_match`), so one would do; the rest is
+/// for dates that are close, or missing.
 pub(crate) const JOBS_KEPT: usize = 8;
 
 /// Adds a job id to a list.
@@ -104,6 +118,9 @@ mod tests {
         locks.free(&instance, id(3));
         assert_eq!((held(&locks), locks.holder(&instance)), (vec![id(2)], Some(id(2))));
         locks.free(&instance, id(2));
-        assert_eq!((held(&locks), locks.holder(&instance), locks.holder(&other)), (vec![], None, Some(id(9))));
+        assert_eq!(
+            (held(&locks), locks.holder(&instance), locks.holder(&other)),
+            (vec![], None, Some(id(9)))
+        );
     }
 }

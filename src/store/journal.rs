@@ -1,9 +1,11 @@
 //! The journal on disk: the source of truth. The queue is only its index.
 //!
-//! Job: append whole commits, sync, begin new segments; find and check what is there at start; read it back.
+//! Job: append whole commits, sync, begin new segments; find and check what is there at start; read
+//! it back.
 //!
-//! Invariants: sequences are dense from the first segment's name on; each line carries the digest of the line before
-//! it; a segment is closed for good when the next one begins; what was synced is never rewritten.
+//! Invariants: sequences are dense from the first segment's name on; each line carries the digest
+//! of the line before it; a segment is closed for good when the next one begins; what was synced is
+//! never rewritten.
 //!
 //! Deliberately not here: what an entry means, and who waits until it is durable.
 
@@ -45,13 +47,18 @@ pub(crate) struct Journal {
 
 impl Journal {
     /// Finds what is there. The second part says what was cut off, if anything was.
-    pub fn open(dir: &Path, segment_bytes: u64, failpoint: Failpoint) -> Result<(Self, Option<String>), OpenError> {
+    pub fn open(
+        dir: &Path,
+        segment_bytes: u64,
+        failpoint: Failpoint,
+    ) -> Result<(Self, Option<String>), OpenError> {
         let fail = |path: &Path, what: &'static str| {
             let path = path.to_owned();
             move |source| OpenError::Directory { what, path, source }
         };
         let mut firsts = segment::list(dir).map_err(fail(dir, "list"))?;
-        let (mut seq, mut head) = (firsts.first().map_or(0, |first| first.saturating_sub(1)), Digest::ZERO);
+        let (mut seq, mut head) =
+            (firsts.first().map_or(0, |first| first.saturating_sub(1)), Digest::ZERO);
         let mut closed_bytes = 0;
         for pair in firsts.windows(2) {
             let path = segment::path(dir, pair[0]);
@@ -63,15 +70,29 @@ impl Journal {
                     last.seq,
                     pair[1]
                 );
-                return Err(OpenError::Damaged { path: segment::path(dir, last.seq + 1), line: 0, what });
+                return Err(OpenError::Damaged {
+                    path: segment::path(dir, last.seq + 1),
+                    line: 0,
+                    what,
+                });
             }
             if last.seq + 1 != pair[1] || last.more != 0 {
-                let what = format!("ends with sequence {}, and the next segment begins with {}", last.seq, pair[1]);
+                let what = format!(
+                    "ends with sequence {}, and the next segment begins with {}",
+                    last.seq, pair[1]
+                );
                 return Err(OpenError::Damaged { path, line: 0, what });
             }
             if first_prev(&segment::path(dir, pair[1]))?.is_some_and(|prev| prev != digest) {
-                let what = format!("does not carry the digest of the last line of {}: one of the two was changed", path.display());
-                return Err(OpenError::Damaged { path: segment::path(dir, pair[1]), line: 1, what });
+                let what = format!(
+                    "does not carry the digest of the last line of {}: one of the two was changed",
+                    path.display()
+                );
+                return Err(OpenError::Damaged {
+                    path: segment::path(dir, pair[1]),
+                    line: 1,
+                    what,
+                });
             }
             (seq, head) = (last.seq, digest);
             closed_bytes += path.metadata().map_err(fail(&path, "look at"))?.len();
@@ -88,10 +109,16 @@ impl Journal {
             let open = OpenOptions::new().append(true).open(&path).map_err(fail(&path, "open"))?;
             let there = open.metadata().map_err(fail(&path, "look at"))?.len();
             if there > good.bytes {
-                open.set_len(good.bytes).and_then(|()| open.sync_all()).map_err(fail(&path, "cut"))?;
+                open.set_len(good.bytes)
+                    .and_then(|()| open.sync_all())
+                    .map_err(fail(&path, "cut"))?;
                 let cut = there - good.bytes;
-                torn =
-                    Some(format!("{}: {} unfinished lines ({cut} bytes) after entry {} were cut off", path.display(), good.torn, good.seq));
+                torn = Some(format!(
+                    "{}: {} unfinished lines ({cut} bytes) after entry {} were cut off",
+                    path.display(),
+                    good.torn,
+                    good.seq
+                ));
             }
             (seq, head, bytes) = (good.seq, good.head, good.bytes);
             file = Some(HeldFile::new(open, path.clone()).map_err(fail(&path, "look at"))?);
@@ -177,7 +204,11 @@ impl Journal {
     }
 
     /// Reads lines after `after` in their order, checking the chain on the way.
-    pub fn replay<E: From<OpenError>>(&self, after: u64, each: &mut dyn FnMut(JournalRecord, Digest) -> Result<(), E>) -> Result<(), E> {
+    pub fn replay<E: From<OpenError>>(
+        &self,
+        after: u64,
+        each: &mut dyn FnMut(JournalRecord, Digest) -> Result<(), E>,
+    ) -> Result<(), E> {
         let start = self.firsts.partition_point(|first| *first <= after + 1).saturating_sub(1);
         let mut chain: Option<(u64, Digest)> = None;
         for first in &self.firsts[start..] {
@@ -185,8 +216,10 @@ impl Journal {
             let mut lines = Lines::open(&path)?;
             while let Some(found) = lines.next()? {
                 let number = found.number;
-                let damaged = |what: String| OpenError::Damaged { path: path.clone(), line: number, what };
-                let (line, prev) = JournalRecord::read(found.bytes).map_err(|source| damaged(source.to_string()))?;
+                let damaged =
+                    |what: String| OpenError::Damaged { path: path.clone(), line: number, what };
+                let (line, prev) = JournalRecord::read(found.bytes)
+                    .map_err(|source| damaged(source.to_string()))?;
                 let glance = Glance { seq: line.entry.seq, more: line.more, prev };
                 if let Some((before, head)) = chain {
                     segment::follows(&path, number, &glance, before, head)?;
@@ -207,7 +240,8 @@ impl Journal {
     }
 }
 
-/// The digest that a segment's first line gives for the line before it; `None` when it has no readable line.
+/// The digest that a segment's first line gives for the line before it; `None` when it has no
+/// readable line.
 fn first_prev(path: &Path) -> Result<Option<Digest>, OpenError> {
     let mut lines = Lines::open(path)?;
     Ok(lines.next()?.and_then(|found| Glance::of(found.bytes)).map(|glance| glance.prev))

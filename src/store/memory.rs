@@ -1,7 +1,8 @@
 //! The store in memory: for simulation, rehearsal and tests. Every future is ready at once.
 //!
-//! Invariant: it behaves as the store on disk, with which it shares state, checks and pages; nothing here decides. A
-//! lost write is modelled by not calling; a second daemon by a second handle on the same store.
+//! Invariant: it behaves as the store on disk, with which it shares state, checks and pages;
+//! nothing here decides. A lost write is modelled by not calling; a second daemon by a second
+//! handle on the same store.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,8 +27,8 @@ use super::row::{StoredChange, change};
 use super::state::StoreState;
 use super::targets::{Fingerprints, FrozenTargets, all};
 use super::{
-    Active, Candidates, Commit, CommitError, Enforcement, EnforcementCommit, Health, Page, Pending, Rollout, Store, Submission,
-    SubmitError, Submitted, Unavailable,
+    Active, Candidates, Commit, CommitError, Enforcement, EnforcementCommit, Health, Page, Pending,
+    Rollout, Store, Submission, SubmitError, Submitted, Unavailable,
 };
 
 /// A store that lives as long as its process.
@@ -42,9 +43,11 @@ struct State {
     settled: BTreeMap<ChangeId, StoredChange>,
     jobs: BTreeMap<InstanceId, Vec<JobId>>,
     journal: Vec<JournalRecord>,
-    /// Entries are counted and not kept: what nobody will read is the most of what a long run holds.
+    /// Entries are counted and not kept: what nobody will read is the most of what a long run
+    /// holds.
     forgets: bool,
-    /// The chain is computed only when somebody asks for it: lines hashed so far, and the last one's digest.
+    /// The chain is computed only when somebody asks for it: lines hashed so far, and the last
+    /// one's digest.
     head: (usize, Option<Digest>),
 }
 
@@ -88,9 +91,18 @@ impl State {
             by: by.name.clone(),
             note,
         };
-        self.note(JournalRecord { entry: Entry { seq, at, rollout: id, what }, due: None, more: 0 });
+        self.note(JournalRecord {
+            entry: Entry { seq, at, rollout: id, what },
+            due: None,
+            more: 0,
+        });
         let new_rollout = NewRollout {
-            frozen: FrozenRollout { plan: Arc::new(plan), targets: Arc::new(targets), by, submitted_at: at },
+            frozen: FrozenRollout {
+                plan: Arc::new(plan),
+                targets: Arc::new(targets),
+                by,
+                submitted_at: at,
+            },
             prints: Some(prints),
         };
         self.state.submitted(id, seq, new_rollout);
@@ -109,7 +121,8 @@ impl State {
         for PendingRecord { record: line, learnt, .. } in self.state.apply(prepared)? {
             if let JournalEvent::Change { ordinal, record, .. } = &line.entry.what {
                 if !record.state.is_settled() {
-                    self.settled.remove(&ChangeId { rollout: line.entry.rollout, ordinal: *ordinal });
+                    self.settled
+                        .remove(&ChangeId { rollout: line.entry.rollout, ordinal: *ordinal });
                 }
                 if let (Some(instance), Some(job)) = (learnt, record.jobs.last()) {
                     remember(self.jobs.entry(instance.instance_id).or_default(), job);
@@ -128,7 +141,9 @@ impl State {
     }
 
     fn rows_from(&self, id: RolloutId, first: u32) -> impl Iterator<Item = (u32, StoredChange)> {
-        let settled = self.settled.range(ChangeId { rollout: id, ordinal: first }..=ChangeId { rollout: id, ordinal: u32::MAX });
+        let settled = self.settled.range(
+            ChangeId { rollout: id, ordinal: first }..=ChangeId { rollout: id, ordinal: u32::MAX },
+        );
         let mut settled = settled.map(|(id, row)| (id.ordinal, row)).peekable();
         let mut open = self.state.rows_from(id, first).peekable();
         std::iter::from_fn(move || {
@@ -152,15 +167,37 @@ impl State {
         if id.ordinal >= rollout.frozen.targets.count() {
             return Ok(None);
         }
-        let change = change(id, rollout.frozen.targets.get(id.ordinal)?, rollout.untouched(), &rollout.frozen.plan);
+        let change = change(
+            id,
+            rollout.frozen.targets.get(id.ordinal)?,
+            rollout.untouched(),
+            &rollout.frozen.plan,
+        );
         Ok(Some(Active { change, due: None, moved_at: None }))
     }
 
-    fn stored(&self, id: RolloutId, words: &[&str], places: Range<u32>, limit: usize) -> Vec<Change> {
+    fn stored(
+        &self,
+        id: RolloutId,
+        words: &[&str],
+        places: Range<u32>,
+        limit: usize,
+    ) -> Vec<Change> {
         let Some(rollout) = self.state.rollout(id) else { return Vec::new() };
-        let inside = self.rows_from(id, places.start).take_while(|(ordinal, _)| *ordinal < places.end);
-        let wanted = inside.filter(|(_, row)| words.contains(&row.record.state.as_str())).take(limit);
-        wanted.map(|(ordinal, row)| change(ChangeId { rollout: id, ordinal }, row.target, row.record, &rollout.frozen.plan)).collect()
+        let inside =
+            self.rows_from(id, places.start).take_while(|(ordinal, _)| *ordinal < places.end);
+        let wanted =
+            inside.filter(|(_, row)| words.contains(&row.record.state.as_str())).take(limit);
+        wanted
+            .map(|(ordinal, row)| {
+                change(
+                    ChangeId { rollout: id, ordinal },
+                    row.target,
+                    row.record,
+                    &rollout.frozen.plan,
+                )
+            })
+            .collect()
     }
 
     fn page(&self, query: &PageQuery) -> Result<Page, Unavailable> {
@@ -177,7 +214,11 @@ impl State {
     fn journal(&self, rollout: Option<RolloutId>, after: u64, limit: usize) -> Vec<Entry> {
         let first = usize::try_from(after).unwrap_or(usize::MAX).min(self.journal.len());
         let entries = self.journal[first..].iter().map(|record| &record.entry);
-        entries.filter(|entry| rollout.is_none_or(|rollout| entry.rollout == rollout)).take(limit).cloned().collect()
+        entries
+            .filter(|entry| rollout.is_none_or(|rollout| entry.rollout == rollout))
+            .take(limit)
+            .cloned()
+            .collect()
     }
 
     fn health(&mut self) -> Health {
@@ -189,11 +230,20 @@ impl State {
             head = written.write(head, &mut line);
         }
         self.head = (self.journal.len(), Some(head));
-        Health { kind: "memory", seq: self.state.seq(), head, refusing: None, journal_bytes: 0, queue_bytes: 0, rebuilt: None }
+        Health {
+            kind: "memory",
+            seq: self.state.seq(),
+            head,
+            refusing: None,
+            journal_bytes: 0,
+            queue_bytes: 0,
+            rebuilt: None,
+        }
     }
 }
 
-/// Nothing is written here, so there is no file to be the digest of; the rollout's identity stands in its place.
+/// Nothing is written here, so there is no file to be the digest of; the rollout's identity stands
+/// in its place.
 fn id_digest(id: RolloutId) -> Digest {
     Digest::of(id.as_bytes())
 }
@@ -215,9 +265,18 @@ impl Store for MemoryStore {
         Box::pin(ready(Ok(self.inner().state.open_rollouts())))
     }
 
-    fn rollouts(&self, after: Option<RolloutId>, limit: usize) -> Pending<'_, Result<Vec<Rollout>, Unavailable>> {
+    fn rollouts(
+        &self,
+        after: Option<RolloutId>,
+        limit: usize,
+    ) -> Pending<'_, Result<Vec<Rollout>, Unavailable>> {
         let inner = self.inner();
-        let found = inner.state.newest(after).take(limit).filter_map(|id| Some(inner.state.rollout(id)?.snapshot(id))).collect();
+        let found = inner
+            .state
+            .newest(after)
+            .take(limit)
+            .filter_map(|id| Some(inner.state.rollout(id)?.snapshot(id)))
+            .collect();
         Box::pin(ready(Ok(found)))
     }
 
@@ -229,7 +288,12 @@ impl Store for MemoryStore {
         Box::pin(ready(self.inner().change(id)))
     }
 
-    fn candidates(&self, id: RolloutId, wave: u16, limit: usize) -> Pending<'_, Result<Candidates, Unavailable>> {
+    fn candidates(
+        &self,
+        id: RolloutId,
+        wave: u16,
+        limit: usize,
+    ) -> Pending<'_, Result<Candidates, Unavailable>> {
         Box::pin(ready(self.inner().state.candidates(id, wave, limit)))
     }
 
@@ -247,7 +311,11 @@ impl Store for MemoryStore {
         Box::pin(ready(Ok(self.inner().state.holder(instance))))
     }
 
-    fn full_group(&self, id: RolloutId, target: &Target) -> Pending<'_, Result<Option<FullGroup>, Unavailable>> {
+    fn full_group(
+        &self,
+        id: RolloutId,
+        target: &Target,
+    ) -> Pending<'_, Result<Option<FullGroup>, Unavailable>> {
         Box::pin(ready(Ok(self.inner().state.full_group(id, target))))
     }
 
@@ -255,16 +323,33 @@ impl Store for MemoryStore {
         Box::pin(ready(Ok(self.inner().jobs.get(instance).cloned().unwrap_or_default())))
     }
 
-    fn page(&self, id: RolloutId, words: Vec<String>, after: Option<u32>, limit: usize) -> Pending<'_, Result<Page, Unavailable>> {
+    fn page(
+        &self,
+        id: RolloutId,
+        words: Vec<String>,
+        after: Option<u32>,
+        limit: usize,
+    ) -> Pending<'_, Result<Page, Unavailable>> {
         Box::pin(ready(self.inner().page(&PageQuery { id, words, after, limit })))
     }
 
-    fn journal(&self, rollout: Option<RolloutId>, after: u64, limit: usize) -> Pending<'_, Result<Vec<Entry>, Unavailable>> {
+    fn journal(
+        &self,
+        rollout: Option<RolloutId>,
+        after: u64,
+        limit: usize,
+    ) -> Pending<'_, Result<Vec<Entry>, Unavailable>> {
         Box::pin(ready(Ok(self.inner().journal(rollout, after, limit))))
     }
 
     fn targets(&self, id: RolloutId) -> Pending<'_, Result<Option<Vec<Target>>, Unavailable>> {
-        Box::pin(ready(self.inner().state.rollout(id).map(|rollout| all(rollout.frozen.targets.as_ref())).transpose()))
+        Box::pin(ready(
+            self.inner()
+                .state
+                .rollout(id)
+                .map(|rollout| all(rollout.frozen.targets.as_ref()))
+                .transpose(),
+        ))
     }
 
     fn enforcements(&self) -> Pending<'_, Result<Vec<Enforcement>, Unavailable>> {

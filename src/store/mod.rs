@@ -1,24 +1,30 @@
-//! The store: the only shared state. Plans, rollouts, changes and the journal, durable before they are acknowledged.
+//! The store: the only shared state. Plans, rollouts, changes and the journal, durable before they
+//! are acknowledged.
 //!
-//! Invariants: a commit is applied whole or not at all; it is refused when anything its decision read has moved since
-//! (the commit is the claim: whoever wins makes the call); at most one change per instance is active, across all
-//! rollouts; a proxy belongs to at most one open rollout; every applied commit is in the journal, in order.
+//! Invariants: a commit is applied whole or not at all; it is refused when anything its decision
+//! read has moved since (the commit is the claim: whoever wins makes the call); at most one change
+//! per instance is active, across all rollouts; a proxy belongs to at most one open rollout; every
+//! applied commit is in the journal, in order.
 //!
-//! A change that nobody touched has no row: it is [`change::Record::queued`] (or cancelled, when its rollout was
-//! aborted or is put back), so a rollout of a million costs one file and one row to submit.
+//! A change that nobody touched has no row: it is [`change::Record::queued`] (or cancelled, when
+//! its rollout was aborted or is put back), so a rollout of a million costs one file and one row to
+//! submit.
 //!
 //! Where to look:
 //!
-//! - *the state in memory*, a fold of the journal: `state`; a rollout's `progress`, its `candidates` and `groups`; `instances`
-//!   with their holders and explained jobs, `enforcements`; `check` says whether a commit is allowed, `edit` whether a plan is the one that was submitted;
-//! - *the log*, the truth: `journal` of `segment`s of `record`s, a `writer` that commits in groups, a `reader` beside it; `submission`, the
-//!   frozen `targets`;
-//! - *the index*, sled's queue: `queue`, its `queue_writer`; a `pending` record becomes a batch (`draft`) of `row`s and `value`s; `backlog` is
-//!   what the index does not have yet, `applied` what it has, `page` what it shows; `over`, `packer` and `packing` keep what is over
-//!   out of it;
-//! - *the directory*: `home` owns it, `files` writes it, `open` fits it together or returns an `error`, `held` and `beside` notice that
-//!   it is gone, `growth` says how fast it fills, `maintenance` checks, copies, repairs and compacts it;
-//! - *put together*: `sled` on disk, with what its threads share (`shared`, `workers`); `memory` without one; `contract` is what both must do.
+//! - *the state in memory*, a fold of the journal: `state`; a rollout's `progress`, its
+//!   `candidates` and `groups`; `instances` with their holders and explained jobs, `enforcements`;
+//!   `check` says whether a commit is allowed, `edit` whether a plan is the one that was submitted;
+//! - *the log*, the truth: `journal` of `segment`s of `record`s, a `writer` that commits in groups,
+//!   a `reader` beside it; `submission`, the frozen `targets`;
+//! - *the index*, sled's queue: `queue`, its `queue_writer`; a `pending` record becomes a batch
+//!   (`draft`) of `row`s and `value`s; `backlog` is what the index does not have yet, `applied`
+//!   what it has, `page` what it shows; `over`, `packer` and `packing` keep what is over out of it;
+//! - *the directory*: `home` owns it, `files` writes it, `open` fits it together or returns an
+//!   `error`, `held` and `beside` notice that it is gone, `growth` says how fast it fills,
+//!   `maintenance` checks, copies, repairs and compacts it;
+//! - *put together*: `sled` on disk, with what its threads share (`shared`, `workers`); `memory`
+//!   without one; `contract` is what both must do.
 //!
 //! Deliberately not here: any decision about what happens next.
 
@@ -89,7 +95,8 @@ use crate::domain::rollout;
 use crate::domain::tally::Tally;
 use crate::domain::target::{self, Target, TargetList};
 
-/// The layout of everything below the directory that this program writes, and the highest that it reads.
+/// The layout of everything below the directory that this program writes, and the highest that it
+/// reads.
 pub(crate) const SCHEMA: u32 = 1;
 
 /// A future that any executor may run; the memory store's are ready at once.
@@ -97,33 +104,46 @@ pub type Pending<'a, T> = BoxFuture<'a, T>;
 
 /// What a store does. Every implementation passes `store::contract`.
 pub trait Store: Send + Sync {
-    /// Takes over a rollout: idempotent by its id. Refused while another open rollout holds one of the proxies.
+    /// Takes over a rollout: idempotent by its id. Refused while another open rollout holds one of
+    /// the proxies.
     fn submit(&self, submission: Submission) -> Pending<'_, Result<Submitted, SubmitError>>;
 
     /// Applies one decision, whole or not at all.
     fn commit(&self, commit: Commit) -> Pending<'_, Result<(), CommitError>>;
 
-    /// Active changes whose time has come, soonest first: those that a crashed process left, or that wait.
+    /// Active changes whose time has come, soonest first: those that a crashed process left, or
+    /// that wait.
     fn due(&self, now: Timestamp, limit: usize) -> Pending<'_, Result<Vec<Active>, Unavailable>>;
 
     /// The rollouts that are not final, and final ones with active changes left, oldest first.
     fn open_rollouts(&self) -> Pending<'_, Result<Vec<Rollout>, Unavailable>>;
 
     /// Every rollout, newest first, from `after` on (exclusive), at most `limit`.
-    fn rollouts(&self, after: Option<RolloutId>, limit: usize) -> Pending<'_, Result<Vec<Rollout>, Unavailable>>;
+    fn rollouts(
+        &self,
+        after: Option<RolloutId>,
+        limit: usize,
+    ) -> Pending<'_, Result<Vec<Rollout>, Unavailable>>;
 
     fn rollout(&self, id: RolloutId) -> Pending<'_, Result<Option<Rollout>, Unavailable>>;
 
     /// One change, with the instant at which it is due.
     fn change(&self, id: ChangeId) -> Pending<'_, Result<Option<Active>, Unavailable>>;
 
-    /// Queued changes of waves up to `wave`, in the list's order, whose instance is free, each instance once, and never
-    /// more of a group than the plan's `max_in_flight_per` leaves; and those passed over on the way. At most `limit` of
-    /// each. Of a rollout that is put back: only those to be put back, and only of this wave.
-    fn candidates(&self, id: RolloutId, wave: u16, limit: usize) -> Pending<'_, Result<Candidates, Unavailable>>;
+    /// Queued changes of waves up to `wave`, in the list's order, whose instance is free, each
+    /// instance once, and never more of a group than the plan's `max_in_flight_per` leaves; and
+    /// those passed over on the way. At most `limit` of each. Of a rollout that is put back: only
+    /// those to be put back, and only of this wave.
+    fn candidates(
+        &self,
+        id: RolloutId,
+        wave: u16,
+        limit: usize,
+    ) -> Pending<'_, Result<Candidates, Unavailable>>;
 
-    /// Stored changes in one of these states (words of [`change::State::as_str`]; `queued` are those
-    /// queued again or passed over, but not those never touched), whose place lies in `places`, in the list's order.
+    /// Stored changes in one of these states (words of [`change::State::as_str`]; `queued` are
+    /// those queued again or passed over, but not those never touched), whose place lies in
+    /// `places`, in the list's order.
     fn stored(
         &self,
         id: RolloutId,
@@ -135,17 +155,35 @@ pub trait Store: Send + Sync {
     /// The change that is active on this instance, whatever its rollout and its lane.
     fn holder(&self, instance: &InstanceId) -> Pending<'_, Result<Option<ChangeId>, Unavailable>>;
 
-    /// The first of the rollout's group limits that keeps a change to this target from being released now.
-    fn full_group(&self, id: RolloutId, target: &Target) -> Pending<'_, Result<Option<FullGroup>, Unavailable>>;
+    /// The first of the rollout's group limits that keeps a change to this target from being
+    /// released now.
+    fn full_group(
+        &self,
+        id: RolloutId,
+        target: &Target,
+    ) -> Pending<'_, Result<Option<FullGroup>, Unavailable>>;
 
-    /// The latest job ids saved for changes of this instance, whatever their rollout and their lane: jobs that are explained.
+    /// The latest job ids saved for changes of this instance, whatever their rollout and their
+    /// lane: jobs that are explained.
     fn known_jobs(&self, instance: &InstanceId) -> Pending<'_, Result<Vec<JobId>, Unavailable>>;
 
-    /// One page of a rollout's changes in the list's order, `after` exclusive; `words` empty: every state.
-    fn page(&self, id: RolloutId, words: Vec<String>, after: Option<u32>, limit: usize) -> Pending<'_, Result<Page, Unavailable>>;
+    /// One page of a rollout's changes in the list's order, `after` exclusive; `words` empty: every
+    /// state.
+    fn page(
+        &self,
+        id: RolloutId,
+        words: Vec<String>,
+        after: Option<u32>,
+        limit: usize,
+    ) -> Pending<'_, Result<Page, Unavailable>>;
 
     /// Journal entries after `seq`, oldest first, of one rollout or of all.
-    fn journal(&self, rollout: Option<RolloutId>, after: u64, limit: usize) -> Pending<'_, Result<Vec<Entry>, Unavailable>>;
+    fn journal(
+        &self,
+        rollout: Option<RolloutId>,
+        after: u64,
+        limit: usize,
+    ) -> Pending<'_, Result<Vec<Entry>, Unavailable>>;
 
     /// A rollout's frozen targets in their order; `None`: no such rollout.
     fn targets(&self, id: RolloutId) -> Pending<'_, Result<Option<Vec<Target>>, Unavailable>>;
@@ -159,14 +197,16 @@ pub trait Store: Send + Sync {
     /// Applies one decision about an enforcement; done when it survives a power cut.
     fn enforce(&self, commit: EnforcementCommit) -> Pending<'_, Result<(), CommitError>>;
 
-    /// Resolves when everything committed so far survives a power cut. [`Self::rollout`] and [`Self::change`] show what
-    /// is accepted and ordered, which is what a decision needs; whoever shows it to people takes their answer first and
-    /// then waits here, so that nothing shown can be lost. Every other read waits by itself.
+    /// Resolves when everything committed so far survives a power cut. [`Self::rollout`] and
+    /// [`Self::change`] show what is accepted and ordered, which is what a decision needs; whoever
+    /// shows it to people takes their answer first and then waits here, so that nothing shown can
+    /// be lost. Every other read waits by itself.
     fn durable(&self) -> Pending<'_, Result<(), Unavailable>> {
         Box::pin(std::future::ready(Ok(())))
     }
 
-    /// How fast the store grows, of late; `None` while it is too young for an estimate, and where nothing is kept.
+    /// How fast the store grows, of late; `None` while it is too young for an estimate, and where
+    /// nothing is kept.
     fn growth(&self, _now: Timestamp) -> Pending<'_, Result<Option<Growth>, Unavailable>> {
         Box::pin(std::future::ready(Ok(None)))
     }
@@ -195,7 +235,12 @@ impl Submission {
     }
 
     pub fn id(&self) -> RolloutId {
-        RolloutId::derive(&self.plan.name, self.plan.revision, self.plan.ssl_option, &self.targets_digest())
+        RolloutId::derive(
+            &self.plan.name,
+            self.plan.revision,
+            self.plan.ssl_option,
+            &self.targets_digest(),
+        )
     }
 }
 
@@ -205,7 +250,8 @@ pub struct Submitted {
     pub id: RolloutId,
     /// False when the very same rollout was there already.
     pub new: bool,
-    /// It was there already, and the plan's file differs from the one that was submitted in comments or layout.
+    /// It was there already, and the plan's file differs from the one that was submitted in
+    /// comments or layout.
     pub comments: bool,
 }
 
@@ -245,12 +291,13 @@ pub struct Active {
 pub struct Candidates {
     /// Changes that may be released together, in order.
     pub free: Vec<Change>,
-    /// Never-released changes that the cursor would pass although they may not be released yet: a release that moves the
-    /// cursor past them must write them, still queued.
+    /// Never-released changes that the cursor would pass although they may not be released yet: a
+    /// release that moves the cursor past them must write them, still queued.
     pub passed: Vec<Passed>,
     /// Where the cursor is after all of the above.
     pub cursor: u32,
-    /// The list was looked at only in part, and all that was seen of it waits for a place of its group: ask again.
+    /// The list was looked at only in part, and all that was seen of it waits for a place of its
+    /// group: ask again.
     pub more: bool,
 }
 
@@ -283,10 +330,11 @@ pub struct Page {
 /// When a commit counts as done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
-    /// When it survives a power cut. Whatever is acknowledged to anyone, and every intent and job id.
+    /// When it survives a power cut. Whatever is acknowledged to anyone, and every intent and job
+    /// id.
     Synced,
-    /// When it is accepted and ordered before all later ones; it is synced with the next batch. Only for steps after
-    /// which nothing but reads is done, so that losing them repeats a read.
+    /// When it is accepted and ordered before all later ones; it is synced with the next batch.
+    /// Only for steps after which nothing but reads is done, so that losing them repeats a read.
     Ordered,
 }
 
@@ -298,8 +346,8 @@ pub struct Commit {
     pub rollout: RolloutId,
     /// [`rollout::Record::version`] that the decision read.
     pub version: u64,
-    /// [`rollout::Record::releases`] that the decision read; `None` for decisions that do not depend on it: a move then
-    /// keeps the cursor and the count of releases that the store has.
+    /// [`rollout::Record::releases`] that the decision read; `None` for decisions that do not
+    /// depend on it: a move then keeps the cursor and the count of releases that the store has.
     pub releases: Option<u64>,
     /// The rollout's move, if it moves.
     pub moves: Option<RolloutMove>,
@@ -393,7 +441,9 @@ pub struct Growth {
 #[derive(Debug, thiserror::Error)]
 pub enum SubmitError {
     /// A proxy belongs to another open rollout.
-    #[error("proxy {proxy} belongs to the open rollout {name} ({rollout}){more}; wait for its end or abort it")]
+    #[error(
+        "proxy {proxy} belongs to the open rollout {name} ({rollout}){more}; wait for its end or abort it"
+    )]
     Overlap {
         proxy: String,
         /// The other plan's name.
@@ -425,12 +475,16 @@ pub enum SubmitError {
 
 fn way_out(name: &Name, rollout: &RolloutId, over: bool, next: u32) -> String {
     let short = rollout.short();
-    let again = format!("with `revision: {next}` the edited plan is another rollout, in which what is done is found right");
+    let again = format!(
+        "with `revision: {next}` the edited plan is another rollout, in which what is done is found right"
+    );
     if over {
         return format!("rollout {short} is over; {again}");
     }
     let stop = format!("`sealift pause {name}` holds it and `sealift abort {name}` ends it");
-    format!("rollout {short} goes on as it was submitted; {stop}, then {again}; undo the edit to keep it")
+    format!(
+        "rollout {short} goes on as it was submitted; {stop}, then {again}; undo the edit to keep it"
+    )
 }
 
 /// Why a commit was not applied.
@@ -447,7 +501,8 @@ pub enum CommitError {
     Unavailable(#[from] Unavailable),
 }
 
-/// The store is out of order; for the sled store this is final for the process (a failed sync may not be repeated).
+/// The store is out of order; for the sled store this is final for the process (a failed sync may
+/// not be repeated).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("store: {0}")]
 pub struct Unavailable(pub String);

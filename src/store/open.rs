@@ -1,8 +1,9 @@
 //! Opening a store: what is there, whether it fits together, and what to do when it does not.
 //!
-//! Order: lock, journal, mark, queue, what the journal has beyond the queue. The journal is the truth: a queue that is
-//! damaged, foreign or does not add up is set aside and rebuilt from it, with a warning. A journal that is damaged, or
-//! that ends before what the queue or the mark have seen, is refused: acknowledged entries would be lost.
+//! Order: lock, journal, mark, queue, what the journal has beyond the queue. The journal is the
+//! truth: a queue that is damaged, foreign or does not add up is set aside and rebuilt from it,
+//! with a warning. A journal that is damaged, or that ends before what the queue or the mark have
+//! seen, is refused: acknowledged entries would be lost.
 //!
 //! Deliberately not here: repair of the journal, which is a person's decision.
 
@@ -72,15 +73,21 @@ pub struct Headway {
 /// Opens the store in a directory.
 pub(crate) fn open(dir: &Path, settings: &OpenSettings) -> Result<OpenedStore, OpenError> {
     let home = if settings.id_beside { take_expected(dir)? } else { Home::take(dir)? };
-    let fail = |what: &'static str, path: PathBuf| move |source| OpenError::Directory { what, path, source };
+    let fail = |what: &'static str, path: PathBuf| {
+        move |source| OpenError::Directory { what, path, source }
+    };
     sweep(&home.submissions()).map_err(fail("clean", home.submissions()))?;
     sweep_compaction(home.dir()).map_err(fail("clean", home.dir().to_owned()))?;
-    let (journal, torn) = Journal::open(&home.journal(), settings.segment_bytes, settings.failpoint.clone())?;
+    let (journal, torn) =
+        Journal::open(&home.journal(), settings.segment_bytes, settings.failpoint.clone())?;
     if let Some(torn) = &torn {
         tracing::warn!(torn, "the journal ended in the middle of a commit that nobody was told of");
     }
     if journal.first() > 1 {
-        tracing::warn!(first = journal.first(), "the journal begins with a later entry: its older segments were taken away");
+        tracing::warn!(
+            first = journal.first(),
+            "the journal begins with a later entry: its older segments were taken away"
+        );
     }
     if let Some(mark) = home.mark()? {
         witnessed(&journal, "the mark", mark)?;
@@ -97,7 +104,9 @@ pub(crate) fn open(dir: &Path, settings: &OpenSettings) -> Result<OpenedStore, O
     let (queue, state, applied, rebuilt) = match tried {
         Ok((queue, state, applied)) => (queue, state, applied, building),
         Err(QueueRefusal::Open(error)) => return Err(error),
-        Err(QueueRefusal::Damaged(reason)) => rebuild(&home, &journal, settings, reason, building.is_some())?,
+        Err(QueueRefusal::Damaged(reason)) => {
+            rebuild(&home, &journal, settings, reason, building.is_some())?
+        }
     };
     if rebuilt.is_some() {
         remove_note(&home.building())?;
@@ -123,15 +132,21 @@ fn remove_note(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// Takes the directory over if it holds the store that belongs there, and writes down that this one does if none is known.
+/// Takes the directory over if it holds the store that belongs there, and writes down that this one
+/// does if none is known.
 fn take_expected(dir: &Path) -> Result<Home, OpenError> {
-    // What must not be worked on is told as that, and what is missing before a new store is begun in its place.
+    // What must not be worked on is told as that, and what is missing before a new store is begun
+    // in its place.
     provenance::may_serve(dir)?;
     beside::expect(dir)?;
     let home = Home::take(dir)?;
     if beside::read(dir)?.is_none() {
         let path = beside::path(dir).unwrap_or_default();
-        beside::write(dir, home.id()).map_err(|source| OpenError::Directory { what: "write", path, source })?;
+        beside::write(dir, home.id()).map_err(|source| OpenError::Directory {
+            what: "write",
+            path,
+            source,
+        })?;
     }
     Ok(home)
 }
@@ -155,22 +170,39 @@ impl From<QueueError> for QueueRefusal {
         match error {
             QueueError::Damaged(reason) => Self::Damaged(reason),
             // What is shorter than it should be was cut, not refused.
-            QueueError::Io(error) if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData) => {
+            QueueError::Io(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData
+                ) =>
+            {
                 Self::Damaged(error.to_string())
             }
             QueueError::Io(error) => Self::Open(OpenError::Queue(error)),
-            error @ QueueError::Schema { .. } => Self::Open(OpenError::QueueSchema(error.to_string())),
+            error @ QueueError::Schema { .. } => {
+                Self::Open(OpenError::QueueSchema(error.to_string()))
+            }
         }
     }
 }
 
-/// sled panics on much damage instead of returning an error, and tallies that do not add up panic in our own code.
-pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, QueueRefusal>) -> Result<T, QueueRefusal> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(QueueRefusal::Damaged(panic_message(panic.as_ref()))))
+/// sled panics on much damage instead of returning an error, and tallies that do not add up panic
+/// in our own code.
+pub(super) fn guarded<T>(
+    work: impl FnOnce() -> Result<T, QueueRefusal>,
+) -> Result<T, QueueRefusal> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|panic| Err(QueueRefusal::Damaged(panic_message(panic.as_ref()))))
 }
 
-/// Whether a journal that begins with `first` and ends with `found` still has what a witness has seen.
-pub(super) fn check_witness(reader: &Reader, (first, found): (u64, u64), witness: &'static str, seen: Mark) -> Result<(), OpenError> {
+/// Whether a journal that begins with `first` and ends with `found` still has what a witness has
+/// seen.
+pub(super) fn check_witness(
+    reader: &Reader,
+    (first, found): (u64, u64),
+    witness: &'static str,
+    seen: Mark,
+) -> Result<(), OpenError> {
     if seen.seq > found {
         return Err(OpenError::Forgotten { witness, seen: seen.seq, found });
     }
@@ -179,7 +211,11 @@ pub(super) fn check_witness(reader: &Reader, (first, found): (u64, u64), witness
         return Ok(());
     }
     let digest = reader.digest_at(seen.seq).map_err(OpenError::Submission)?;
-    if digest == Some(seen.head) { Ok(()) } else { Err(OpenError::Forked { witness, seq: seen.seq }) }
+    if digest == Some(seen.head) {
+        Ok(())
+    } else {
+        Err(OpenError::Forked { witness, seq: seen.seq })
+    }
 }
 
 fn witnessed(journal: &Journal, witness: &'static str, seen: Mark) -> Result<(), OpenError> {
@@ -188,15 +224,32 @@ fn witnessed(journal: &Journal, witness: &'static str, seen: Mark) -> Result<(),
 
 type StoreParts = (Queue, StoreState, Applied);
 
-fn catch_up(home: &Home, journal: &Journal, settings: &OpenSettings) -> Result<StoreParts, QueueRefusal> {
+fn catch_up(
+    home: &Home,
+    journal: &Journal,
+    settings: &OpenSettings,
+) -> Result<StoreParts, QueueRefusal> {
     let fresh = journal.mark().seq == 0;
-    let queue = Queue::open(&home.queue(), settings.cache_bytes, home.id(), fresh, settings.failpoint.clone())?;
+    let queue = Queue::open(
+        &home.queue(),
+        settings.cache_bytes,
+        home.id(),
+        fresh,
+        settings.failpoint.clone(),
+    )?;
     let loaded = queue.load(home.id())?;
     witnessed(journal, "the queue", loaded.applied)?;
     let (mut state, mut applied) = (StoreState::default(), Applied::default());
     for (id, stored, progress) in loaded.rollouts {
         let new_rollout = new_rollout(&home.submissions(), id, stored.submission)?;
-        state.restore(id, new_rollout.clone(), progress.clone(), stored.moved_at, stored.first, stored.last);
+        state.restore(
+            id,
+            new_rollout.clone(),
+            progress.clone(),
+            stored.moved_at,
+            stored.first,
+            stored.last,
+        );
         applied.restore(id, &new_rollout, stored, progress);
     }
     for (id, row) in loaded.rows {
@@ -204,14 +257,24 @@ fn catch_up(home: &Home, journal: &Journal, settings: &OpenSettings) -> Result<S
             return Err(QueueRefusal::Damaged(format!("the rollout of change {id} is missing")));
         };
         let target = rollout.frozen.targets.get(id.ordinal).map_err(OpenError::Submission)?;
-        let row = super::row::StoredChange { target, record: row.record, due: row.due, moved_at: row.moved_at };
+        let row = super::row::StoredChange {
+            target,
+            record: row.record,
+            due: row.due,
+            moved_at: row.moved_at,
+        };
         if !state.restore_row(id, row) {
-            return Err(QueueRefusal::Damaged(format!("the row of change {id} contradicts another one")));
+            return Err(QueueRefusal::Damaged(format!(
+                "the row of change {id} contradicts another one"
+            )));
         }
     }
     for enforcement in loaded.enforcements {
         if state.rollout(enforcement.record.origin).is_none() {
-            return Err(QueueRefusal::Damaged(format!("the rollout of the enforcement of {} is missing", enforcement.name)));
+            return Err(QueueRefusal::Damaged(format!(
+                "the rollout of the enforcement of {} is missing",
+                enforcement.name
+            )));
         }
         state.enforced(enforcement.name, enforcement.record, enforcement.moved_at);
     }
@@ -221,8 +284,8 @@ fn catch_up(home: &Home, journal: &Journal, settings: &OpenSettings) -> Result<S
     Ok((queue, state, applied))
 }
 
-/// Brings state and queue from where they are to the journal's end. Each chunk is synced, so that a start that is killed
-/// is gone on with by the next.
+/// Brings state and queue from where they are to the journal's end. Each chunk is synced, so that a
+/// start that is killed is gone on with by the next.
 fn replay(
     home: &Home,
     journal: &Journal,
@@ -256,7 +319,8 @@ fn replay(
     if !records.is_empty() {
         absorb(&mut records, reached, state)?;
     }
-    // Damage is reported now and not in the middle of a window. Which proxies they have is asked by the next submission only.
+    // Damage is reported now and not in the middle of a window. Which proxies they have is asked by
+    // the next submission only.
     for id in state.unprinted() {
         let Some(rollout) = state.rollout(id) else { continue };
         rollout.frozen.targets.check().map_err(OpenError::Submission)?;
@@ -265,32 +329,51 @@ fn replay(
 }
 
 /// Folds a record into the state; submissions lie in the directory given.
-pub(super) fn fold(submissions: &Path, state: &mut StoreState, record: JournalRecord) -> Result<PendingRecord, OpenError> {
+pub(super) fn fold(
+    submissions: &Path,
+    state: &mut StoreState,
+    record: JournalRecord,
+) -> Result<PendingRecord, OpenError> {
     let entry = &record.entry;
     if let JournalEvent::Submitted { submission, .. } = &entry.what {
         let new_rollout = new_rollout(submissions, entry.rollout, *submission)?;
         state.submitted(entry.rollout, entry.seq, new_rollout.clone());
-        return Ok(PendingRecord { record, learnt: None, new_rollout: Some(Box::new(new_rollout)) });
+        return Ok(PendingRecord {
+            record,
+            learnt: None,
+            new_rollout: Some(Box::new(new_rollout)),
+        });
     }
     let learnt = state.fold(&record, None).map_err(OpenError::Submission)?;
     Ok(PendingRecord { record, learnt, new_rollout: None })
 }
 
-fn new_rollout(submissions: &Path, id: RolloutId, submission: Digest) -> Result<NewRollout, OpenError> {
-    let (stored, header) = StoredSubmission::open(submissions, submission).map_err(OpenError::Submission)?;
+fn new_rollout(
+    submissions: &Path,
+    id: RolloutId,
+    submission: Digest,
+) -> Result<NewRollout, OpenError> {
+    let (stored, header) =
+        StoredSubmission::open(submissions, submission).map_err(OpenError::Submission)?;
     if header.id != id {
         let what = format!("the submission {submission} is of the rollout {}, not {id}", header.id);
         return Err(OpenError::Submission(Unavailable(what)));
     }
     let by = Person { name: header.by, uid: header.uid };
-    let frozen = FrozenRollout { plan: Arc::new(header.plan), targets: Arc::new(stored), by, submitted_at: header.at };
+    let frozen = FrozenRollout {
+        plan: Arc::new(header.plan),
+        targets: Arc::new(stored),
+        by,
+        submitted_at: header.at,
+    };
     Ok(NewRollout { frozen, prints: None })
 }
 
 /// Rebuilds the queue from the journal; `half`: what lies there was half built, and is in the way.
 ///
-/// In this order a kill at any instant leaves what the next start goes on with: the damaged queue, none, or the half of a
-/// new one beside the file that says so. Only what was damaged is kept, and only the latest.
+/// In this order a kill at any instant leaves what the next start goes on with: the damaged queue,
+/// none, or the half of a new one beside the file that says so. Only what was damaged is kept, and
+/// only the latest.
 fn rebuild(
     home: &Home,
     journal: &Journal,
@@ -301,7 +384,11 @@ fn rebuild(
     if journal.first() > 1 {
         return Err(OpenError::Incomplete { reason, first: journal.first() });
     }
-    let fail = |source| OpenError::Directory { what: "set aside the queue in", path: home.dir().to_owned(), source };
+    let fail = |source| OpenError::Directory {
+        what: "set aside the queue in",
+        path: home.dir().to_owned(),
+        source,
+    };
     let notice = if half {
         home.remove_queue().map_err(fail)?;
         reason
@@ -312,16 +399,28 @@ fn rebuild(
     };
     home.write_building(&notice).map_err(fail)?;
     remove_note(&home.suspect())?;
-    tracing::error!(reason = notice, entries = journal.mark().seq, "the queue is damaged and is built anew from the journal");
+    tracing::error!(
+        reason = notice,
+        entries = journal.mark().seq,
+        "the queue is damaged and is built anew from the journal"
+    );
     let (mut state, mut applied) = (StoreState::default(), Applied::default());
     let built = guarded(|| {
-        let queue = Queue::open(&home.queue(), settings.cache_bytes, home.id(), true, settings.failpoint.clone())?;
+        let queue = Queue::open(
+            &home.queue(),
+            settings.cache_bytes,
+            home.id(),
+            true,
+            settings.failpoint.clone(),
+        )?;
         replay(home, journal, &queue, &mut state, &mut applied, settings)?;
         Ok(queue)
     });
     let queue = built.map_err(|refused| match refused {
         QueueRefusal::Open(error) => error,
-        QueueRefusal::Damaged(reason) => OpenError::Queue(io::Error::other(format!("it was built anew and is damaged again: {reason}"))),
+        QueueRefusal::Damaged(reason) => OpenError::Queue(io::Error::other(format!(
+            "it was built anew and is damaged again: {reason}"
+        ))),
     })?;
     Ok((queue, state, applied, Some(notice)))
 }

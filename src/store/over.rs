@@ -1,14 +1,16 @@
 //! The rows of rollouts that are over: a file each, beside sled's own.
 //!
-//! sled keeps a table of its pages in memory, so every stored row costs memory for as long as it is in a tree. The rows of
-//! a rollout that is over never move again; they are written into one file, and leave the trees.
+//! sled keeps a table of its pages in memory, so every stored row costs memory for as long as it is
+//! in a tree. The rows of a rollout that is over never move again; they are written into one file,
+//! and leave the trees.
 //!
-//! Form: the values as the tree held them, each with a checksum over its ordinal and itself, in the list's order; then the
-//! offset of each and the end of the last, 8 bytes each; then the ordinals of those that failed, 4 bytes each, with a
-//! checksum; then the two counts, and a word.
+//! Form: the values as the tree held them, each with a checksum over its ordinal and itself, in the
+//! list's order; then the offset of each and the end of the last, 8 bytes each; then the ordinals
+//! of those that failed, 4 bytes each, with a checksum; then the two counts, and a word.
 //!
-//! Invariants: a file is whole and synced before the first of its rows leaves the trees; it never changes; nothing of it
-//! is kept in memory between two reads. Damage is found when it is read, and the queue is rebuilt then.
+//! Invariants: a file is whole and synced before the first of its rows leaves the trees; it never
+//! changes; nothing of it is kept in memory between two reads. Damage is found when it is read, and
+//! the queue is rebuilt then.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
@@ -49,7 +51,8 @@ pub(crate) fn folder(queue: &Path) -> PathBuf {
 #[derive(Debug, Clone)]
 pub(crate) struct SettledFiles {
     dir: PathBuf,
-    /// Of all of them: there may be thousands, and the health of the store is asked for every second.
+    /// Of all of them: there may be thousands, and the health of the store is asked for every
+    /// second.
     bytes: Arc<AtomicU64>,
 }
 
@@ -69,7 +72,8 @@ impl SettledFiles {
     /// Of the queue in this directory.
     pub fn of(queue: &Path) -> io::Result<Self> {
         let over = Self { dir: folder(queue), bytes: Arc::default() };
-        let bytes = over.rollouts()?.into_iter().map(|id| over.bytes_of(id)).sum::<io::Result<u64>>()?;
+        let bytes =
+            over.rollouts()?.into_iter().map(|id| over.bytes_of(id)).sum::<io::Result<u64>>()?;
         over.bytes.store(bytes, Ordering::Relaxed);
         Ok(over)
     }
@@ -97,8 +101,8 @@ impl SettledFiles {
         self.path(id).try_exists()
     }
 
-    /// Writes all rows of a rollout: `count` of them, from place 0 on without a gap, of which `failures` failed. A file that
-    /// is there is left as it is.
+    /// Writes all rows of a rollout: `count` of them, from place 0 on without a gap, of which
+    /// `failures` failed. A file that is there is left as it is.
     pub fn write(
         &self,
         id: RolloutId,
@@ -116,11 +120,14 @@ impl SettledFiles {
         }
         let file = create_file(&aside)?;
         let mut out = BufWriter::with_capacity(256 * 1024, &file);
-        let (mut offsets, mut end, mut next) = (Vec::with_capacity((count as usize + 1) * PLACE as usize), 0_u64, 0);
+        let (mut offsets, mut end, mut next) =
+            (Vec::with_capacity((count as usize + 1) * PLACE as usize), 0_u64, 0);
         for row in rows {
             let (ordinal, value) = row?;
             if ordinal != next {
-                return Err(QueueError::Damaged(format!("the row of change {next} of the rollout {id} is missing")));
+                return Err(QueueError::Damaged(format!(
+                    "the row of change {next} of the rollout {id} is missing"
+                )));
             }
             offsets.extend_from_slice(&end.to_be_bytes());
             out.write_all(&value)?;
@@ -128,7 +135,9 @@ impl SettledFiles {
             (end, next) = (end + (value.len() + CRC) as u64, next + 1);
         }
         if next != count {
-            return Err(QueueError::Damaged(format!("the rollout {id} has {next} rows of {count}")));
+            return Err(QueueError::Damaged(format!(
+                "the rollout {id} has {next} rows of {count}"
+            )));
         }
         offsets.extend_from_slice(&end.to_be_bytes());
         out.write_all(&offsets)?;
@@ -157,16 +166,20 @@ impl SettledFiles {
         let length = file.metadata()?.len();
         let mut trailer = [0; TRAILER];
         let mut packed = Packed { path, file, count: 0, offsets: 0, failed: 0, failures: 0 };
-        let at = length.checked_sub(TRAILER as u64).ok_or_else(|| packed.damaged("is too short"))?;
+        let at =
+            length.checked_sub(TRAILER as u64).ok_or_else(|| packed.damaged("is too short"))?;
         packed.file.read_exact_at(&mut trailer, at)?;
         let [a, b, c, d, e, f, g, h, word @ ..] = trailer;
         if word != *WORD {
             return Err(packed.damaged("does not end as it was written"));
         }
-        (packed.count, packed.failed) = (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]));
-        let (offsets, failures) = ((u64::from(packed.count) + 1) * PLACE, u64::from(packed.failed) * 4 + CRC as u64);
+        (packed.count, packed.failed) =
+            (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]));
+        let (offsets, failures) =
+            ((u64::from(packed.count) + 1) * PLACE, u64::from(packed.failed) * 4 + CRC as u64);
         packed.failures = at.checked_sub(failures).ok_or_else(|| packed.damaged("is too short"))?;
-        packed.offsets = packed.failures.checked_sub(offsets).ok_or_else(|| packed.damaged("is too short"))?;
+        packed.offsets =
+            packed.failures.checked_sub(offsets).ok_or_else(|| packed.damaged("is too short"))?;
         Ok(Some(packed))
     }
 
@@ -180,7 +193,11 @@ impl SettledFiles {
         let mut ids = Vec::new();
         for file in files {
             let name = file?.file_name();
-            ids.extend(name.to_str().and_then(|name| name.strip_suffix(".rows")).and_then(|id| id.parse::<RolloutId>().ok()));
+            ids.extend(
+                name.to_str()
+                    .and_then(|name| name.strip_suffix(".rows"))
+                    .and_then(|id| id.parse::<RolloutId>().ok()),
+            );
         }
         ids.sort_unstable();
         Ok(ids)
@@ -200,18 +217,26 @@ impl Packed {
         let (places, _) = list.as_chunks::<8>();
         let places: Vec<u64> = places.iter().map(|place| u64::from_be_bytes(*place)).collect();
         let ordered = places.is_sorted() && places.last().is_some_and(|end| *end <= self.offsets);
-        let (Some(begin), Some(end), true) = (places.first().copied(), places.last().copied(), ordered) else {
+        let (Some(begin), Some(end), true) =
+            (places.first().copied(), places.last().copied(), ordered)
+        else {
             return Err(self.damaged("has a list of places that cannot be"));
         };
-        let mut bytes = vec![0; usize::try_from(end - begin).map_err(|_| self.damaged("has rows that cannot be"))?];
+        let mut bytes = vec![
+            0;
+            usize::try_from(end - begin)
+                .map_err(|_| self.damaged("has rows that cannot be"))?
+        ];
         self.file.read_exact_at(&mut bytes, begin)?;
-        let rows = (first..).zip(places.windows(2)).map(|(ordinal, pair)| {
-            let row = &bytes[(pair[0] - begin) as usize..(pair[1] - begin) as usize];
-            match row.split_last_chunk::<CRC>() {
-                Some((value, sum)) if crc(ordinal, value) == *sum => Ok(value.to_vec()),
-                _ => Err(self.damaged(&format!("has another row of change {ordinal} than was written"))),
-            }
-        });
+        let rows =
+            (first..).zip(places.windows(2)).map(|(ordinal, pair)| {
+                let row = &bytes[(pair[0] - begin) as usize..(pair[1] - begin) as usize];
+                match row.split_last_chunk::<CRC>() {
+                    Some((value, sum)) if crc(ordinal, value) == *sum => Ok(value.to_vec()),
+                    _ => Err(self
+                        .damaged(&format!("has another row of change {ordinal} than was written"))),
+                }
+            });
         rows.collect()
     }
 
@@ -227,7 +252,11 @@ impl Packed {
         match list.split_last_chunk::<CRC>() {
             Some((places, sum)) if crc32fast::hash(places).to_be_bytes() == *sum => {
                 let (places, _) = places.as_chunks::<4>();
-                Ok(places.iter().map(|place| u32::from_be_bytes(*place)).filter(|place| *place >= first).collect())
+                Ok(places
+                    .iter()
+                    .map(|place| u32::from_be_bytes(*place))
+                    .filter(|place| *place >= first)
+                    .collect())
             }
             _ => Err(self.damaged("has another list of what failed than was written")),
         }
@@ -270,11 +299,17 @@ mod tests {
     use crate::store::value::write_json;
 
     fn row(ordinal: u32) -> StoredRow {
-        StoredRow { record: Record { version: u64::from(ordinal) + 1, ..Record::queued() }, due: None, moved_at: at(i64::from(ordinal)) }
+        StoredRow {
+            record: Record { version: u64::from(ordinal) + 1, ..Record::queued() },
+            due: None,
+            moved_at: at(i64::from(ordinal)),
+        }
     }
 
     fn rows(count: u32) -> impl Iterator<Item = Result<(u32, IVec), QueueError>> {
-        (0..count).map(|ordinal| Ok((ordinal, write_json("a change", &row(ordinal)).expect("short").into())))
+        (0..count).map(|ordinal| {
+            Ok((ordinal, write_json("a change", &row(ordinal)).expect("short").into()))
+        })
     }
 
     #[test]
@@ -288,20 +323,33 @@ mod tests {
             over.write(id, count, rows(count), &failed).expect("room on disk");
             let packed = over.open(id).expect("readable").expect("written");
             for ordinal in [0, count / 2, count.saturating_sub(1), count] {
-                assert_eq!(packed.row(ordinal).expect("readable"), (ordinal < count).then(|| row(ordinal)), "{ordinal} of {count}");
+                assert_eq!(
+                    packed.row(ordinal).expect("readable"),
+                    (ordinal < count).then(|| row(ordinal)),
+                    "{ordinal} of {count}"
+                );
             }
             let first = count / 3;
             let late: Vec<u32> = failed.into_iter().filter(|place| *place >= first).collect();
             assert_eq!(packed.failures(first).expect("readable"), late);
             let found: Vec<(u32, StoredRow)> = packed
                 .all(first)
-                .map(|row| row.map(|(ordinal, value)| (ordinal, read_json("a change", &value).expect("as written"))).expect("readable"))
+                .map(|row| {
+                    row.map(|(ordinal, value)| {
+                        (ordinal, read_json("a change", &value).expect("as written"))
+                    })
+                    .expect("readable")
+                })
                 .collect();
-            assert_eq!(found, (first..count).map(|ordinal| (ordinal, row(ordinal))).collect::<Vec<_>>());
+            assert_eq!(
+                found,
+                (first..count).map(|ordinal| (ordinal, row(ordinal))).collect::<Vec<_>>()
+            );
         }
         assert_eq!(over.rollouts().expect("readable").len(), 6);
         let files = std::fs::read_dir(super::folder(dir.path())).expect("there");
-        let bytes: u64 = files.map(|file| file.and_then(|file| file.metadata()).expect("readable").len()).sum();
+        let bytes: u64 =
+            files.map(|file| file.and_then(|file| file.metadata()).expect("readable").len()).sum();
         assert_eq!(
             (over.bytes(), SettledFiles::of(dir.path()).expect("readable").bytes()),
             (bytes, bytes),
@@ -312,8 +360,12 @@ mod tests {
     #[test]
     fn a_gap_or_a_lost_row_is_never_packed() {
         let dir = tempfile::tempdir().expect("a directory");
-        let (over, id) = (SettledFiles::of(dir.path()).expect("readable"), RolloutId::from_bytes([7; 16]));
-        for bad in [over.write(id, 9, rows(9).filter(|row| !matches!(row, Ok((4, _)))), &[]), over.write(id, 10, rows(9), &[])] {
+        let (over, id) =
+            (SettledFiles::of(dir.path()).expect("readable"), RolloutId::from_bytes([7; 16]));
+        for bad in [
+            over.write(id, 9, rows(9).filter(|row| !matches!(row, Ok((4, _)))), &[]),
+            over.write(id, 10, rows(9), &[]),
+        ] {
             assert!(matches!(bad, Err(QueueError::Damaged(_))), "{bad:?}");
             assert!(!over.has(id).expect("readable"));
         }
@@ -323,14 +375,16 @@ mod tests {
     #[test]
     fn damage_is_reported_and_never_shown() {
         let dir = tempfile::tempdir().expect("a directory");
-        let (over, id) = (SettledFiles::of(dir.path()).expect("readable"), RolloutId::from_bytes([7; 16]));
+        let (over, id) =
+            (SettledFiles::of(dir.path()).expect("readable"), RolloutId::from_bytes([7; 16]));
         over.write(id, 20, rows(20), &[3, 5, 19]).expect("room on disk");
         let path = over.path(id);
         let whole = std::fs::read(&path).expect("there");
         let read = || -> Result<(Vec<u32>, Vec<StoredRow>), QueueError> {
             let Some(packed) = over.open(id)? else { return Ok(Default::default()) };
             let failed = packed.failures(0)?;
-            let rows: Result<_, QueueError> = packed.all(0).map(|row| Ok(read_json("a change", &row?.1)?)).collect();
+            let rows: Result<_, QueueError> =
+                packed.all(0).map(|row| Ok(read_json("a change", &row?.1)?)).collect();
             Ok((failed, rows?))
         };
         let sound = read().expect("as written");

@@ -1,8 +1,9 @@
-//! Moves the rows of rollouts that are over out of the queue's trees, each rollout's into a file of its own (`over`).
+//! Moves the rows of rollouts that are over out of the queue's trees, each rollout's into a file of
+//! its own (`over`).
 //!
-//! Invariants: the rows of a rollout that is over never move; its file is whole and synced before the first row leaves the
-//! tree; rows leave only while nobody reads, so that a reader finds either. The next start continues what a crash or a
-//! stop left unfinished.
+//! Invariants: the rows of a rollout that is over never move; its file is whole and synced before
+//! the first row leaves the tree; rows leave only while nobody reads, so that a reader finds
+//! either. The next start continues what a crash or a stop left unfinished.
 //!
 //! Deliberately not here: the form of a file.
 
@@ -32,7 +33,9 @@ impl Packer {
         let queue = &self.shared.queue;
         // First what the last process left, or a program of before did not do.
         let left = self.shared.unpacked()?;
-        for Closed { id, rows } in left.into_iter().chain(std::iter::from_fn(|| self.shared.packing.next())) {
+        for Closed { id, rows } in
+            left.into_iter().chain(std::iter::from_fn(|| self.shared.packing.next()))
+        {
             if !queue.pack(id, rows, &|| !self.shared.packing.has_ended())? {
                 return Ok(());
             }
@@ -57,8 +60,14 @@ pub(super) fn pack_alone(queue: &Queue, closed: Vec<Closed>) -> Result<(), Queue
 }
 
 impl Queue {
-    /// Writes the file of a rollout that is over: `count` rows, all settled and synced. `false`: it was broken off.
-    pub fn pack(&self, id: RolloutId, count: u32, go_on: &dyn Fn() -> bool) -> Result<bool, QueueError> {
+    /// Writes the file of a rollout that is over: `count` rows, all settled and synced. `false`: it
+    /// was broken off.
+    pub fn pack(
+        &self,
+        id: RolloutId,
+        count: u32,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<bool, QueueError> {
         let failures = self.failures.range(rows_from(id, 0)).keys().map(|key| {
             let key = key?;
             Ok(id_of(&key)?.ordinal)
@@ -77,9 +86,9 @@ impl Queue {
         if stopped { Ok(false) } else { written.map(|()| true) }
     }
 
-    /// Takes up to `limit` rows out of the trees that are in the rollout's file; says whether there may be more. Nobody may
-    /// read meanwhile, who could have met neither the row nor the file. What failed leaves its list first, for the rows are
-    /// what the next start finds.
+    /// Takes up to `limit` rows out of the trees that are in the rollout's file; says whether there
+    /// may be more. Nobody may read meanwhile, who could have met neither the row nor the file.
+    /// What failed leaves its list first, for the rows are what the next start finds.
     pub fn unload(&self, id: RolloutId, limit: usize) -> Result<bool, QueueError> {
         for tree in [&self.failures, &self.settled] {
             let mut batch = ::sled::Batch::default();

@@ -1,11 +1,13 @@
-//! Rollouts that are over and wait to be packed: the line between the queue's writer and the packer.
+//! Rollouts that are over and wait to be packed: the line between the queue's writer and the
+//! packer.
 //!
-//! Job: let the packer lag behind, but not without end. sled never shrinks its table of pages, so the most rows that ever lay in
-//! its trees cost memory for as long as the queue lives, some 40 bytes each.
+//! Job: let the packer lag behind, but not without end. sled never shrinks its table of pages, so
+//! the most rows that ever lay in its trees cost memory for as long as the queue lives, some 40
+//! bytes each.
 //!
-//! Invariant: a rollout joins only while the rows that wait are no more than `rows_max`, so that beside the one in hand at most
-//! so many and one rollout wait. Whoever brings it waits till then, and the journal behind it; rollouts that end at the pace of
-//! a cloud never come near.
+//! Invariant: a rollout joins only while the rows that wait are no more than `rows_max`, so that
+//! beside the one in hand at most so many and one rollout wait. Whoever brings it waits till then,
+//! and the journal behind it; rollouts that end at the pace of a cloud never come near.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -44,8 +46,14 @@ impl PackingLine {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait<'a>(&self, inner: MutexGuard<'a, PackingState>, until: impl Fn(&mut PackingState) -> bool) -> MutexGuard<'a, PackingState> {
-        self.changed.wait_while(inner, |inner| !inner.ended && !until(inner)).unwrap_or_else(PoisonError::into_inner)
+    fn wait<'a>(
+        &self,
+        inner: MutexGuard<'a, PackingState>,
+        until: impl Fn(&mut PackingState) -> bool,
+    ) -> MutexGuard<'a, PackingState> {
+        self.changed
+            .wait_while(inner, |inner| !inner.ended && !until(inner))
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts a rollout in; waits for room.

@@ -1,7 +1,7 @@
 //! One page of a rollout's changes.
 //!
-//! Invariant: the list's order, each change once. Before the cursor every change has a row; from the cursor on none
-//! has, so a page is a stretch of rows followed by a stretch of the frozen list.
+//! Invariant: the list's order, each change once. Before the cursor every change has a row; from
+//! the cursor on none has, so a page is a stretch of rows followed by a stretch of the frozen list.
 
 use std::ops::ControlFlow;
 
@@ -68,7 +68,8 @@ pub(crate) fn page<E: From<Unavailable>>(
             if full(&mut page, query.limit) {
                 return ControlFlow::Break(());
             }
-            let change = change(id_of(ordinal), target.clone(), shown.untouched.clone(), shown.plan);
+            let change =
+                change(id_of(ordinal), target.clone(), shown.untouched.clone(), shown.plan);
             page.changes.push(Active { change, due: None, moved_at: None });
             ControlFlow::Continue(())
         })?;

@@ -15,7 +15,8 @@ use super::progress::Progress;
 use super::record::JournalRecord;
 use super::targets::{Fingerprints, FrozenTargets};
 
-/// An instance as a lane reaches it: under this the queue keeps the job ids, for as long as it has been written.
+/// An instance as a lane reaches it: under this the queue keeps the job ids, for as long as it has
+/// been written.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct InstanceOfLane {
     pub lane: Name,

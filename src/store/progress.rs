@@ -1,7 +1,8 @@
 //! A rollout's progress: its record and its tallies, and how one journal entry moves them.
 //!
-//! Invariant: the tallies of a wave add up to its size, and `cursor` separates the changes that have a row from those
-//! that need none. The state in memory and the queue on disk both move their progress with this code, so they agree.
+//! Invariant: the tallies of a wave add up to its size, and `cursor` separates the changes that
+//! have a row from those that need none. The state in memory and the queue on disk both move their
+//! progress with this code, so they agree.
 //!
 //! Deliberately not here: rows, locks, and whether a move is allowed.
 
@@ -32,11 +33,13 @@ impl Progress {
         match &entry.what {
             JournalEvent::Submitted { .. } => *self = Self::submitted(plan),
             JournalEvent::Change { ordinal, from, record, .. } => {
-                let from = standing_of(from).expect("entries are written with the words of the states");
+                let from =
+                    standing_of(from).expect("entries are written with the words of the states");
                 self.shift(plan, *ordinal, from, Standing::of(&record.state));
             }
             JournalEvent::Rollout { record, .. } => self.enter(plan, record.clone()),
-            // It belongs to the plan's name; the rollout that it came from is over and moves no more.
+            // It belongs to the plan's name; the rollout that it came from is over and moves no
+            // more.
             JournalEvent::Enforcement { .. } => {}
         }
     }
@@ -47,7 +50,8 @@ impl Progress {
         }
     }
 
-    /// An abort or a revert withdraws in one stroke what was never released: those changes have no row that could say so.
+    /// An abort or a revert withdraws in one stroke what was never released: those changes have no
+    /// row that could say so.
     fn enter(&mut self, plan: &Plan, record: rollout::Record) {
         if record.is_withdrawn() && !self.record.is_withdrawn() {
             for (wave, tally) in plan.strategy.waves.iter().zip(&mut self.tallies) {
@@ -58,9 +62,11 @@ impl Progress {
         self.record = record;
     }
 
-    /// Whether anything of it may still move: it is not final, or changes of it are still active or queued.
+    /// Whether anything of it may still move: it is not final, or changes of it are still active or
+    /// queued.
     pub fn is_open(&self) -> bool {
-        !self.record.phase.is_final() || self.tallies.iter().any(|tally| tally.active + tally.queued > 0)
+        !self.record.phase.is_final()
+            || self.tallies.iter().any(|tally| tally.active + tally.queued > 0)
     }
 
     /// Whether changes without a row count as cancelled.

@@ -1,5 +1,5 @@
-//! What holds of every file of a store, whatever bytes it is made of: for the fuzzer in `fuzz/`, and for the tests, which
-//! replay its corpus.
+//! What holds of every file of a store, whatever bytes it is made of: for the fuzzer in `fuzz/`,
+//! and for the tests, which replay its corpus.
 
 use std::cell::LazyCell;
 use std::ops::ControlFlow;
@@ -39,7 +39,8 @@ struct WrittenJournal {
 
 static WRITTEN: LazyLock<WrittenJournal> = LazyLock::new(|| {
     let dir = tempfile::tempdir().expect("room on disk");
-    let (mut journal, _) = Journal::open(dir.path(), SEGMENT_BYTES, Failpoint::default()).expect("an empty directory");
+    let (mut journal, _) =
+        Journal::open(dir.path(), SEGMENT_BYTES, Failpoint::default()).expect("an empty directory");
     let at = Timestamp::from_second(1_800_000_000).expect("within range");
     let lines: Vec<JournalRecord> = (1..=LINES)
         .map(|seq| {
@@ -52,7 +53,11 @@ static WRITTEN: LazyLock<WrittenJournal> = LazyLock::new(|| {
             };
             // Commits of one, two and three lines.
             let more = [0, 1, 0, 2, 1, 0][(seq as usize - 1) % 6];
-            JournalRecord { entry: Entry { seq, at, rollout: RolloutId::from_bytes([7; 16]), what }, due: Some(at), more }
+            JournalRecord {
+                entry: Entry { seq, at, rollout: RolloutId::from_bytes([7; 16]), what },
+                due: Some(at),
+                more,
+            }
         })
         .collect();
     let mut rest = lines.as_slice();
@@ -62,15 +67,20 @@ static WRITTEN: LazyLock<WrittenJournal> = LazyLock::new(|| {
         rest = others;
     }
     journal.sync().expect("room on disk");
-    let names = segment::list(dir.path()).expect("there").into_iter().map(|first| segment::path(Path::new(""), first));
-    let files = names.map(|name| (name.clone(), std::fs::read(dir.path().join(&name)).expect("there"))).collect();
+    let names = segment::list(dir.path())
+        .expect("there")
+        .into_iter()
+        .map(|first| segment::path(Path::new(""), first));
+    let files = names
+        .map(|name| (name.clone(), std::fs::read(dir.path().join(&name)).expect("there")))
+        .collect();
     WrittenJournal { files, lines }
 });
 
-/// A journal that was damaged: each four bytes of the input are one blow: which file, where, how, with what. It is refused
-/// by the name of a file that is there, or what is recovered is a prefix of what was written and ends with a whole commit;
-/// only the very last line may be another one, for nothing in the journal itself vouches for it: that is what the mark and
-/// the queue are for.
+/// A journal that was damaged: each four bytes of the input are one blow: which file, where, how,
+/// with what. It is refused by the name of a file that is there, or what is recovered is a prefix
+/// of what was written and ends with a whole commit; only the very last line may be another one,
+/// for nothing in the journal itself vouches for it: that is what the mark and the queue are for.
 pub fn damaged_journal(bytes: &[u8]) {
     FOLDER.with(|folder| {
         let dir = empty(folder.path());
@@ -100,20 +110,22 @@ pub fn damaged_journal(bytes: &[u8]) {
     });
 }
 
-/// Any bytes as the first segment of a journal: refused by its name, or recovered; and then a second start finds the same
-/// and nothing to cut off.
+/// Any bytes as the first segment of a journal: refused by its name, or recovered; and then a
+/// second start finds the same and nothing to cut off.
 pub fn journal(bytes: &[u8]) {
     FOLDER.with(|folder| {
         let dir = empty(folder.path());
         std::fs::write(segment::path(&dir, 1), bytes).expect("room on disk");
         let Some(found) = recovered(&dir) else { return };
-        let (journal, torn) = Journal::open(&dir, SEGMENT_BYTES, Failpoint::default()).expect("it was opened before");
+        let (journal, torn) =
+            Journal::open(&dir, SEGMENT_BYTES, Failpoint::default()).expect("it was opened before");
         assert_eq!(torn, None, "what is torn is cut off once");
         assert_eq!(journal.mark().seq, found.last().map_or(0, |line| line.entry.seq));
         for line in found {
             let mut written = Vec::new();
             line.write(Digest::ZERO, &mut written);
-            let (again, _) = JournalRecord::read(written.strip_suffix(b"\n").expect("a line")).expect("what was written can be read");
+            let (again, _) = JournalRecord::read(written.strip_suffix(b"\n").expect("a line"))
+                .expect("what was written can be read");
             assert_eq!(again, line);
         }
     });
@@ -122,17 +134,24 @@ pub fn journal(bytes: &[u8]) {
 /// What a start finds in a journal; `None` when it is refused.
 fn recovered(dir: &Path) -> Option<Vec<JournalRecord>> {
     let mut lines: Vec<JournalRecord> = Vec::new();
-    let opened = Journal::open(dir, SEGMENT_BYTES, Failpoint::default()).and_then(|(journal, _)| {
-        journal.replay(0, &mut |line, _| {
-            lines.push(line);
-            Ok::<(), OpenError>(())
-        })?;
-        Ok(journal)
-    });
+    let opened =
+        Journal::open(dir, SEGMENT_BYTES, Failpoint::default()).and_then(|(journal, _)| {
+            journal.replay(0, &mut |line, _| {
+                lines.push(line);
+                Ok::<(), OpenError>(())
+            })?;
+            Ok(journal)
+        });
     match opened {
         Ok(journal) => {
-            assert!(lines.windows(2).all(|pair| pair[0].entry.seq + 1 == pair[1].entry.seq), "a hole");
-            assert_eq!(journal.mark().seq, lines.last().map_or(journal.mark().seq, |line| line.entry.seq));
+            assert!(
+                lines.windows(2).all(|pair| pair[0].entry.seq + 1 == pair[1].entry.seq),
+                "a hole"
+            );
+            assert_eq!(
+                journal.mark().seq,
+                lines.last().map_or(journal.mark().seq, |line| line.entry.seq)
+            );
             Some(lines)
         }
         Err(OpenError::Damaged { path, what, .. }) => {
@@ -144,15 +163,16 @@ fn recovered(dir: &Path) -> Option<Vec<JournalRecord>> {
     }
 }
 
-/// Any bytes as the file of a submission, under their own digest: refused by the name of the file, or every target that it
-/// promises is there, the same whether it is asked for or met on the way.
+/// Any bytes as the file of a submission, under their own digest: refused by the name of the file,
+/// or every target that it promises is there, the same whether it is asked for or met on the way.
 pub fn submission(bytes: &[u8]) {
     FOLDER.with(|folder| {
         let dir = empty(folder.path());
         let digest = Digest::of(bytes);
         let file = path(&dir, digest);
         std::fs::write(&file, bytes).expect("room on disk");
-        let names_it = |message: String| assert!(message.contains(&file.display().to_string()), "{message}");
+        let names_it =
+            |message: String| assert!(message.contains(&file.display().to_string()), "{message}");
         let (stored, header) = match StoredSubmission::open(&dir, digest) {
             Ok(opened) => opened,
             Err(error) => return names_it(error.to_string()),

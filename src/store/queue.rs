@@ -1,13 +1,14 @@
 //! The queue on disk: sled as an index of the journal's latest state.
 //!
-//! Job: apply batches of journal records, each in one transaction over all trees with the sequence it reaches; read
-//! changes, pages, rollouts and job ids back.
+//! Job: apply batches of journal records, each in one transaction over all trees with the sequence
+//! it reaches; read changes, pages, rollouts and job ids back.
 //!
-//! Invariants: after any crash the trees are at exactly the sequence in `meta/applied`, because a transaction writes
-//! both; a batch is synced before the next begins (sled's own flush does not sync, see docs/decisions); anything that
-//! cannot be read is an error, never a missing row.
+//! Invariants: after any crash the trees are at exactly the sequence in `meta/applied`, because a
+//! transaction writes both; a batch is synced before the next begins (sled's own flush does not
+//! sync, see docs/decisions); anything that cannot be read is an error, never a missing row.
 //!
-//! Deliberately not here: repair. What is damaged is set aside and rebuilt from the journal, by `open`.
+//! Deliberately not here: repair. What is damaged is set aside and rebuilt from the journal, by
+//! `open`.
 
 use std::cmp::Ordering;
 use std::collections::btree_map::Entry;
@@ -39,7 +40,10 @@ use super::pending::{InstanceOfLane, PendingRecord};
 use super::progress::Progress;
 use super::record::Mark;
 use super::row::{StoredRow, is_failure, is_settled_kind};
-use super::value::{change_key, change_of, instance_key, lane_of, read_json, read_tallies, tallies_key, write_json, write_tallies};
+use super::value::{
+    change_key, change_of, instance_key, lane_of, read_json, read_tallies, tallies_key, write_json,
+    write_tallies,
+};
 
 /// A rollout as stored, without its tallies; plan, author and instant stand in its submission.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,9 +88,15 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    /// Opens the queue in a directory; where an empty one is right (`fresh`), begins it for the store with this id.
-    /// sled may panic on damage: the caller guards.
-    pub fn open(dir: &Path, cache_bytes: u64, store_id: &str, fresh: bool, failpoint: Failpoint) -> Result<Self, QueueError> {
+    /// Opens the queue in a directory; where an empty one is right (`fresh`), begins it for the
+    /// store with this id. sled may panic on damage: the caller guards.
+    pub fn open(
+        dir: &Path,
+        cache_bytes: u64,
+        store_id: &str,
+        fresh: bool,
+        failpoint: Failpoint,
+    ) -> Result<Self, QueueError> {
         let config = ::sled::Config::new()
             .path(dir)
             .cache_capacity(cache_bytes)
@@ -107,11 +117,15 @@ impl Queue {
             over: SettledFiles::of(dir)?,
             failpoint,
         };
-        // `applied` comes last: without it a crash has interrupted this very stretch, and it is done again.
+        // `applied` comes last: without it a crash has interrupted this very stretch, and it is
+        // done again.
         if fresh && !queue.meta.contains_key("applied")? {
             queue.meta.insert("schema", write_json("the schema", &SCHEMA)?)?;
             queue.meta.insert("store", write_json("the store's id", &store_id)?)?;
-            queue.meta.insert("applied", write_json("the applied mark", &Mark { seq: 0, head: Digest::ZERO })?)?;
+            queue.meta.insert(
+                "applied",
+                write_json("the applied mark", &Mark { seq: 0, head: Digest::ZERO })?,
+            )?;
             queue.sync()?;
             for name in ["conf", "db"] {
                 File::open(dir.join(name))?.sync_all()?;
@@ -121,8 +135,13 @@ impl Queue {
         Ok(queue)
     }
 
-    fn meta<T: serde::de::DeserializeOwned>(&self, key: &str, what: &'static str) -> Result<T, QueueError> {
-        let bytes = self.meta.get(key)?.ok_or_else(|| QueueError::Damaged(format!("{what} is missing")))?;
+    fn meta<T: serde::de::DeserializeOwned>(
+        &self,
+        key: &str,
+        what: &'static str,
+    ) -> Result<T, QueueError> {
+        let bytes =
+            self.meta.get(key)?.ok_or_else(|| QueueError::Damaged(format!("{what} is missing")))?;
         Ok(read_json(what, &bytes)?)
     }
 
@@ -134,7 +153,9 @@ impl Queue {
         }
         let owner: String = self.meta("store", "the store's id")?;
         if owner != store_id {
-            return Err(QueueError::Damaged(format!("it belongs to the store {owner}, this is {store_id}")));
+            return Err(QueueError::Damaged(format!(
+                "it belongs to the store {owner}, this is {store_id}"
+            )));
         }
         let applied = self.meta("applied", "the applied mark")?;
         let mut rows = Vec::new();
@@ -142,7 +163,12 @@ impl Queue {
             let (key, value) = pair?;
             rows.push((id_of(&key)?, read_json("a change", &value)?));
         }
-        Ok(LoadedQueue { applied, rollouts: self.load_rollouts()?, rows, enforcements: enforcements::load(&self.meta)? })
+        Ok(LoadedQueue {
+            applied,
+            rollouts: self.load_rollouts()?,
+            rows,
+            enforcements: enforcements::load(&self.meta)?,
+        })
     }
 
     fn load_rollouts(&self) -> Result<Vec<(RolloutId, StoredRollout, Progress)>, QueueError> {
@@ -152,12 +178,16 @@ impl Queue {
             if key.len() == 17 {
                 continue;
             }
-            let id = key.as_ref().try_into().map_err(|_| QueueError::Damaged("the key of a rollout has another length".into()))?;
+            let id = key.as_ref().try_into().map_err(|_| {
+                QueueError::Damaged("the key of a rollout has another length".into())
+            })?;
             let id = RolloutId::from_bytes(id);
             let stored: StoredRollout = read_json("a rollout", &value)?;
-            let tallies =
-                self.rollouts.get(tallies_key(id))?.ok_or_else(|| QueueError::Damaged("the tallies of a rollout are missing".into()))?;
-            let progress = Progress { record: stored.record.clone(), tallies: read_tallies(&tallies)? };
+            let tallies = self.rollouts.get(tallies_key(id))?.ok_or_else(|| {
+                QueueError::Damaged("the tallies of a rollout are missing".into())
+            })?;
+            let progress =
+                Progress { record: stored.record.clone(), tallies: read_tallies(&tallies)? };
             rollouts.push((id, stored, progress));
         }
         rollouts.sort_by_key(|(_, stored, _)| stored.first);
@@ -192,7 +222,9 @@ impl Queue {
             if let (Some(instance), Some(job)) = (&pending.learnt, record.jobs.last()) {
                 let jobs = match jobs.entry(instance) {
                     Entry::Occupied(known) => known.into_mut(),
-                    Entry::Vacant(place) => place.insert(self.jobs_by(instance.lane.as_str().as_bytes(), &instance.instance_id)?),
+                    Entry::Vacant(place) => place.insert(
+                        self.jobs_by(instance.lane.as_str().as_bytes(), &instance.instance_id)?,
+                    ),
                 };
                 remember(jobs, job);
             }
@@ -206,31 +238,56 @@ impl Queue {
         }
         for id in moved {
             let Some((stored, progress)) = rollouts(id) else { continue };
-            draft.put(TreeName::Rollouts, id.as_bytes().to_vec(), Some(write_json("a rollout", &stored)?));
-            draft.put(TreeName::Rollouts, tallies_key(id).to_vec(), Some(write_tallies(&progress.tallies)?));
+            draft.put(
+                TreeName::Rollouts,
+                id.as_bytes().to_vec(),
+                Some(write_json("a rollout", &stored)?),
+            );
+            draft.put(
+                TreeName::Rollouts,
+                tallies_key(id).to_vec(),
+                Some(write_tallies(&progress.tallies)?),
+            );
         }
         for (name, (record, moved_at)) in enforced {
             for (key, piece) in enforcements::pieces(&self.meta, name, record, moved_at)? {
                 draft.put(TreeName::Meta, key, piece);
             }
         }
-        draft.put(TreeName::Meta, b"applied".to_vec(), Some(write_json("the applied mark", &reached)?));
+        draft.put(
+            TreeName::Meta,
+            b"applied".to_vec(),
+            Some(write_json("the applied mark", &reached)?),
+        );
         Ok(draft)
     }
 
-    /// Applies a batch in one transaction: all of it or nothing survives a crash. Durable only after [`Self::sync`].
+    /// Applies a batch in one transaction: all of it or nothing survives a crash. Durable only
+    /// after [`Self::sync`].
     pub fn apply(&self, draft: &QueueBatch) -> Result<(), QueueError> {
-        let trees = (&self.active, &self.settled, &self.failures, &self.rollouts, &self.instances, &self.meta);
+        let trees = (
+            &self.active,
+            &self.settled,
+            &self.failures,
+            &self.rollouts,
+            &self.instances,
+            &self.meta,
+        );
         let done: Result<(), TransactionError<::sled::Error>> =
             trees.transaction(|(active, settled, failures, rollouts, instances, meta)| {
-                for (name, tree) in TreeName::ALL.into_iter().zip([active, settled, failures, rollouts, instances, meta]) {
+                for (name, tree) in TreeName::ALL
+                    .into_iter()
+                    .zip([active, settled, failures, rollouts, instances, meta])
+                {
                     write(tree, draft.of(name))?;
                 }
                 Ok(())
             });
         match done {
             Ok(()) => Ok(self.failpoint.at(Point::QueueApplied)?),
-            Err(TransactionError::Abort(error) | TransactionError::Storage(error)) => Err(error.into()),
+            Err(TransactionError::Abort(error) | TransactionError::Storage(error)) => {
+                Err(error.into())
+            }
         }
     }
 
@@ -275,13 +332,19 @@ impl Queue {
     }
 
     /// Every row that is settled, by its key, wherever it lies.
-    pub fn all_settled(&self) -> Result<impl Iterator<Item = Result<Pair, QueueError>> + '_, QueueError> {
+    pub fn all_settled(
+        &self,
+    ) -> Result<impl Iterator<Item = Result<Pair, QueueError>> + '_, QueueError> {
         self.everywhere(&self.settled, |packed| Ok(Box::new(packed.all(0))))
     }
 
     /// The same of what failed, without the rows.
-    pub fn all_failures(&self) -> Result<impl Iterator<Item = Result<Pair, QueueError>> + '_, QueueError> {
-        self.everywhere(&self.failures, |packed| Ok(Box::new(packed.failures(0)?.into_iter().map(|place| Ok((place, Vec::new()))))))
+    pub fn all_failures(
+        &self,
+    ) -> Result<impl Iterator<Item = Result<Pair, QueueError>> + '_, QueueError> {
+        self.everywhere(&self.failures, |packed| {
+            Ok(Box::new(packed.failures(0)?.into_iter().map(|place| Ok((place, Vec::new())))))
+        })
     }
 
     fn everywhere<'a>(
@@ -304,7 +367,8 @@ impl Queue {
         Ok(Merged { left: tree.iter().map(|pair| Ok(pair?)).peekable(), right: packed.peekable() })
     }
 
-    /// The job ids of an instance, whatever the lane: a look for each lane that ever had one, of which there are few.
+    /// The job ids of an instance, whatever the lane: a look for each lane that ever had one, of
+    /// which there are few.
     pub fn jobs(&self, instance: &InstanceId) -> Result<Vec<JobId>, QueueError> {
         let (mut jobs, mut from) = (Vec::new(), Vec::new());
         while let Some(pair) = self.instances.range(from..).next() {
@@ -318,10 +382,14 @@ impl Queue {
 
     fn jobs_by(&self, lane: &[u8], instance: &InstanceId) -> Result<Vec<JobId>, QueueError> {
         let value = self.instances.get(instance_key(lane, instance))?;
-        Ok(value.map(|value| read_json("an instance's jobs", &value)).transpose()?.unwrap_or_default())
+        Ok(value
+            .map(|value| read_json("an instance's jobs", &value))
+            .transpose()?
+            .unwrap_or_default())
     }
 
-    /// Stored changes of a rollout from `first` on, in the list's order, as far as `words` may want them (empty: all).
+    /// Stored changes of a rollout from `first` on, in the list's order, as far as `words` may want
+    /// them (empty: all).
     pub fn rows<'a>(
         &'a self,
         id: RolloutId,
@@ -333,27 +401,47 @@ impl Queue {
             Ok(packed) => packed,
             Err(error) => return Box::new(std::iter::once(Err(error))),
         };
-        let kinds: Vec<Option<StateKind>> = words.iter().map(|word| StateKind::parse(word)).collect();
+        let kinds: Vec<Option<StateKind>> =
+            words.iter().map(|word| StateKind::parse(word)).collect();
         if !kinds.is_empty() && kinds.iter().all(|kind| kind.is_some_and(is_failure)) {
             let places = packed.map(|packed| packed.failures(first));
             return match places {
-                Some(Ok(places)) => Box::new(places.into_iter().map(move |ordinal| self.failure(ChangeId { rollout: id, ordinal }))),
+                Some(Ok(places)) => Box::new(
+                    places
+                        .into_iter()
+                        .map(move |ordinal| self.failure(ChangeId { rollout: id, ordinal })),
+                ),
                 Some(Err(error)) => Box::new(std::iter::once(Err(error))),
-                None => Box::new(self.failures.range(range).map(move |pair| self.failure(id_of(&pair?.0)?))),
+                None => Box::new(
+                    self.failures.range(range).map(move |pair| self.failure(id_of(&pair?.0)?)),
+                ),
             };
         }
         // A tree that cannot hold what is wanted is not walked.
-        let wanted = |settled: bool| kinds.is_empty() || kinds.iter().any(|kind| kind.is_some_and(is_settled_kind) == settled);
-        let read = |tree: &'a Tree, wanted: bool| wanted.then(|| tree.range(range.clone())).into_iter().flatten().map(row_of);
+        let wanted = |settled: bool| {
+            kinds.is_empty()
+                || kinds.iter().any(|kind| kind.is_some_and(is_settled_kind) == settled)
+        };
+        let read = |tree: &'a Tree, wanted: bool| {
+            wanted.then(|| tree.range(range.clone())).into_iter().flatten().map(row_of)
+        };
         let packed = packed.filter(|_| wanted(true));
         let packed = packed.into_iter().flat_map(move |packed| packed.all(first));
-        let packed = packed.map(|row| row.and_then(|(ordinal, value)| Ok((ordinal, read_json("a change", &value)?))));
-        let settled = Merged { left: read(&self.settled, wanted(true)).peekable(), right: packed.peekable() };
-        Box::new(Merged { left: read(&self.active, wanted(false)).peekable(), right: settled.peekable() })
+        let packed = packed.map(|row| {
+            row.and_then(|(ordinal, value)| Ok((ordinal, read_json("a change", &value)?)))
+        });
+        let settled =
+            Merged { left: read(&self.settled, wanted(true)).peekable(), right: packed.peekable() };
+        Box::new(Merged {
+            left: read(&self.active, wanted(false)).peekable(),
+            right: settled.peekable(),
+        })
     }
 
     fn failure(&self, id: ChangeId) -> Result<(u32, StoredRow), QueueError> {
-        let row = self.settled(id)?.ok_or_else(|| QueueError::Damaged(format!("the row of change {id} is missing")))?;
+        let row = self
+            .settled(id)?
+            .ok_or_else(|| QueueError::Damaged(format!("the row of change {id} is missing")))?;
         Ok((id.ordinal, row))
     }
 }
@@ -362,25 +450,35 @@ impl Queue {
 const LOCK_LOOKS: u32 = 200;
 const LOCK_LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// How often sled writes and cleans by itself, in milliseconds. Nothing that was acknowledged depends on it.
+/// How often sled writes and cleans by itself, in milliseconds. Nothing that was acknowledged
+/// depends on it.
 const FLUSH_EVERY_MS: u64 = 500;
 
 /// Keys of a rollout's changes from this place on.
 pub(super) fn rows_from(id: RolloutId, first: u32) -> RangeInclusive<[u8; 20]> {
-    change_key(ChangeId { rollout: id, ordinal: first })..=change_key(ChangeId { rollout: id, ordinal: u32::MAX })
+    change_key(ChangeId { rollout: id, ordinal: first })..=change_key(ChangeId {
+        rollout: id,
+        ordinal: u32::MAX,
+    })
 }
 
 /// The change whose key this is.
 pub(super) fn id_of(key: &[u8]) -> Result<ChangeId, QueueError> {
-    change_of(key).ok_or_else(|| QueueError::Damaged("the key of a change has another length".into()))
+    change_of(key)
+        .ok_or_else(|| QueueError::Damaged("the key of a change has another length".into()))
 }
 
-fn row_of(pair: ::sled::Result<(::sled::IVec, ::sled::IVec)>) -> Result<(u32, StoredRow), QueueError> {
+fn row_of(
+    pair: ::sled::Result<(::sled::IVec, ::sled::IVec)>,
+) -> Result<(u32, StoredRow), QueueError> {
     let (key, value) = pair?;
     Ok((id_of(&key)?.ordinal, read_json("a change", &value)?))
 }
 
-fn write(tree: &TransactionalTree, values: &BTreeMap<Vec<u8>, Option<Vec<u8>>>) -> Result<(), ConflictableTransactionError<::sled::Error>> {
+fn write(
+    tree: &TransactionalTree,
+    values: &BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+) -> Result<(), ConflictableTransactionError<::sled::Error>> {
     let mut batch = ::sled::Batch::default();
     for (key, value) in values {
         match value {
@@ -391,20 +489,26 @@ fn write(tree: &TransactionalTree, values: &BTreeMap<Vec<u8>, Option<Vec<u8>>>) 
     Ok(tree.apply_batch(&batch)?)
 }
 
-/// Opens sled's file, which sled locks. Whoever gets here holds the store's own lock, so a lock on the file can only be
-/// of a store that this process has just closed: sled's threads let go of it a moment after its last handle is gone.
+/// Opens sled's file, which sled locks. Whoever gets here holds the store's own lock, so a lock on
+/// the file can only be of a store that this process has just closed: sled's threads let go of it a
+/// moment after its last handle is gone.
 fn open_alone(config: &::sled::Config) -> Result<Db, ::sled::Error> {
     for _ in 0..LOCK_LOOKS {
         match config.open() {
             // sled tells it with the file's name as another kind.
-            Err(::sled::Error::Io(error)) if error.to_string().contains("could not acquire lock") => std::thread::sleep(LOCK_LOOK_EVERY),
+            Err(::sled::Error::Io(error))
+                if error.to_string().contains("could not acquire lock") =>
+            {
+                std::thread::sleep(LOCK_LOOK_EVERY)
+            }
             opened => return opened,
         }
     }
     config.open()
 }
 
-/// Two streams of rows as one, in order; of what both have, the left's. An error ends it where it stands.
+/// Two streams of rows as one, in order; of what both have, the left's. An error ends it where it
+/// stands.
 struct Merged<L: Iterator, R: Iterator> {
     left: std::iter::Peekable<L>,
     right: std::iter::Peekable<R>,

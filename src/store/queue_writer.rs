@@ -1,9 +1,11 @@
 //! The thread that applies the journal to the queue.
 //!
-//! Invariants: the queue never has a record that the journal has not synced; a batch is synced in the queue before the
-//! next one is applied; after its first error the thread ends, and the whole store fails.
+//! Invariants: the queue never has a record that the journal has not synced; a batch is synced in
+//! the queue before the next one is applied; after its first error the thread ends, and the whole
+//! store fails.
 //!
-//! Deliberately not here: anybody who waits for durability. The journal alone answers them, see docs/decisions/0002.
+//! Deliberately not here: anybody who waits for durability. The journal alone answers them, see
+//! docs/decisions/0002.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;

@@ -1,7 +1,8 @@
 //! Reads the durable part of the journal while the writer goes on.
 //!
-//! Invariant: nothing beyond the sequence that was synced when the reader was made is ever shown. A line is found by
-//! binary search in the file, since lines begin with their sequence; no index is kept.
+//! Invariant: nothing beyond the sequence that was synced when the reader was made is ever shown. A
+//! line is found by binary search in the file, since lines begin with their sequence; no index is
+//! kept.
 
 use std::fs::File;
 use std::io;
@@ -40,14 +41,25 @@ impl Reader {
         &self.firsts
     }
 
-    /// Entries after `after` and up to `last`, of one rollout or of all; at most `limit`. Every line on the way, and the one
-    /// after the last, must carry the digest of the line before it: what was changed is reported, never shown.
-    pub fn entries(&self, rollout: Option<RolloutId>, after: u64, last: u64, limit: usize) -> Result<Vec<Entry>, Unavailable> {
+    /// Entries after `after` and up to `last`, of one rollout or of all; at most `limit`. Every
+    /// line on the way, and the one after the last, must carry the digest of the line before it:
+    /// what was changed is reported, never shown.
+    pub fn entries(
+        &self,
+        rollout: Option<RolloutId>,
+        after: u64,
+        last: u64,
+        limit: usize,
+    ) -> Result<Vec<Entry>, Unavailable> {
         let last = last.min(self.seq);
         let mut entries = Vec::new();
-        // A line names its rollout literally near its begin; only lines that name ours are worth reading.
+        // A line names its rollout literally near its begin; only lines that name ours are worth
+        // reading.
         let name = rollout.map(|id| format!("\"rollout\":\"{id}\"").into_bytes());
-        let start = self.firsts.partition_point(|first| *first <= after.saturating_add(1)).saturating_sub(1);
+        let start = self
+            .firsts
+            .partition_point(|first| *first <= after.saturating_add(1))
+            .saturating_sub(1);
         let mut chain: Option<(u64, Digest)> = None;
         let mut more = true;
         for first in self.firsts.iter().skip(start) {
@@ -67,9 +79,12 @@ impl Reader {
                     return Ok(false);
                 }
                 chain = Some((seq, Digest::of(bytes)));
-                let ours = name.as_ref().is_none_or(|name| bytes.windows(name.len()).take(HEAD).any(|part| part == name));
+                let ours = name.as_ref().is_none_or(|name| {
+                    bytes.windows(name.len()).take(HEAD).any(|part| part == name)
+                });
                 if ours && seq > after {
-                    let (line, _) = JournalRecord::read(bytes).map_err(|error| segment.unreadable(&format!("entry {seq}: {error}")))?;
+                    let (line, _) = JournalRecord::read(bytes)
+                        .map_err(|error| segment.unreadable(&format!("entry {seq}: {error}")))?;
                     if rollout.is_none_or(|id| line.entry.rollout == id) {
                         entries.push(line.entry);
                     }
@@ -80,18 +95,31 @@ impl Reader {
         Ok(entries)
     }
 
-    /// Entries of one rollout after `after`, of which the last is `last`; at most `limit`. The ticks of an enforcement lie far
-    /// apart: from the last of them back each names the one before it, and what lies between is not walked.
-    pub fn entries_of(&self, rollout: RolloutId, after: u64, last: u64, limit: usize) -> Result<Vec<Entry>, Unavailable> {
+    /// Entries of one rollout after `after`, of which the last is `last`; at most `limit`. The
+    /// ticks of an enforcement lie far apart: from the last of them back each names the one before
+    /// it, and what lies between is not walked.
+    pub fn entries_of(
+        &self,
+        rollout: RolloutId,
+        after: u64,
+        last: u64,
+        limit: usize,
+    ) -> Result<Vec<Entry>, Unavailable> {
         let (mut ticks, mut dense) = (Vec::new(), last.min(self.seq));
         while dense > after && ticks.len() < TICKS_MAX {
             let mut found = self.entries(Some(rollout), dense - 1, dense, 1)?;
             let Some(entry) = found.pop() else { break };
-            let JournalEvent::Enforcement { previous: Some(previous), .. } = &entry.what else { break };
+            let JournalEvent::Enforcement { previous: Some(previous), .. } = &entry.what else {
+                break;
+            };
             dense = (*previous).min(dense - 1);
             ticks.push(entry);
         }
-        let mut entries = if dense > after { self.entries(Some(rollout), after, dense, limit)? } else { Vec::new() };
+        let mut entries = if dense > after {
+            self.entries(Some(rollout), after, dense, limit)?
+        } else {
+            Vec::new()
+        };
         let room = limit.saturating_sub(entries.len());
         entries.extend(ticks.into_iter().rev().take(room));
         Ok(entries)
@@ -100,17 +128,21 @@ impl Reader {
     /// Bytes of a segment that is closed.
     pub fn bytes_of(&self, first: u64) -> Result<u64, Unavailable> {
         let path = segment::path(&self.dir, first);
-        let meta = path.metadata().map_err(|error| Unavailable(format!("cannot look at {}: {error}", path.display())))?;
+        let meta = path
+            .metadata()
+            .map_err(|error| Unavailable(format!("cannot look at {}: {error}", path.display())))?;
         Ok(meta.len())
     }
 
-    /// When the segment that begins with this sequence was begun; `None` when nothing synced is in it.
+    /// When the segment that begins with this sequence was begun; `None` when nothing synced is in
+    /// it.
     pub fn began(&self, first: u64) -> Result<Option<Timestamp>, Unavailable> {
         let segment = Segment::open(segment::path(&self.dir, first))?;
         let mut began = None;
         segment.walk(0, &mut |seq, bytes| {
             if seq <= self.seq {
-                let (line, _) = JournalRecord::read(bytes).map_err(|error| segment.unreadable(&format!("entry {seq}: {error}")))?;
+                let (line, _) = JournalRecord::read(bytes)
+                    .map_err(|error| segment.unreadable(&format!("entry {seq}: {error}")))?;
                 began = Some(line.entry.at);
             }
             Ok(false)
@@ -120,7 +152,9 @@ impl Reader {
 
     /// The digest of the line with this sequence; `None` when there is none.
     pub fn digest_at(&self, wanted: u64) -> Result<Option<Digest>, Unavailable> {
-        let Some(first) = self.firsts.iter().rev().find(|first| **first <= wanted) else { return Ok(None) };
+        let Some(first) = self.firsts.iter().rev().find(|first| **first <= wanted) else {
+            return Ok(None);
+        };
         let segment = Segment::open(segment::path(&self.dir, *first))?;
         let mut digest = None;
         segment.walk(segment.find(wanted)?, &mut |seq, bytes| {
@@ -161,13 +195,18 @@ impl Segment {
 
     /// Two lines that do not fit together; the first may stand at the end of the segment before.
     fn broken(&self, seq: u64, before: u64) -> Unavailable {
-        let what =
-            format!("entry {seq} does not carry the digest of entry {before}, or stands in another's place: one of the two was changed");
+        let what = format!(
+            "entry {seq} does not carry the digest of entry {before}, or stands in another's place: one of the two was changed"
+        );
         let earlier = segment::list(self.path.parent().unwrap_or(Path::new(""))).ok();
         let earlier = earlier.and_then(|firsts| firsts.into_iter().rfind(|first| *first <= before));
-        let earlier = earlier.map(|first| self.path.with_file_name(segment::path(Path::new(""), first))).filter(|path| *path != self.path);
+        let earlier = earlier
+            .map(|first| self.path.with_file_name(segment::path(Path::new(""), first)))
+            .filter(|path| *path != self.path);
         match earlier {
-            Some(path) => self.unreadable(&format!("{what}; entry {before} stands in {}", path.display())),
+            Some(path) => {
+                self.unreadable(&format!("{what}; entry {before} stands in {}", path.display()))
+            }
             None => self.unreadable(&what),
         }
     }
@@ -228,7 +267,8 @@ impl Segment {
             let mut start = 0;
             while let Some(at) = pending[start..].iter().position(|byte| *byte == b'\n') {
                 let line = &pending[start..start + at];
-                let seq = seq_of(line).ok_or_else(|| self.unreadable(&"a line does not begin with its sequence"))?;
+                let seq = seq_of(line)
+                    .ok_or_else(|| self.unreadable(&"a line does not begin with its sequence"))?;
                 if !each(seq, line)? {
                     return Ok(());
                 }
@@ -267,14 +307,27 @@ mod tests {
 
     /// Lines of two rollouts in turn, of lengths that differ, over several segments.
     fn journal(dir: &Path) -> Journal {
-        let (mut journal, torn) = Journal::open(dir, 700 * 1024, Failpoint::default()).expect("a new journal");
+        let (mut journal, torn) =
+            Journal::open(dir, 700 * 1024, Failpoint::default()).expect("a new journal");
         assert_eq!(torn, None);
         for seq in 1..=LINES {
             let why = "x".repeat((seq % 97) as usize);
-            let what =
-                JournalEvent::Rollout { from: "advancing".into(), to: "advancing".into(), why, by: None, record: Record::submitted() };
-            let entry = Entry { seq, at: at(0), rollout: RolloutId::from_bytes([(seq % 2) as u8; 16]), what };
-            journal.append(std::iter::once(&JournalRecord { entry, due: None, more: 0 })).expect("room on disk");
+            let what = JournalEvent::Rollout {
+                from: "advancing".into(),
+                to: "advancing".into(),
+                why,
+                by: None,
+                record: Record::submitted(),
+            };
+            let entry = Entry {
+                seq,
+                at: at(0),
+                rollout: RolloutId::from_bytes([(seq % 2) as u8; 16]),
+                what,
+            };
+            journal
+                .append(std::iter::once(&JournalRecord { entry, due: None, more: 0 }))
+                .expect("room on disk");
         }
         journal.sync().expect("room on disk");
         journal
@@ -292,8 +345,13 @@ mod tests {
             assert!(reader.digest_at(after + 1).expect("readable").is_some());
         }
         assert_eq!(reader.digest_at(LINES + 1).expect("readable"), None);
-        let odd = reader.entries(Some(RolloutId::from_bytes([1; 16])), 2_000, 2_010, 99).expect("readable");
-        assert_eq!(odd.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [2_001, 2_003, 2_005, 2_007, 2_009]);
+        let odd = reader
+            .entries(Some(RolloutId::from_bytes([1; 16])), 2_000, 2_010, 99)
+            .expect("readable");
+        assert_eq!(
+            odd.iter().map(|entry| entry.seq).collect::<Vec<_>>(),
+            [2_001, 2_003, 2_005, 2_007, 2_009]
+        );
     }
 
     #[test]
@@ -304,24 +362,47 @@ mod tests {
         let whole = std::fs::read(&path).expect("there");
         let line = |seq: u64| {
             let begins = format!("{{\"seq\":{seq},");
-            whole.windows(begins.len()).position(|part| part == begins.as_bytes()).expect("in the first segment")
+            whole
+                .windows(begins.len())
+                .position(|part| part == begins.as_bytes())
+                .expect("in the first segment")
         };
-        // In the words of an entry, in its instant, in its sequence, in the digest that it carries, in its rollout.
-        let of =
-            |seq, part: &str| line(seq) + whole[line(seq)..].windows(part.len()).position(|found| found == part.as_bytes()).expect("there");
+        // In the words of an entry, in its instant, in its sequence, in the digest that it carries,
+        // in its rollout.
+        let of = |seq, part: &str| {
+            line(seq)
+                + whole[line(seq)..]
+                    .windows(part.len())
+                    .position(|found| found == part.as_bytes())
+                    .expect("there")
+        };
         let last = reader.firsts[1] - 1;
-        for at in [of(90, "xxx"), of(90, "\"at\"") + 7, line(90) + 8, of(90, "\"prev\"") + 12, of(90, "\"rollout\"") + 12, of(last, "xxx")]
-        {
+        for at in [
+            of(90, "xxx"),
+            of(90, "\"at\"") + 7,
+            line(90) + 8,
+            of(90, "\"prev\"") + 12,
+            of(90, "\"rollout\"") + 12,
+            of(last, "xxx"),
+        ] {
             let mut bytes = whole.clone();
             bytes[at] ^= 1;
             std::fs::write(&path, bytes).expect("room on disk");
-            for (rollout, after) in [(None, 0), (None, 85), (Some(RolloutId::from_bytes([0; 16])), 0)] {
-                let message = reader.entries(rollout, after, u64::MAX, usize::MAX).expect_err("changed").to_string();
+            for (rollout, after) in
+                [(None, 0), (None, 85), (Some(RolloutId::from_bytes([0; 16])), 0)]
+            {
+                let message = reader
+                    .entries(rollout, after, u64::MAX, usize::MAX)
+                    .expect_err("changed")
+                    .to_string();
                 assert!(message.contains(&path.display().to_string()), "{message}");
             }
         }
         std::fs::write(&path, whole).expect("room on disk");
-        assert_eq!(reader.entries(None, 0, u64::MAX, usize::MAX).expect("whole again").len() as u64, LINES);
+        assert_eq!(
+            reader.entries(None, 0, u64::MAX, usize::MAX).expect("whole again").len() as u64,
+            LINES
+        );
     }
 
     /// A line in the middle of the others' work is damaged: a walk over it would report it.
@@ -329,7 +410,8 @@ mod tests {
     fn what_lies_between_two_ticks_is_not_walked() {
         let dir = tempfile::tempdir().expect("a directory");
         let (ours, others) = (RolloutId::from_bytes([1; 16]), RolloutId::from_bytes([2; 16]));
-        let (mut journal, _) = Journal::open(dir.path(), 700 * 1024, Failpoint::default()).expect("a new journal");
+        let (mut journal, _) =
+            Journal::open(dir.path(), 700 * 1024, Failpoint::default()).expect("a new journal");
         let (mut last, mut expected) = (0, Vec::new());
         for seq in 1..=LINES {
             let tick = seq > 100 && (seq % 1_500 == 0 || seq % 1_500 == 1);
@@ -347,7 +429,13 @@ mod tests {
                 }
             } else {
                 let why = "x".repeat(80);
-                JournalEvent::Rollout { from: "advancing".into(), to: "advancing".into(), why, by: None, record: Record::submitted() }
+                JournalEvent::Rollout {
+                    from: "advancing".into(),
+                    to: "advancing".into(),
+                    why,
+                    by: None,
+                    record: Record::submitted(),
+                }
             };
             let rollout = if seq <= 100 || tick { ours } else { others };
             if rollout == ours {
@@ -355,21 +443,45 @@ mod tests {
                 expected.push(seq);
             }
             let entry = Entry { seq, at: at(0), rollout, what };
-            journal.append(std::iter::once(&JournalRecord { entry, due: None, more: 0 })).expect("room on disk");
+            journal
+                .append(std::iter::once(&JournalRecord { entry, due: None, more: 0 }))
+                .expect("room on disk");
         }
         journal.sync().expect("room on disk");
         let reader = journal.reader();
         let path = segment::path(dir.path(), reader.firsts[0]);
         let mut bytes = std::fs::read(&path).expect("there");
         let begins = "{\"seq\":800,";
-        let at = bytes.windows(begins.len()).position(|part| part == begins.as_bytes()).expect("in the first segment") + 200;
+        let at = bytes
+            .windows(begins.len())
+            .position(|part| part == begins.as_bytes())
+            .expect("in the first segment")
+            + 200;
         bytes[at] ^= 1;
         std::fs::write(&path, bytes).expect("room on disk");
-        assert!(reader.entries(Some(ours), 0, last, usize::MAX).is_err(), "the damage is met by a walk");
-        for (after, limit) in [(0, usize::MAX), (0, 7), (0, 101), (99, 5), (100, 3), (1_500, 2), (1_501, 99), (last, 9)] {
-            let found = reader.entries_of(ours, after, last, limit).expect("nothing of it is damaged");
-            let wanted: Vec<u64> = expected.iter().copied().filter(|seq| *seq > after).take(limit).collect();
-            assert_eq!(found.iter().map(|entry| entry.seq).collect::<Vec<_>>(), wanted, "after {after}, at most {limit}");
+        assert!(
+            reader.entries(Some(ours), 0, last, usize::MAX).is_err(),
+            "the damage is met by a walk"
+        );
+        for (after, limit) in [
+            (0, usize::MAX),
+            (0, 7),
+            (0, 101),
+            (99, 5),
+            (100, 3),
+            (1_500, 2),
+            (1_501, 99),
+            (last, 9),
+        ] {
+            let found =
+                reader.entries_of(ours, after, last, limit).expect("nothing of it is damaged");
+            let wanted: Vec<u64> =
+                expected.iter().copied().filter(|seq| *seq > after).take(limit).collect();
+            assert_eq!(
+                found.iter().map(|entry| entry.seq).collect::<Vec<_>>(),
+                wanted,
+                "after {after}, at most {limit}"
+            );
         }
     }
 
@@ -379,14 +491,18 @@ mod tests {
         let journal = journal(dir.path());
         let early = Reader::new(dir.path(), &segment::list(dir.path()).expect("there"), 5);
         assert_eq!(early.entries(None, 3, u64::MAX, 99).expect("readable").len(), 2);
-        assert_eq!(early.digest_at(5).expect("readable"), journal.reader().digest_at(5).expect("readable"));
+        assert_eq!(
+            early.digest_at(5).expect("readable"),
+            journal.reader().digest_at(5).expect("readable")
+        );
     }
 
     #[test]
     fn a_reopened_journal_goes_on_with_the_chain() {
         let dir = tempfile::tempdir().expect("a directory");
         let mark = journal(dir.path()).mark();
-        let (journal, torn) = Journal::open(dir.path(), 700 * 1024, Failpoint::default()).expect("sound");
+        let (journal, torn) =
+            Journal::open(dir.path(), 700 * 1024, Failpoint::default()).expect("sound");
         assert_eq!((journal.mark(), torn), (mark, None));
         let mut seen = 0;
         journal

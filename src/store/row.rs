@@ -1,6 +1,7 @@
 //! One change's row: what the store keeps of a change that has moved.
 //!
-//! Invariant: a row's target is the one at its ordinal in the rollout's submission; only record, due and moved_at move.
+//! Invariant: a row's target is the one at its ordinal in the rollout's submission; only record,
+//! due and moved_at move.
 //!
 //! Deliberately not here: rows of changes that never moved. They have none, see [`crate::store`].
 
@@ -50,7 +51,13 @@ impl StoredChange {
 
 /// Puts a change together from its row and its plan.
 pub(crate) fn change(id: ChangeId, target: Target, record: change::Record, plan: &Plan) -> Change {
-    Change { id, target, wave: plan.strategy.wave_of(id.ordinal), desired: record.desired(plan.ssl_option), record }
+    Change {
+        id,
+        target,
+        wave: plan.strategy.wave_of(id.ordinal),
+        desired: record.desired(plan.ssl_option),
+        record,
+    }
 }
 
 /// The standing that one of the words of [`change::State::as_str`] counts as.
@@ -71,7 +78,12 @@ pub(crate) fn is_settled_kind(kind: StateKind) -> bool {
 /// Whether a change that stands there has its outcome.
 pub(crate) fn is_settled(standing: Standing) -> bool {
     match standing {
-        Standing::Succeeded | Standing::Failed | Standing::InDoubt | Standing::Cancelled | Standing::Reverted | Standing::Skipped => true,
+        Standing::Succeeded
+        | Standing::Failed
+        | Standing::InDoubt
+        | Standing::Cancelled
+        | Standing::Reverted
+        | Standing::Skipped => true,
         Standing::Queued | Standing::Active => false,
     }
 }

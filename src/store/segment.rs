@@ -1,7 +1,8 @@
 //! One file of the journal: its name, its lines, and what is wrong with it.
 //!
-//! Invariant: a segment is named by its first sequence. Only the last one may end torn, and only in its last lines: a
-//! line that cannot be read before a readable one, or one that breaks the chain, is damage and never cut off.
+//! Invariant: a segment is named by its first sequence. Only the last one may end torn, and only in
+//! its last lines: a line that cannot be read before a readable one, or one that breaks the chain,
+//! is damage and never cut off.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
@@ -27,7 +28,10 @@ pub(crate) fn list(dir: &Path) -> io::Result<Vec<u64>> {
     let mut firsts = Vec::new();
     for file in std::fs::read_dir(dir)? {
         let name = file?.file_name();
-        let first: Option<u64> = name.to_str().and_then(|name| name.strip_suffix(".jsonl")).and_then(|stem| stem.parse().ok());
+        let first: Option<u64> = name
+            .to_str()
+            .and_then(|name| name.strip_suffix(".jsonl"))
+            .and_then(|stem| stem.parse().ok());
         firsts.extend(first);
     }
     firsts.sort_unstable();
@@ -96,7 +100,13 @@ pub(crate) fn verify(path: &Path, before: u64, prev: Digest) -> Result<Good, Ope
 }
 
 /// Whether a line follows the one before it.
-pub(crate) fn follows(path: &Path, line: u64, glance: &Glance, before: u64, head: Digest) -> Result<(), OpenError> {
+pub(crate) fn follows(
+    path: &Path,
+    line: u64,
+    glance: &Glance,
+    before: u64,
+    head: Digest,
+) -> Result<(), OpenError> {
     let what = if glance.seq != before + 1 {
         format!("has sequence {} where {} belongs", glance.seq, before + 1)
     } else if glance.prev != head {
@@ -110,14 +120,17 @@ pub(crate) fn follows(path: &Path, line: u64, glance: &Glance, before: u64, head
 /// The last line of a closed segment, which must be whole.
 pub(crate) fn last_line(path: &Path) -> Result<(Glance, Digest), OpenError> {
     let fail = |source| OpenError::Directory { what: "read", path: path.to_owned(), source };
-    let damaged = |what: &str| OpenError::Damaged { path: path.to_owned(), line: 0, what: what.into() };
+    let damaged =
+        |what: &str| OpenError::Damaged { path: path.to_owned(), line: 0, what: what.into() };
     let file = File::open(path).map_err(fail)?;
     let len = file.metadata().map_err(fail)?.len();
     let mut span = (8 * 1024).min(len);
     loop {
         let mut bytes = vec![0; usize::try_from(span).expect("a segment fits into memory")];
         file.read_exact_at(&mut bytes, len - span).map_err(fail)?;
-        let Some(body) = bytes.strip_suffix(b"\n") else { return Err(damaged("its last line does not end")) };
+        let Some(body) = bytes.strip_suffix(b"\n") else {
+            return Err(damaged("its last line does not end"));
+        };
         let start = body.iter().rposition(|byte| *byte == b'\n').map(|at| at + 1);
         if start.is_none() && span < len {
             span = (span * 2).min(len);
@@ -151,15 +164,29 @@ pub(crate) struct Lines {
 impl Lines {
     /// Opens a file at its begin.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let file = File::open(path).map_err(|source| OpenError::Directory { what: "open", path: path.to_owned(), source })?;
-        Ok(Self { path: path.to_owned(), reader: BufReader::with_capacity(READ, file), line: Vec::new(), number: 0, end: 0 })
+        let file = File::open(path).map_err(|source| OpenError::Directory {
+            what: "open",
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            reader: BufReader::with_capacity(READ, file),
+            line: Vec::new(),
+            number: 0,
+            end: 0,
+        })
     }
 
     /// The next line, or `None` at the end.
     pub fn next(&mut self) -> Result<Option<SegmentLine<'_>>, OpenError> {
         self.line.clear();
         let read = self.reader.read_until(b'\n', &mut self.line);
-        let read = read.map_err(|source| OpenError::Directory { what: "read", path: self.path.clone(), source })?;
+        let read = read.map_err(|source| OpenError::Directory {
+            what: "read",
+            path: self.path.clone(),
+            source,
+        })?;
         if read == 0 {
             return Ok(None);
         }

@@ -1,8 +1,9 @@
-//! What the callers of the store on disk share with its writers: the state, the queue of commits, and how far each is.
+//! What the callers of the store on disk share with its writers: the state, the queue of commits,
+//! and how far each is.
 //!
-//! Invariants: commits are checked, folded and queued under one lock, so the journal has the order of the state; after a
-//! failure nothing is accepted any more. Locks are taken in the order [`CommitQueue`], [`Applied`]; the writer never
-//! takes the former while it holds the latter.
+//! Invariants: commits are checked, folded and queued under one lock, so the journal has the order
+//! of the state; after a failure nothing is accepted any more. Locks are taken in the order
+//! [`CommitQueue`], [`Applied`]; the writer never takes the former while it holds the latter.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -90,14 +91,26 @@ pub(crate) struct WriterProgress {
 
 impl StoreShared {
     /// Brings together what was opened.
-    pub fn new(home: Home, queue: Queue, state: StoreState, applied: Applied, synced: SyncedUpTo, packing: PackingLine) -> Self {
+    pub fn new(
+        home: Home,
+        queue: Queue,
+        state: StoreState,
+        applied: Applied,
+        synced: SyncedUpTo,
+        packing: PackingLine,
+    ) -> Self {
         let seq = state.seq();
         Self {
             home,
             queue,
             backlog: Backlog::new(synced.mark),
             packing,
-            inner: Mutex::new(CommitQueue { state, items: VecDeque::new(), stopping: false, failed: None }),
+            inner: Mutex::new(CommitQueue {
+                state,
+                items: VecDeque::new(),
+                stopping: false,
+                failed: None,
+            }),
             wake: Condvar::new(),
             applied: RwLock::new(applied),
             synced: Mutex::new(synced),
@@ -110,7 +123,10 @@ impl StoreShared {
     /// The state and the queued commits, unless the store is out of order.
     pub fn commit_queue(&self) -> Result<MutexGuard<'_, CommitQueue>, Unavailable> {
         // A panic under this lock may have left the state half changed.
-        let inner = self.inner.lock().map_err(|_| Unavailable("the books were left half changed by a panic".into()))?;
+        let inner = self
+            .inner
+            .lock()
+            .map_err(|_| Unavailable("the books were left half changed by a panic".into()))?;
         match &inner.failed {
             Some(failed) => Err(failed.clone()),
             None => Ok(inner),
@@ -124,7 +140,8 @@ impl StoreShared {
         self.wake.notify_one();
     }
 
-    /// The next batch, whole commits in their order; `None` when the store is closing and nothing waits.
+    /// The next batch, whole commits in their order; `None` when the store is closing and nothing
+    /// waits.
     pub fn next_batch(&self) -> Option<Vec<Item>> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         while inner.items.is_empty() {
@@ -188,10 +205,14 @@ impl StoreShared {
 
     /// The queue cannot be trusted: the next start rebuilds it.
     pub fn distrust(&self, reason: &str) -> Unavailable {
-        if let Err(error) = super::files::write_whole(self.home.dir(), "queue.suspect", reason.as_bytes()) {
+        if let Err(error) =
+            super::files::write_whole(self.home.dir(), "queue.suspect", reason.as_bytes())
+        {
             tracing::error!(%error, "cannot leave word that the queue is damaged; the next start may have to find out by itself");
         }
-        self.fail(&format!("the queue is damaged ({reason}); the next start builds it anew from the journal"))
+        self.fail(&format!(
+            "the queue is damaged ({reason}); the next start builds it anew from the journal"
+        ))
     }
 
     /// Does a thread's work on the queue; an error or a panic there is final for this process.
@@ -227,7 +248,11 @@ impl StoreShared {
 
     /// Brings the queue, and what it shows, to the end of a batch.
     pub fn absorb(&self, records: &[PendingRecord], reached: Mark) -> Result<(), QueueError> {
-        self.applied.write().unwrap_or_else(PoisonError::into_inner).absorb(records, &self.queue, reached)?;
+        self.applied.write().unwrap_or_else(PoisonError::into_inner).absorb(
+            records,
+            &self.queue,
+            reached,
+        )?;
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).state.applied(reached.seq);
         self.progress.send_modify(|progress| progress.applied = reached.seq);
         Ok(())
@@ -243,15 +268,23 @@ impl StoreShared {
         Ok(self.applied().over(&self.queue.unpacked()?))
     }
 
-    /// Bytes that were written beside the journal since then: submissions, and the rows of what ended. A file is counted by
-    /// when its rollout moved, because a queue that is rebuilt writes all of them again.
+    /// Bytes that were written beside the journal since then: submissions, and the rows of what
+    /// ended. A file is counted by when its rollout moved, because a queue that is rebuilt writes
+    /// all of them again.
     pub fn filed_since(&self, since: Timestamp) -> Result<u64, Unavailable> {
         let Filed { submissions, over } = self.applied().filed_since(since);
         let folder = self.home.submissions();
-        let submissions = submissions.into_iter().map(|digest| path(&folder, digest).metadata().map(|meta| meta.len()));
+        let submissions = submissions
+            .into_iter()
+            .map(|digest| path(&folder, digest).metadata().map(|meta| meta.len()));
         let over = over.into_iter().map(|id| self.queue.over.bytes_of(id));
         let bytes: std::io::Result<u64> = submissions.chain(over).sum();
-        bytes.map_err(|error| Unavailable(format!("cannot look at what is stored in {}: {error}", self.home.dir().display())))
+        bytes.map_err(|error| {
+            Unavailable(format!(
+                "cannot look at what is stored in {}: {error}",
+                self.home.dir().display()
+            ))
+        })
     }
 
     /// Does something to the queue while nobody reads rows of it.
@@ -287,12 +320,22 @@ impl StoreShared {
     }
 
     /// Waits until the writer is that far.
-    pub async fn reach(&self, seq: u64, far: impl Fn(&WriterProgress) -> u64) -> Result<(), Unavailable> {
+    pub async fn reach(
+        &self,
+        seq: u64,
+        far: impl Fn(&WriterProgress) -> u64,
+    ) -> Result<(), Unavailable> {
         let mut progress = self.progress.subscribe();
-        let reached = progress.wait_for(|progress| progress.over || far(progress) >= seq).await.map(|progress| far(&progress) >= seq);
+        let reached = progress
+            .wait_for(|progress| progress.over || far(progress) >= seq)
+            .await
+            .map(|progress| far(&progress) >= seq);
         match reached {
             Ok(true) => Ok(()),
-            Ok(false) | Err(_) => Err(self.commit_queue().err().unwrap_or_else(|| Unavailable("the store is closed".into()))),
+            Ok(false) | Err(_) => Err(self
+                .commit_queue()
+                .err()
+                .unwrap_or_else(|| Unavailable("the store is closed".into()))),
         }
     }
 }

@@ -1,12 +1,15 @@
-//! The store on disk: a journal that is the truth, sled as the queue beside it, each with a thread that writes it.
+//! The store on disk: a journal that is the truth, sled as the queue beside it, each with a thread
+//! that writes it.
 //!
-//! Invariants: what was acknowledged survives a power cut (`Synced`), or is ordered before everything that comes later
-//! (`Ordered`); lists, pages and the journal show only what is durable; after a failed write or sync every call is
-//! refused, and [`SledStore::failed`] says so: the process must end and start again.
+//! Invariants: what was acknowledged survives a power cut (`Synced`), or is ordered before
+//! everything that comes later (`Ordered`); lists, pages and the journal show only what is durable;
+//! after a failed write or sync every call is refused, and [`SledStore::failed`] says so: the
+//! process must end and start again.
 //!
 //! The crate is written `::sled` here, so that the file keeps its guessable name.
 //!
-//! Deliberately not here: checks (`check`), the order of commits (`writer`), and what a start does (`open`).
+//! Deliberately not here: checks (`check`), the order of commits (`writer`), and what a start does
+//! (`open`).
 
 mod reads;
 mod submissions;
@@ -41,41 +44,46 @@ use super::shared::{CommitQueue, Item, StoreShared, SyncedUpTo, WriterProgress};
 use super::workers::{NoAnswer, Workers};
 use super::writer::{JournalWriter, synced};
 use super::{
-    Active, Candidates, Commit, CommitError, Durability, Enforcement, EnforcementCommit, Growth, Health, Page, Pending, Rollout, Store,
-    Submission, SubmitError, Submitted, Unavailable,
+    Active, Candidates, Commit, CommitError, Durability, Enforcement, EnforcementCommit, Growth,
+    Health, Page, Pending, Rollout, Store, Submission, SubmitError, Submitted, Unavailable,
 };
 
 /// Commits that may be in line for the writer; who comes later waits for a place.
 const LINE_MAX: usize = 4_096;
 
-/// How long the queue gathers entries: longer than most changes live at full speed, so that most are written to it once,
-/// and short beside the time that a start takes anyway.
+/// How long the queue gathers entries: longer than most changes live at full speed, so that most
+/// are written to it once, and short beside the time that a start takes anyway.
 const GATHER: Duration = Duration::from_millis(200);
 
-/// Rows of what is over that may wait until they leave sled: more than a cloud's quota lets anybody settle while the largest
-/// rollout is packed, and a few MiB of sled's table of pages.
+/// Rows of what is over that may wait until they leave sled: more than a cloud's quota lets anybody
+/// settle while the largest rollout is packed, and a few MiB of sled's table of pages.
 const PACKING_ROWS_MAX: u64 = 100_000;
 
 /// How a store on disk is opened.
 #[derive(Debug, Clone)]
 pub struct SledOptions {
-    /// sled's cache, in bytes. A hint to sled, which keeps a page decoded at several times its size. With 1, 2 and 8 MiB a
-    /// rollout of 60,000 changes at 64 in flight is equally fast, because the kernel keeps the file, and the process takes about
-    /// 46, 48 and 60 MiB for it; at 256 in flight 1 MiB costs a tenth more processor time than 2.
+    /// sled's cache, in bytes. A hint to sled, which keeps a page decoded at several times its
+    /// size. With 1, 2 and 8 MiB a rollout of 60,000 changes at 64 in flight is equally fast,
+    /// because the kernel keeps the file, and the process takes about 46, 48 and 60 MiB for it; at
+    /// 256 in flight 1 MiB costs a tenth more processor time than 2.
     pub cache_bytes: u64,
-    /// Free space on the file system, in bytes, below which no new rollout is accepted: what is accepted must be able
-    /// to be carried to its end.
+    /// Free space on the file system, in bytes, below which no new rollout is accepted: what is
+    /// accepted must be able to be carried to its end.
     pub floor_bytes: u64,
     /// Size of a journal segment, in bytes, at which the next one is begun.
     pub segment_bytes: u64,
-    /// Journal entries after which the mark is renewed; a segment's begin and a clean stop renew it too.
+    /// Journal entries after which the mark is renewed; a segment's begin and a clean stop renew it
+    /// too.
     pub mark_every: u64,
-    /// How long the queue gathers journal entries before it takes them in, at most: what a start after a crash replays
-    /// from the journal. Zero: every batch at once. Whoever reads the queue does not wait for it.
+    /// How long the queue gathers journal entries before it takes them in, at most: what a start
+    /// after a crash replays from the journal. Zero: every batch at once. Whoever reads the queue
+    /// does not wait for it.
     pub gather: Duration,
-    /// Rows of what is over that may wait until they leave sled; while more do, the queue takes nothing in.
+    /// Rows of what is over that may wait until they leave sled; while more do, the queue takes
+    /// nothing in.
     pub packing_rows_max: u64,
-    /// Whether the store's id stands beside its directory too, and a start without that store is refused.
+    /// Whether the store's id stands beside its directory too, and a start without that store is
+    /// refused.
     pub id_beside: bool,
     /// Told how far a start is that brings the queue after the journal.
     pub headway: watch::Sender<Headway>,
@@ -118,8 +126,8 @@ impl SledStore {
         dir.join(IDENTITY).exists()
     }
 
-    /// Opens the store in a directory, and creates it when it is not there. Blocks while it reads; damage of the queue
-    /// is repaired (see [`Health::rebuilt`]), damage of the journal is refused.
+    /// Opens the store in a directory, and creates it when it is not there. Blocks while it reads;
+    /// damage of the queue is repaired (see [`Health::rebuilt`]), damage of the journal is refused.
     pub fn open(dir: &Path, options: SledOptions) -> Result<Self, OpenError> {
         let failpoint = options.failpoint.clone();
         let settings = OpenSettings {
@@ -129,16 +137,31 @@ impl SledStore {
             headway: options.headway.clone(),
             failpoint: failpoint.clone(),
         };
-        let OpenedStore { home, journal, queue, state, applied, rebuilt, torn } = open(dir, &settings)?;
-        let fail = |source| OpenError::Directory { what: "start the threads for", path: dir.to_owned(), source };
+        let OpenedStore { home, journal, queue, state, applied, rebuilt, torn } =
+            open(dir, &settings)?;
+        let fail = |source| OpenError::Directory {
+            what: "start the threads for",
+            path: dir.to_owned(),
+            source,
+        };
         let fresh_import = provenance::fresh_import(dir, journal.mark())?;
         let packing = PackingLine::new(options.packing_rows_max);
-        let shared = Arc::new(StoreShared::new(home, queue, state, applied, synced(&journal), packing));
+        let shared =
+            Arc::new(StoreShared::new(home, queue, state, applied, synced(&journal), packing));
         let workers = Workers::start().map_err(fail)?;
         let packer = Packer { shared: Arc::clone(&shared) };
-        let packer = std::thread::Builder::new().name("store-pack".into()).spawn(move || packer.run()).map_err(fail)?;
-        let queue_writer = QueueWriter { shared: Arc::clone(&shared), gather: options.gather, packer: Some(packer) };
-        let queue_writer = std::thread::Builder::new().name("store-queue".into()).spawn(move || queue_writer.run());
+        let packer = std::thread::Builder::new()
+            .name("store-pack".into())
+            .spawn(move || packer.run())
+            .map_err(fail)?;
+        let queue_writer = QueueWriter {
+            shared: Arc::clone(&shared),
+            gather: options.gather,
+            packer: Some(packer),
+        };
+        let queue_writer = std::thread::Builder::new()
+            .name("store-queue".into())
+            .spawn(move || queue_writer.run());
         let queue_writer = queue_writer.map_err(|error| {
             shared.packing.end();
             fail(error)
@@ -152,17 +175,27 @@ impl SledStore {
             in_step: options.gather.is_zero(),
             queue_writer: Some(queue_writer),
         };
-        let writer = std::thread::Builder::new().name("store-write".into()).spawn(move || writer.run());
+        let writer =
+            std::thread::Builder::new().name("store-write".into()).spawn(move || writer.run());
         let writer = writer.map_err(|error| {
             shared.backlog.abandon();
             fail(error)
         })?;
         let places = Arc::new(Semaphore::new(LINE_MAX));
-        Ok(Self { shared, workers, places, writer: Mutex::new(Some(writer)), options, rebuilt, torn, fresh_import })
+        Ok(Self {
+            shared,
+            workers,
+            places,
+            writer: Mutex::new(Some(writer)),
+            options,
+            rebuilt,
+            torn,
+            fresh_import,
+        })
     }
 
-    /// Becomes `Some` with the reason when the store has failed for good: the process must end with an error, so that
-    /// it is started again.
+    /// Becomes `Some` with the reason when the store has failed for good: the process must end with
+    /// an error, so that it is started again.
     pub fn failed(&self) -> watch::Receiver<Option<String>> {
         self.shared.failure()
     }
@@ -173,10 +206,16 @@ impl SledStore {
         self.shared.unpacked()
     }
 
-    /// How many of each thing it keeps in memory and in the queue's trees beside one entry a rollout.
+    /// How many of each thing it keeps in memory and in the queue's trees beside one entry a
+    /// rollout.
     #[cfg(test)]
     pub(crate) fn kept(&self) -> Vec<(&'static str, usize)> {
-        let trees = self.shared.queue.trees().into_iter().filter(|(name, _)| *name != super::draft::TreeName::Rollouts);
+        let trees = self
+            .shared
+            .queue
+            .trees()
+            .into_iter()
+            .filter(|(name, _)| *name != super::draft::TreeName::Rollouts);
         let state = self.shared.commit_queue().expect("in order").state.kept();
         state.into_iter().chain(trees.map(|(name, tree)| (name.as_str(), tree.len()))).collect()
     }
@@ -186,7 +225,8 @@ impl SledStore {
         self.shared.syncs()
     }
 
-    /// What was cut off the journal's end at start: a commit that a crash left unfinished, and nobody was notified of.
+    /// What was cut off the journal's end at start: a commit that a crash left unfinished, and
+    /// nobody was notified of.
     pub fn torn(&self) -> Option<&str> {
         self.torn.as_deref()
     }
@@ -201,13 +241,14 @@ impl SledStore {
         (self.shared.home.dir().to_owned(), self.shared.home.identity().clone())
     }
 
-    /// What there is to know of a store that was imported and has not moved since: calls that its original made are in no
-    /// journal of ours.
+    /// What there is to know of a store that was imported and has not moved since: calls that its
+    /// original made are in no journal of ours.
     pub fn fresh_import(&self) -> Option<&str> {
         self.fresh_import.as_deref()
     }
 
-    /// Writes all that waits, renews the mark and ends the threads. Blocks. Later calls are refused.
+    /// Writes all that waits, renews the mark and ends the threads. Blocks. Later calls are
+    /// refused.
     pub fn close(&self) -> Result<(), Unavailable> {
         self.shared.stop();
         self.workers.stop();
@@ -222,7 +263,10 @@ impl SledStore {
     }
 
     async fn place(&self) -> Result<OwnedSemaphorePermit, Unavailable> {
-        Arc::clone(&self.places).acquire_owned().await.map_err(|_| Unavailable("the store is closed".into()))
+        Arc::clone(&self.places)
+            .acquire_owned()
+            .await
+            .map_err(|_| Unavailable("the store is closed".into()))
     }
 
     /// Runs a read that may wait for the disk. One that panics has met damage in the queue.
@@ -238,7 +282,8 @@ impl SledStore {
         }
     }
 
-    /// Answers from the state in memory; never waits for the disk longer than one block of a submission.
+    /// Answers from the state in memory; never waits for the disk longer than one block of a
+    /// submission.
     fn answer_from_state<T: Send + 'static>(
         &self,
         answer: impl FnOnce(&mut CommitQueue) -> Result<T, Unavailable>,
@@ -262,10 +307,16 @@ impl SledStore {
         let floor = self.options.floor_bytes;
         match self.shared.home.free_bytes() {
             Ok(free) if free >= floor => None,
-            Ok(free) => {
-                Some(format!("{} MiB are free at {}, the floor is {} MiB", free >> 20, self.shared.home.dir().display(), floor >> 20))
-            }
-            Err(error) => Some(format!("cannot tell the free space at {}: {error}", self.shared.home.dir().display())),
+            Ok(free) => Some(format!(
+                "{} MiB are free at {}, the floor is {} MiB",
+                free >> 20,
+                self.shared.home.dir().display(),
+                floor >> 20
+            )),
+            Err(error) => Some(format!(
+                "cannot tell the free space at {}: {error}",
+                self.shared.home.dir().display()
+            )),
         }
     }
 
@@ -287,12 +338,15 @@ impl SledStore {
             if records.is_empty() {
                 return Ok(());
             }
-            let (waits, durable) = if synced { Some(oneshot::channel()).unzip() } else { (None, None) };
+            let (waits, durable) =
+                if synced { Some(oneshot::channel()).unzip() } else { (None, None) };
             self.shared.enqueue(inner, Item { records, waits, _place: place });
             durable
         };
         match durable {
-            Some(durable) => Ok(durable.await.map_err(|_| Unavailable("the store has failed".into()))??),
+            Some(durable) => {
+                Ok(durable.await.map_err(|_| Unavailable("the store has failed".into()))??)
+            }
             None => Ok(()),
         }
     }
@@ -303,7 +357,8 @@ impl SledStore {
             let mut inner = self.shared.commit_queue()?;
             let pending = inner.state.enforce(commit)?;
             let (waits, durable) = oneshot::channel();
-            self.shared.enqueue(inner, Item { records: vec![pending], waits: Some(waits), _place: place });
+            self.shared
+                .enqueue(inner, Item { records: vec![pending], waits: Some(waits), _place: place });
             durable
         };
         Ok(durable.await.map_err(|_| Unavailable("the store has failed".into()))??)
@@ -334,7 +389,11 @@ impl Store for SledStore {
         self.answer_from_state(|inner| Ok(inner.state.open_rollouts()))
     }
 
-    fn rollouts(&self, after: Option<RolloutId>, limit: usize) -> Pending<'_, Result<Vec<Rollout>, Unavailable>> {
+    fn rollouts(
+        &self,
+        after: Option<RolloutId>,
+        limit: usize,
+    ) -> Pending<'_, Result<Vec<Rollout>, Unavailable>> {
         Box::pin(async move {
             self.caught_up().await?;
             Ok(self.shared.applied().rollouts(after, limit))
@@ -342,14 +401,21 @@ impl Store for SledStore {
     }
 
     fn rollout(&self, id: RolloutId) -> Pending<'_, Result<Option<Rollout>, Unavailable>> {
-        self.answer_from_state(|inner| Ok(inner.state.rollout(id).map(|rollout| rollout.snapshot(id))))
+        self.answer_from_state(|inner| {
+            Ok(inner.state.rollout(id).map(|rollout| rollout.snapshot(id)))
+        })
     }
 
     fn change(&self, id: ChangeId) -> Pending<'_, Result<Option<Active>, Unavailable>> {
         Box::pin(ready(self.change_now(id)))
     }
 
-    fn candidates(&self, id: RolloutId, wave: u16, limit: usize) -> Pending<'_, Result<Candidates, Unavailable>> {
+    fn candidates(
+        &self,
+        id: RolloutId,
+        wave: u16,
+        limit: usize,
+    ) -> Pending<'_, Result<Candidates, Unavailable>> {
         self.answer_from_state(|inner| inner.state.candidates(id, wave, limit))
     }
 
@@ -368,7 +434,11 @@ impl Store for SledStore {
         self.answer_from_state(move |inner| Ok(inner.state.holder(&instance)))
     }
 
-    fn full_group(&self, id: RolloutId, target: &Target) -> Pending<'_, Result<Option<FullGroup>, Unavailable>> {
+    fn full_group(
+        &self,
+        id: RolloutId,
+        target: &Target,
+    ) -> Pending<'_, Result<Option<FullGroup>, Unavailable>> {
         self.answer_from_state(|inner| Ok(inner.state.full_group(id, target)))
     }
 
@@ -376,11 +446,22 @@ impl Store for SledStore {
         Box::pin(ready(self.known_jobs_now(instance)))
     }
 
-    fn page(&self, id: RolloutId, words: Vec<String>, after: Option<u32>, limit: usize) -> Pending<'_, Result<Page, Unavailable>> {
+    fn page(
+        &self,
+        id: RolloutId,
+        words: Vec<String>,
+        after: Option<u32>,
+        limit: usize,
+    ) -> Pending<'_, Result<Page, Unavailable>> {
         Box::pin(self.page_now(PageQuery { id, words, after, limit }))
     }
 
-    fn journal(&self, rollout: Option<RolloutId>, after: u64, limit: usize) -> Pending<'_, Result<Vec<Entry>, Unavailable>> {
+    fn journal(
+        &self,
+        rollout: Option<RolloutId>,
+        after: u64,
+        limit: usize,
+    ) -> Pending<'_, Result<Vec<Entry>, Unavailable>> {
         Box::pin(self.journal_now(rollout, after, limit))
     }
 
@@ -409,7 +490,9 @@ impl Store for SledStore {
         Box::pin(self.read(move |shared| {
             let dir = shared.home.dir();
             let free = shared.home.free_bytes();
-            let free = free.map_err(|error| Unavailable(format!("cannot tell the free space at {}: {error}", dir.display())))?;
+            let free = free.map_err(|error| {
+                Unavailable(format!("cannot tell the free space at {}: {error}", dir.display()))
+            })?;
             growth(&shared.synced(), now, (free, floor), |since| shared.filed_since(since))
         }))
     }
@@ -434,7 +517,9 @@ mod tests {
 
     fn fresh() -> (SledStore, tempfile::TempDir) {
         let dir = tempfile::tempdir().expect("a directory");
-        let store = SledStore::open(dir.path(), SledOptions { floor_bytes: 0, ..SledOptions::default() }).expect("a new store");
+        let store =
+            SledStore::open(dir.path(), SledOptions { floor_bytes: 0, ..SledOptions::default() })
+                .expect("a new store");
         (store, dir)
     }
 

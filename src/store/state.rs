@@ -1,11 +1,11 @@
 //! The state of one store in memory: a fold of the journal. Pure and synchronous.
 //!
-//! Job: hold the rollouts with their progress, the rows of active and of explicitly queued changes, the instance locks
-//! and the due index; fold records into them; answer the engine's questions.
+//! Job: hold the rollouts with their progress, the rows of active and of explicitly queued changes,
+//! the instance locks and the due index; fold records into them; answer the engine's questions.
 //!
-//! Invariants: the state is a fold of the journal's records and of nothing else; every ordinal before the cursor has a
-//! row, here or in the index, and none after it has one; memory is bounded by rollouts, active and explicitly queued
-//! changes, never by settled ones.
+//! Invariants: the state is a fold of the journal's records and of nothing else; every ordinal
+//! before the cursor has a row, here or in the index, and none after it has one; memory is bounded
+//! by rollouts, active and explicitly queued changes, never by settled ones.
 //!
 //! Deliberately not here: whether a commit is allowed (`check`), and anything durable.
 
@@ -42,8 +42,9 @@ pub(crate) struct StoreState {
     names: BTreeMap<(Name, u32), RolloutId>,
     /// By the plan's name.
     pub(super) enforcements: BTreeMap<Name, Enforcement>,
-    /// Active and explicitly queued changes. One map for all rollouts, so that one that is over leaves nothing of it behind:
-    /// a map of its own would keep its root node, 3 KiB with room for eleven rows.
+    /// Active and explicitly queued changes. One map for all rollouts, so that one that is over
+    /// leaves nothing of it behind: a map of its own would keep its root node, 3 KiB with room for
+    /// eleven rows.
     rows: BTreeMap<ChangeId, StoredChange>,
     locks: Locks,
     due: BTreeSet<(Timestamp, ChangeId)>,
@@ -105,12 +106,17 @@ impl RolloutState {
         let total: Tally = self.progress.tallies.iter().copied().sum();
         let (mut active, mut queued, mut last) = (0, 0, None);
         for (ordinal, row) in rows {
-            let counted = if row.standing() == Standing::Active { &mut active } else { &mut queued };
+            let counted =
+                if row.standing() == Standing::Active { &mut active } else { &mut queued };
             *counted += 1;
             last = Some(ordinal);
         }
         let cursor = self.progress.record.cursor;
-        let untouched = if self.progress.is_withdrawn() { Some(0) } else { self.frozen.targets.count().checked_sub(cursor) };
+        let untouched = if self.progress.is_withdrawn() {
+            Some(0)
+        } else {
+            self.frozen.targets.count().checked_sub(cursor)
+        };
         let sizes = self.frozen.plan.strategy.waves.iter().map(|wave| wave.size);
         sizes.eq(self.progress.tallies.iter().map(Tally::total))
             && last.is_none_or(|last| last < cursor)
@@ -121,7 +127,8 @@ impl RolloutState {
 
 /// The record of a change without a row.
 pub(crate) fn untouched(progress: &Progress) -> change::Record {
-    let state = if progress.is_withdrawn() { change::State::Cancelled } else { change::State::Queued };
+    let state =
+        if progress.is_withdrawn() { change::State::Cancelled } else { change::State::Queued };
     change::Record { state, ..change::Record::queued() }
 }
 
@@ -150,18 +157,24 @@ impl StoreState {
         self.locks.holder(instance)
     }
 
-    /// The changes that hold an instance: several only where the store is older than the rule that one may.
+    /// The changes that hold an instance: several only where the store is older than the rule that
+    /// one may.
     pub fn holders(&self, instance: &InstanceId) -> impl Iterator<Item = ChangeId> {
         self.locks.holders(instance)
     }
 
-    /// A change that is active, explicitly queued, or settled so recently that the backing store may not have it.
+    /// A change that is active, explicitly queued, or settled so recently that the backing store
+    /// may not have it.
     pub fn row(&self, id: ChangeId) -> Option<&StoredChange> {
         self.rows.get(&id).or_else(|| self.unapplied.rows.get(&id).map(|(_, row)| row))
     }
 
     /// Active and explicitly queued changes of a rollout from place `first` on, in their order.
-    pub fn rows_from(&self, id: RolloutId, first: u32) -> impl Iterator<Item = (u32, &StoredChange)> {
+    pub fn rows_from(
+        &self,
+        id: RolloutId,
+        first: u32,
+    ) -> impl Iterator<Item = (u32, &StoredChange)> {
         let (first, last) = (RolloutState::id_at(id, first), RolloutState::id_at(id, u32::MAX));
         self.rows.range(first..=last).map(|(id, row)| (id.ordinal, row))
     }
@@ -175,15 +188,24 @@ impl StoreState {
         prints: &Fingerprints,
     ) -> Result<Option<Submitted>, SubmitError> {
         if let Some((known, rollout)) = self.named(&plan.name, plan.revision) {
-            // An id is derived from the wanted value and the targets too; of another value, that alone is told.
+            // An id is derived from the wanted value and the targets too; of another value, that
+            // alone is told.
             let same_targets = known == id || rollout.frozen.plan.ssl_option != plan.ssl_option;
             let comments = match edit(&rollout.frozen.plan, plan, same_targets) {
                 Edit::None => false,
                 Edit::Comments => true,
                 Edit::Content(keys) => {
                     let over = rollout.progress.record.phase.is_final();
-                    let (name, revision, next) = (plan.name.clone(), plan.revision, self.next_revision(&plan.name));
-                    return Err(SubmitError::Changed { name, revision, rollout: known, over, keys, next });
+                    let (name, revision, next) =
+                        (plan.name.clone(), plan.revision, self.next_revision(&plan.name));
+                    return Err(SubmitError::Changed {
+                        name,
+                        revision,
+                        rollout: known,
+                        over,
+                        keys,
+                        next,
+                    });
                 }
             };
             return Ok(Some(Submitted { id: known, new: false, comments }));
@@ -191,12 +213,25 @@ impl StoreState {
         for seq in &self.open {
             let (other, rollout) = self.at(*seq);
             let Some(theirs) = &rollout.prints else {
-                let what = format!("the proxies of the open rollout {other} were not read; this is a defect, please report it");
+                let what = format!(
+                    "the proxies of the open rollout {other} were not read; this is a defect, please report it"
+                );
                 return Err(Unavailable(what).into());
             };
-            if let Some(Overlap { proxy, count }) = overlap(targets, prints, rollout.frozen.targets.as_ref(), theirs)? {
-                let more = if count > 1 { format!(" and {} more of its proxies", count - 1) } else { String::new() };
-                return Err(SubmitError::Overlap { proxy, name: rollout.frozen.plan.name.clone(), rollout: other, more });
+            if let Some(Overlap { proxy, count }) =
+                overlap(targets, prints, rollout.frozen.targets.as_ref(), theirs)?
+            {
+                let more = if count > 1 {
+                    format!(" and {} more of its proxies", count - 1)
+                } else {
+                    String::new()
+                };
+                return Err(SubmitError::Overlap {
+                    proxy,
+                    name: rollout.frozen.plan.name.clone(),
+                    rollout: other,
+                    more,
+                });
             }
         }
         Ok(None)
@@ -237,15 +272,19 @@ impl StoreState {
             self.open.insert(first_seq);
         }
         let groups = Groups::new(&frozen.plan.strategy.max_in_flight_per);
-        self.rollouts.insert(id, RolloutState { frozen, progress, groups, moved_at, first_seq, last_seq, prints });
+        self.rollouts.insert(
+            id,
+            RolloutState { frozen, progress, groups, moved_at, first_seq, last_seq, prints },
+        );
     }
 
-    /// Puts an active or explicitly queued change back as the backing store had it. `false` when it cannot be: its
-    /// rollout is unknown, it is neither active nor queued, or its instance is taken by the same lane. (By another one it
-    /// may be: instances were locked for each lane once.)
+    /// Puts an active or explicitly queued change back as the backing store had it. `false` when it
+    /// cannot be: its rollout is unknown, it is neither active nor queued, or its instance is taken
+    /// by the same lane. (By another one it may be: instances were locked for each lane once.)
     pub fn restore_row(&mut self, id: ChangeId, row: StoredChange) -> bool {
         let instance = row.target.instance_id;
-        let taken = |other| self.row(other).is_some_and(|other| other.target.lane == row.target.lane);
+        let taken =
+            |other| self.row(other).is_some_and(|other| other.target.lane == row.target.lane);
         let active = row.standing() == Standing::Active;
         if is_settled(row.standing()) || (active && self.locks.holders(&instance).any(taken)) {
             return false;
@@ -269,7 +308,12 @@ impl StoreState {
 
     /// Open rollouts that were found at the start, whose proxies are not known yet.
     pub fn unprinted(&self) -> Vec<RolloutId> {
-        self.open.iter().map(|seq| self.at(*seq)).filter(|(_, rollout)| rollout.prints.is_none()).map(|(id, _)| id).collect()
+        self.open
+            .iter()
+            .map(|seq| self.at(*seq))
+            .filter(|(_, rollout)| rollout.prints.is_none())
+            .map(|(id, _)| id)
+            .collect()
     }
 
     /// Makes an open rollout's proxies known.
@@ -281,11 +325,20 @@ impl StoreState {
         }
     }
 
-    /// Folds one record of a known rollout; returns the instance whose job id it brings, if it brings a new one.
-    /// Submissions come by [`Self::submitted`].
-    pub fn fold(&mut self, record: &JournalRecord, target: Option<Target>) -> Result<Option<InstanceOfLane>, Unavailable> {
+    /// Folds one record of a known rollout; returns the instance whose job id it brings, if it
+    /// brings a new one. Submissions come by [`Self::submitted`].
+    pub fn fold(
+        &mut self,
+        record: &JournalRecord,
+        target: Option<Target>,
+    ) -> Result<Option<InstanceOfLane>, Unavailable> {
         let JournalRecord { entry, due, .. } = record;
-        let unknown = || Unavailable(format!("journal entry {} is about the unknown rollout {}", entry.seq, entry.rollout));
+        let unknown = || {
+            Unavailable(format!(
+                "journal entry {} is about the unknown rollout {}",
+                entry.seq, entry.rollout
+            ))
+        };
         if let JournalEvent::Enforcement { name, record, .. } = &entry.what {
             self.enforced(name.clone(), record.as_ref().clone(), entry.at);
         }
@@ -304,7 +357,8 @@ impl StoreState {
                     (None, Some(target)) => target,
                     (None, None) => rollout.frozen.targets.get(*ordinal)?,
                 };
-                let row = StoredChange { target, record: record.clone(), due: None, moved_at: entry.at };
+                let row =
+                    StoredChange { target, record: record.clone(), due: None, moved_at: entry.at };
                 match &old {
                     Some(old) => rollout.groups.leave(*ordinal, old),
                     // Its first move: the cursor passes it.
@@ -333,7 +387,8 @@ impl StoreState {
         if let Some(due) = old.as_ref().filter(|_| was_active).and_then(|old| old.due) {
             self.due.remove(&(due, id));
         }
-        // Most moves are those of an active change that stays active: it has the lock, and keeps it.
+        // Most moves are those of an active change that stays active: it has the lock, and keeps
+        // it.
         match (was_active, is_active) {
             (true, false) => self.locks.free(&row.target.instance_id, id),
             (false, true) => self.locks.take(row.target.instance_id, id),
@@ -344,7 +399,10 @@ impl StoreState {
             && old.and_then(|old| old.record.jobs.last().cloned()).as_ref() != Some(job)
         {
             self.unapplied.jobs.entry(row.target.instance_id).or_default().push((seq, job.clone()));
-            learnt = Some(InstanceOfLane { lane: row.target.lane.clone(), instance_id: row.target.instance_id });
+            learnt = Some(InstanceOfLane {
+                lane: row.target.lane.clone(),
+                instance_id: row.target.instance_id,
+            });
         }
         if is_settled(row.standing()) {
             self.unapplied.rows.insert(id, (seq, row));
@@ -371,7 +429,8 @@ impl StoreState {
         }
     }
 
-    /// The backing store has everything up to `seq`: forgets what was kept only until then, and gives it out.
+    /// The backing store has everything up to `seq`: forgets what was kept only until then, and
+    /// gives it out.
     pub fn applied(&mut self, seq: u64) -> Vec<(ChangeId, StoredChange)> {
         let mut applied = Vec::new();
         while let Some((at, id)) = self.unapplied.order.front().copied()
@@ -417,16 +476,22 @@ impl StoreState {
 
     /// Rollouts that may still move, oldest first.
     pub fn open_rollouts(&self) -> Vec<Rollout> {
-        self.open.iter().map(|seq| self.at(*seq)).map(|(id, rollout)| rollout.snapshot(id)).collect()
+        self.open
+            .iter()
+            .map(|seq| self.at(*seq))
+            .map(|(id, rollout)| rollout.snapshot(id))
+            .collect()
     }
 
     /// Ids of all rollouts, newest first, from `after` on (exclusive).
     pub fn newest(&self, after: Option<RolloutId>) -> impl Iterator<Item = RolloutId> {
-        let before = after.map_or(u64::MAX, |id| self.rollouts.get(&id).map_or(0, |rollout| rollout.first_seq));
+        let before = after
+            .map_or(u64::MAX, |id| self.rollouts.get(&id).map_or(0, |rollout| rollout.first_seq));
         self.order.range(..before).rev().map(|(_, id)| *id)
     }
 
-    /// What keeps another change to this target from being released: a group all of whose places are taken.
+    /// What keeps another change to this target from being released: a group all of whose places
+    /// are taken.
     pub fn full_group(&self, id: RolloutId, target: &Target) -> Option<FullGroup> {
         self.rollouts.get(&id)?.groups.full(target)
     }
@@ -436,7 +501,9 @@ impl StoreState {
 impl StoreState {
     /// How many of each thing it keeps beside one entry a rollout.
     pub fn kept(&self) -> Vec<(&'static str, usize)> {
-        let rollouts = |kept: fn(&RolloutState) -> bool| self.rollouts.values().filter(|rollout| kept(rollout)).count();
+        let rollouts = |kept: fn(&RolloutState) -> bool| {
+            self.rollouts.values().filter(|rollout| kept(rollout)).count()
+        };
         let Unapplied { rows, jobs, order } = &self.unapplied;
         vec![
             ("open", self.open.len()),

@@ -1,11 +1,13 @@
 //! A submission's file: the frozen plan and its targets, named by their digest.
 //!
-//! Form: JSON Lines. The first line is the plan with its rollout's id, author and instant; each further line is one
-//! target, in the plan's order. The name is the SHA-256 of all bytes, and the journal's entry carries it.
+//! Form: JSON Lines. The first line is the plan with its rollout's id, author and instant; each
+//! further line is one target, in the plan's order. The name is the SHA-256 of all bytes, and the
+//! journal's entry carries it.
 //!
-//! Invariants: the file is whole, synced and named before a journal entry names it, and never changes afterwards; its
-//! digest is checked before its targets are first read, and damage is reported with file and line. A million targets
-//! cost 32 KiB of memory: every 256th line's offset, and the few blocks read last.
+//! Invariants: the file is whole, synced and named before a journal entry names it, and never
+//! changes afterwards; its digest is checked before its targets are first read, and damage is
+//! reported with file and line. A million targets cost 32 KiB of memory: every 256th line's offset,
+//! and the few blocks read last.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
@@ -32,7 +34,8 @@ use super::{Submission, Unavailable};
 /// Targets of one block: what is read and kept together.
 const BLOCK: u32 = 256;
 
-/// Blocks kept in memory a rollout: where the cursor is, and where changes in flight were released from.
+/// Blocks kept in memory a rollout: where the cursor is, and where changes in flight were released
+/// from.
 const BLOCKS_KEPT: usize = 8;
 
 /// Tells temporary names of one process apart.
@@ -51,15 +54,25 @@ pub(crate) struct SubmissionHeader<P> {
 }
 
 /// Writes a submission and makes it durable; the answer names it.
-pub(crate) fn write(dir: &Path, id: RolloutId, submission: &Submission, failpoint: &Failpoint) -> io::Result<Digest> {
-    let aside = dir.join(format!("{}-{}.new", std::process::id(), TEMPORARY.fetch_add(1, Ordering::Relaxed)));
+pub(crate) fn write(
+    dir: &Path,
+    id: RolloutId,
+    submission: &Submission,
+    failpoint: &Failpoint,
+) -> io::Result<Digest> {
+    let aside = dir.join(format!(
+        "{}-{}.new",
+        std::process::id(),
+        TEMPORARY.fetch_add(1, Ordering::Relaxed)
+    ));
     let named = fill(&aside, id, submission, failpoint).and_then(|digest| {
         std::fs::rename(&aside, path(dir, digest))?;
         sync_dir(dir)?;
         Ok(digest)
     });
     if named.is_err() {
-        // The error that led here is what counts; a name ending in `.new` is removed at the next start, too.
+        // The error that led here is what counts; a name ending in `.new` is removed at the next
+        // start, too.
         let _ = std::fs::remove_file(&aside);
     }
     let digest = named?;
@@ -67,12 +80,19 @@ pub(crate) fn write(dir: &Path, id: RolloutId, submission: &Submission, failpoin
     Ok(digest)
 }
 
-fn fill(aside: &Path, id: RolloutId, submission: &Submission, failpoint: &Failpoint) -> io::Result<Digest> {
+fn fill(
+    aside: &Path,
+    id: RolloutId,
+    submission: &Submission,
+    failpoint: &Failpoint,
+) -> io::Result<Digest> {
     let file = create_file(aside)?;
-    let mut out = HashingWriter { out: BufWriter::with_capacity(256 * 1024, &file), hash: Sha256::new() };
+    let mut out =
+        HashingWriter { out: BufWriter::with_capacity(256 * 1024, &file), hash: Sha256::new() };
     let targets = submission.targets.count();
     let Person { name, uid } = submission.by.clone();
-    let header = SubmissionHeader { id, by: name, uid, at: submission.at, targets, plan: &submission.plan };
+    let header =
+        SubmissionHeader { id, by: name, uid, at: submission.at, targets, plan: &submission.plan };
     let mut line = serde_json::to_vec(&header)?;
     line.push(b'\n');
     out.write(&line)?;
@@ -120,7 +140,8 @@ pub(crate) fn sweep(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A submission as stored. Its file is open only while it is read, so that old rollouts cost no descriptor.
+/// A submission as stored. Its file is open only while it is read, so that old rollouts cost no
+/// descriptor.
 #[derive(Debug)]
 pub(crate) struct StoredSubmission {
     path: PathBuf,
@@ -144,8 +165,11 @@ impl StoredSubmission {
         let path = path(dir, digest);
         let file = File::open(&path).map_err(|error| unreadable(&path, &error))?;
         let mut line = Vec::new();
-        BufReader::new(file).read_until(b'\n', &mut line).map_err(|error| unreadable(&path, &error))?;
-        let header: SubmissionHeader<Plan> = serde_json::from_slice(&line).map_err(|error| damaged(&path, 1, &error))?;
+        BufReader::new(file)
+            .read_until(b'\n', &mut line)
+            .map_err(|error| unreadable(&path, &error))?;
+        let header: SubmissionHeader<Plan> =
+            serde_json::from_slice(&line).map_err(|error| damaged(&path, 1, &error))?;
         let count = header.targets;
         let waves = header.plan.strategy.waves.last().map_or(0, |wave| wave.end());
         if waves != count {
@@ -164,7 +188,8 @@ impl StoredSubmission {
 
     fn build_index(&self) -> Result<Index, Unavailable> {
         let fail = |error| unreadable(&self.path, &error);
-        let mut reader = BufReader::with_capacity(256 * 1024, File::open(&self.path).map_err(fail)?);
+        let mut reader =
+            BufReader::with_capacity(256 * 1024, File::open(&self.path).map_err(fail)?);
         let (mut hash, mut offset, mut lines) = (Sha256::new(), 0_u64, 0_u64);
         let mut offsets = Vec::with_capacity((self.count / BLOCK) as usize + 2);
         loop {
@@ -189,7 +214,11 @@ impl StoredSubmission {
             return Err(self.locate(found));
         }
         if lines != u64::from(self.count) + 1 {
-            return Err(damaged(&self.path, lines, &format!("{} lines where {} belong", lines, u64::from(self.count) + 1)));
+            return Err(damaged(
+                &self.path,
+                lines,
+                &format!("{} lines where {} belong", lines, u64::from(self.count) + 1),
+            ));
         }
         if offsets.last() != Some(&offset) {
             offsets.push(offset);
@@ -197,16 +226,23 @@ impl StoredSubmission {
         Ok(Index { offsets })
     }
 
-    /// The bytes are not those that were submitted: finds the first line that cannot be read, if there is one.
+    /// The bytes are not those that were submitted: finds the first line that cannot be read, if
+    /// there is one.
     fn locate(&self, found: Digest) -> Unavailable {
         let lines = File::open(&self.path).map(|file| BufReader::new(file).split(b'\n'));
         let bad = lines.ok().and_then(|lines| {
             let mut numbered = (1_u64..).zip(lines).skip(1);
-            numbered.find_map(|(line, bytes)| Some((line, serde_json::from_slice::<Target>(&bytes.ok()?).err()?)))
+            numbered.find_map(|(line, bytes)| {
+                Some((line, serde_json::from_slice::<Target>(&bytes.ok()?).err()?))
+            })
         });
         match bad {
             Some((line, error)) => damaged(&self.path, line, &error),
-            None => damaged(&self.path, 0, &format!("its content has the digest {found}, so it is not what was submitted")),
+            None => damaged(
+                &self.path,
+                0,
+                &format!("its content has the digest {found}, so it is not what was submitted"),
+            ),
         }
     }
 
@@ -229,17 +265,24 @@ impl StoredSubmission {
     fn read_block(&self, number: u32) -> Result<Arc<[Target]>, Unavailable> {
         let index = self.index()?;
         let place = number as usize;
-        let [Some(start), Some(end)] = [index.offsets.get(place), index.offsets.get(place + 1)] else {
-            return Err(Unavailable(format!("{} ends before target {}", self.path.display(), number * BLOCK)));
+        let [Some(start), Some(end)] = [index.offsets.get(place), index.offsets.get(place + 1)]
+        else {
+            return Err(Unavailable(format!(
+                "{} ends before target {}",
+                self.path.display(),
+                number * BLOCK
+            )));
         };
-        let mut bytes = vec![0; usize::try_from(end - start).expect("a block of lines fits into memory")];
+        let mut bytes =
+            vec![0; usize::try_from(end - start).expect("a block of lines fits into memory")];
         let file = File::open(&self.path).map_err(|error| unreadable(&self.path, &error))?;
         file.read_exact_at(&mut bytes, *start).map_err(|error| unreadable(&self.path, &error))?;
         let first_line = u64::from(number * BLOCK) + 2;
         let lines = bytes.strip_suffix(b"\n").unwrap_or(&bytes).split(|byte| *byte == b'\n');
         let mut targets: Vec<Target> = Vec::with_capacity(BLOCK as usize);
         for (line, bytes) in (first_line..).zip(lines) {
-            let mut target: Target = serde_json::from_slice(bytes).map_err(|error| damaged(&self.path, line, &error))?;
+            let mut target: Target =
+                serde_json::from_slice(bytes).map_err(|error| damaged(&self.path, line, &error))?;
             // Neighbours share their lane's name rather than each holding a copy.
             if let Some(before) = targets.last()
                 && before.lane == target.lane
@@ -273,10 +316,16 @@ impl FrozenTargets for StoredSubmission {
     fn get(&self, ordinal: u32) -> Result<Target, Unavailable> {
         let block = self.block(ordinal / BLOCK)?;
         let found = <[Target]>::get(&block, (ordinal % BLOCK) as usize).cloned();
-        found.ok_or_else(|| Unavailable(format!("{} ends before target {ordinal}", self.path.display())))
+        found.ok_or_else(|| {
+            Unavailable(format!("{} ends before target {ordinal}", self.path.display()))
+        })
     }
 
-    fn scan(&self, first: u32, each: &mut dyn FnMut(u32, &Target) -> ControlFlow<()>) -> Result<(), Unavailable> {
+    fn scan(
+        &self,
+        first: u32,
+        each: &mut dyn FnMut(u32, &Target) -> ControlFlow<()>,
+    ) -> Result<(), Unavailable> {
         let mut next = first;
         while next < self.count {
             let block = self.block(next / BLOCK)?;
@@ -296,7 +345,10 @@ fn unreadable(path: &Path, error: &io::Error) -> Unavailable {
 }
 
 fn damaged(path: &Path, line: u64, what: &dyn std::fmt::Display) -> Unavailable {
-    Unavailable(format!("the submission {}:{line} is damaged: {what}; `sealift store repair --from` a copy puts it back", path.display()))
+    Unavailable(format!(
+        "the submission {}:{line} is damaged: {what}; `sealift store repair --from` a copy puts it back",
+        path.display()
+    ))
 }
 
 #[cfg(test)]
@@ -307,7 +359,8 @@ mod tests {
     fn stored(count: u32) -> (tempfile::TempDir, StoredSubmission, Submission) {
         let dir = tempfile::tempdir().expect("a directory");
         let given = submission("alpha", &[count], 0);
-        let digest = write(dir.path(), given.id(), &given, &Failpoint::default()).expect("room on disk");
+        let digest =
+            write(dir.path(), given.id(), &given, &Failpoint::default()).expect("room on disk");
         let (stored, header) = StoredSubmission::open(dir.path(), digest).expect("just written");
         assert_eq!((header.id, header.plan), (given.id(), given.plan.clone()));
         (dir, stored, given)
@@ -318,7 +371,11 @@ mod tests {
         for count in [1, 255, 256, 257, 1_000] {
             let (_dir, stored, given) = stored(count);
             for ordinal in (0..count).rev() {
-                assert_eq!(stored.get(ordinal).expect("readable"), given.targets[ordinal as usize], "{ordinal} of {count}");
+                assert_eq!(
+                    stored.get(ordinal).expect("readable"),
+                    given.targets[ordinal as usize],
+                    "{ordinal} of {count}"
+                );
             }
             assert!(stored.get(count).is_err());
             let mut seen = Vec::new();
@@ -329,7 +386,9 @@ mod tests {
                 })
                 .expect("readable");
             assert_eq!(seen.len() as u32, count - count / 2);
-            assert!(seen.iter().all(|(ordinal, target)| given.targets[*ordinal as usize] == *target));
+            assert!(
+                seen.iter().all(|(ordinal, target)| given.targets[*ordinal as usize] == *target)
+            );
         }
     }
 
@@ -338,7 +397,8 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         for by in [Person::user(7, Some("bob")), "root (plans folder)".into()] {
             let given = Submission { by: by.clone(), ..submission("alpha", &[3], 0) };
-            let digest = write(dir.path(), given.id(), &given, &Failpoint::default()).expect("room on disk");
+            let digest =
+                write(dir.path(), given.id(), &given, &Failpoint::default()).expect("room on disk");
             let (_, header) = StoredSubmission::open(dir.path(), digest).expect("just written");
             assert_eq!(Person { name: header.by, uid: header.uid }, by);
             let text = std::fs::read_to_string(path(dir.path(), digest)).expect("readable");
@@ -359,8 +419,10 @@ mod tests {
     fn the_same_content_has_the_same_name() {
         let dir = tempfile::tempdir().expect("a directory");
         let given = submission("alpha", &[3], 0);
-        let first = write(dir.path(), given.id(), &given, &Failpoint::default()).expect("room on disk");
-        let second = write(dir.path(), given.id(), &given, &Failpoint::default()).expect("room on disk");
+        let first =
+            write(dir.path(), given.id(), &given, &Failpoint::default()).expect("room on disk");
+        let second =
+            write(dir.path(), given.id(), &given, &Failpoint::default()).expect("room on disk");
         assert_eq!(first, second);
         assert_eq!(std::fs::read_dir(dir.path()).expect("there").count(), 1);
     }
@@ -370,7 +432,14 @@ mod tests {
         let (dir, stored, _) = stored(600);
         let path = path(dir.path(), stored.digest);
         let mut text = std::fs::read(&path).expect("there");
-        let line = text.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(299).expect("600 lines").0 + 1;
+        let line = text
+            .iter()
+            .enumerate()
+            .filter(|(_, byte)| **byte == b'\n')
+            .nth(299)
+            .expect("600 lines")
+            .0
+            + 1;
         text[line + 1] ^= 0x20;
         std::fs::write(&path, &text).expect("room on disk");
         let error = stored.get(0).expect_err("damaged").to_string();

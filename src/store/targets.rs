@@ -1,7 +1,8 @@
 //! A rollout's frozen targets, read by their place in the list.
 //!
-//! Invariant: the list never changes. The fingerprints serve one question only, whether two rollouts share a proxy:
-//! sixteen bytes a target, so that a million targets cost 16 MB instead of being held.
+//! Invariant: the list never changes. The fingerprints serve one question only, whether two
+//! rollouts share a proxy: sixteen bytes a target, so that a million targets cost 16 MB instead of
+//! being held.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -32,7 +33,11 @@ pub(crate) trait FrozenTargets: Send + Sync + std::fmt::Debug {
     }
 
     /// Walks the list from `first` on until told to stop.
-    fn scan(&self, first: u32, each: &mut dyn FnMut(u32, &Target) -> ControlFlow<()>) -> Result<(), Unavailable>;
+    fn scan(
+        &self,
+        first: u32,
+        each: &mut dyn FnMut(u32, &Target) -> ControlFlow<()>,
+    ) -> Result<(), Unavailable>;
 }
 
 pub(crate) fn all(targets: &dyn FrozenTargets) -> Result<Vec<Target>, Unavailable> {
@@ -58,7 +63,11 @@ impl FrozenTargets for TargetList {
         found.cloned().ok_or_else(|| Unavailable(format!("the list ends before target {ordinal}")))
     }
 
-    fn scan(&self, first: u32, each: &mut dyn FnMut(u32, &Target) -> ControlFlow<()>) -> Result<(), Unavailable> {
+    fn scan(
+        &self,
+        first: u32,
+        each: &mut dyn FnMut(u32, &Target) -> ControlFlow<()>,
+    ) -> Result<(), Unavailable> {
         // The list is asked first: a place after its end has no number.
         for (target, ordinal) in self.iter().skip(first as usize).zip(first..) {
             if each(ordinal, target).is_break() {
@@ -120,7 +129,8 @@ pub(crate) struct Overlap {
     pub count: usize,
 }
 
-/// The proxies that `newer` shares with a rollout that is there. Equal fingerprints are looked up in both lists.
+/// The proxies that `newer` shares with a rollout that is there. Equal fingerprints are looked up
+/// in both lists.
 pub(crate) fn overlap(
     newer: &dyn FrozenTargets,
     newer_prints: &Fingerprints,
@@ -141,7 +151,8 @@ pub(crate) fn overlap(
     let mut found: Option<Overlap> = None;
     newer.scan(0, &mut |_, target| {
         if shared.binary_search(&fingerprint(target)).is_ok() && theirs.contains(&target.proxy_id) {
-            let overlap = found.get_or_insert_with(|| Overlap { proxy: target.proxy_id.to_string(), count: 0 });
+            let overlap = found
+                .get_or_insert_with(|| Overlap { proxy: target.proxy_id.to_string(), count: 0 });
             overlap.count += 1;
         }
         ControlFlow::Continue(())

@@ -1,8 +1,9 @@
 //! Values and keys as the queue on disk holds them.
 //!
-//! Invariants: every value ends with the CRC-32 of what stands before it, for sled notices damage only in what it
-//! reads as a page; no value is longer than [`VALUE_MAX`], so that no leaf of sled (at most 17 values) reaches the
-//! 128 KiB beyond which sled would write it to a file of its own that it never syncs.
+//! Invariants: every value ends with the CRC-32 of what stands before it, for sled notices damage
+//! only in what it reads as a page; no value is longer than [`VALUE_MAX`], so that no leaf of sled
+//! (at most 17 values) reaches the 128 KiB beyond which sled would write it to a file of its own
+//! that it never syncs.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -35,28 +36,42 @@ pub(crate) fn seal(what: &'static str, mut bytes: Vec<u8>) -> Result<Vec<u8>, Va
 /// Checks the checksum and takes it off.
 pub(crate) fn unseal<'a>(what: &'static str, bytes: &'a [u8]) -> Result<&'a [u8], ValueError> {
     let (body, crc) = bytes.split_last_chunk::<CRC>().ok_or(ValueError::Checksum(what))?;
-    if crc32fast::hash(body).to_be_bytes() == *crc { Ok(body) } else { Err(ValueError::Checksum(what)) }
+    if crc32fast::hash(body).to_be_bytes() == *crc {
+        Ok(body)
+    } else {
+        Err(ValueError::Checksum(what))
+    }
 }
 
 /// A value as JSON with its checksum.
-pub(crate) fn write_json<T: Serialize>(what: &'static str, value: &T) -> Result<Vec<u8>, ValueError> {
-    let bytes = serde_json::to_vec(value).map_err(|error| ValueError::Unreadable(what, error.to_string()))?;
+pub(crate) fn write_json<T: Serialize>(
+    what: &'static str,
+    value: &T,
+) -> Result<Vec<u8>, ValueError> {
+    let bytes = serde_json::to_vec(value)
+        .map_err(|error| ValueError::Unreadable(what, error.to_string()))?;
     seal(what, bytes)
 }
 
 /// Reads what [`write_json`] wrote.
-pub(crate) fn read_json<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T, ValueError> {
-    serde_json::from_slice(unseal(what, bytes)?).map_err(|error| ValueError::Unreadable(what, error.to_string()))
+pub(crate) fn read_json<T: DeserializeOwned>(
+    what: &'static str,
+    bytes: &[u8],
+) -> Result<T, ValueError> {
+    serde_json::from_slice(unseal(what, bytes)?)
+        .map_err(|error| ValueError::Unreadable(what, error.to_string()))
 }
 
 /// Bytes of one wave's tally: eight numbers.
 const TALLY: usize = 32;
 
-/// Tallies as eight numbers a wave: 3,200 bytes for a hundred waves, where JSON would pass [`VALUE_MAX`].
+/// Tallies as eight numbers a wave: 3,200 bytes for a hundred waves, where JSON would pass
+/// [`VALUE_MAX`].
 pub(crate) fn write_tallies(tallies: &[Tally]) -> Result<Vec<u8>, ValueError> {
     let mut bytes = Vec::with_capacity(tallies.len() * TALLY + CRC);
     for tally in tallies {
-        let Tally { queued, active, succeeded, failed, in_doubt, cancelled, reverted, skipped } = *tally;
+        let Tally { queued, active, succeeded, failed, in_doubt, cancelled, reverted, skipped } =
+            *tally;
         for count in [queued, active, succeeded, failed, in_doubt, cancelled, reverted, skipped] {
             bytes.extend_from_slice(&count.to_be_bytes());
         }
@@ -99,7 +114,10 @@ pub(crate) fn change_key(id: ChangeId) -> [u8; 20] {
 /// Reads a [`change_key`].
 pub(crate) fn change_of(key: &[u8]) -> Option<ChangeId> {
     let (rollout, ordinal) = key.split_first_chunk::<16>()?;
-    Some(ChangeId { rollout: RolloutId::from_bytes(*rollout), ordinal: u32::from_be_bytes(ordinal.try_into().ok()?) })
+    Some(ChangeId {
+        rollout: RolloutId::from_bytes(*rollout),
+        ordinal: u32::from_be_bytes(ordinal.try_into().ok()?),
+    })
 }
 
 /// Key of a rollout's tallies; its record lies under the bare id.
@@ -139,7 +157,16 @@ mod tests {
 
     #[test]
     fn the_most_waves_fit() {
-        let tally = Tally { queued: u32::MAX, active: 1, succeeded: 2, failed: 3, in_doubt: 4, cancelled: 5, reverted: 6, skipped: 7 };
+        let tally = Tally {
+            queued: u32::MAX,
+            active: 1,
+            succeeded: 2,
+            failed: 3,
+            in_doubt: 4,
+            cancelled: 5,
+            reverted: 6,
+            skipped: 7,
+        };
         let tallies = vec![tally; WAVES_MAX];
         let bytes = write_tallies(&tallies).expect("fits");
         assert!(bytes.len() <= VALUE_MAX);
@@ -150,7 +177,8 @@ mod tests {
     #[test]
     fn keys_lie_in_the_lists_order() {
         let rollout = RolloutId::from_bytes([7; 16]);
-        let keys: Vec<_> = [0, 255, 256, 70_000].map(|ordinal| change_key(ChangeId { rollout, ordinal })).into();
+        let keys: Vec<_> =
+            [0, 255, 256, 70_000].map(|ordinal| change_key(ChangeId { rollout, ordinal })).into();
         assert!(keys.is_sorted());
         assert_eq!(change_of(&keys[3]), Some(ChangeId { rollout, ordinal: 70_000 }));
         assert_eq!(change_of(&keys[3][1..]), None);

@@ -1,7 +1,8 @@
-//! A few threads for reads that may wait for the disk, so that no thread of the async runtime ever does.
+//! A few threads for reads that may wait for the disk, so that no thread of the async runtime ever
+//! does.
 //!
-//! Invariant: at most [`WAITING_MAX`] tasks are queued; a further one waits for a place. A task that panics loses nothing
-//! but its own answer.
+//! Invariant: at most [`WAITING_MAX`] tasks are queued; a further one waits for a place. A task
+//! that panics loses nothing but its own answer.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -42,22 +43,37 @@ impl Workers {
         let queue = Arc::new(Mutex::new(queue));
         let thread = |number| {
             let queue = Arc::clone(&queue);
-            std::thread::Builder::new().name(format!("store-read-{number}")).spawn(move || work(&queue))
+            std::thread::Builder::new()
+                .name(format!("store-read-{number}"))
+                .spawn(move || work(&queue))
         };
         let threads = (0..THREADS).map(thread).collect::<Result<_, _>>()?;
-        Ok(Self { jobs: Mutex::new(Some(jobs)), places: Semaphore::new(WAITING_MAX), threads: Mutex::new(threads) })
+        Ok(Self {
+            jobs: Mutex::new(Some(jobs)),
+            places: Semaphore::new(WAITING_MAX),
+            threads: Mutex::new(threads),
+        })
     }
 
     /// Runs a job on one of the threads.
-    pub async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, NoAnswer> {
+    pub async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, NoAnswer> {
         let _place = self.places.acquire().await.map_err(|_| NoAnswer::Stopped)?;
         let (answer, answered) = oneshot::channel();
         let job: ReadTask = Box::new(move || {
-            let done = catch_unwind(AssertUnwindSafe(job)).map_err(|panic| panic_message(panic.as_ref()));
+            let done =
+                catch_unwind(AssertUnwindSafe(job)).map_err(|panic| panic_message(panic.as_ref()));
             // Who asked may have gone away; then nobody needs the answer.
             let _ = answer.send(done);
         });
-        let sent = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|jobs| jobs.try_send(job));
+        let sent = self
+            .jobs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+            .map(|jobs| jobs.try_send(job));
         // There is always room: no more jobs are under way than there are places.
         if !matches!(sent, Some(Ok(()))) {
             return Err(NoAnswer::Stopped);
@@ -93,7 +109,10 @@ mod tests {
     #[tokio::test]
     async fn a_panic_takes_only_its_own_answer() {
         let workers = Workers::start().expect("threads");
-        assert_eq!(workers.run(|| -> u32 { panic!("no") }).await, Err(NoAnswer::Panicked("panicked: no".into())));
+        assert_eq!(
+            workers.run(|| -> u32 { panic!("no") }).await,
+            Err(NoAnswer::Panicked("panicked: no".into()))
+        );
         for n in 0..100 {
             assert_eq!(workers.run(move || n + 1).await, Ok(n + 1));
         }

@@ -1,12 +1,12 @@
 //! The thread that writes the journal: group commit.
 //!
-//! Order of a batch: all its lines to the journal in one write, one sync, acknowledge every commit in it (the journal is
-//! the truth, see docs/decisions/0002), then pass it to the queue's thread. The next batch gathers while a sync runs;
-//! there is no timer.
+//! Order of a batch: all its lines to the journal in one write, one sync, acknowledge every commit
+//! in it (the journal is the truth, see docs/decisions/0002), then pass it to the queue's thread.
+//! The next batch gathers while a sync runs; there is no timer.
 //!
-//! Invariants: no commit is acknowledged before the journal is synced and confirmed to be where the next start looks for
-//! it; after the first error of a write or a sync the thread ends; it ends after the queue's thread, so that a store whose
-//! threads are gone is written out or failed.
+//! Invariants: no commit is acknowledged before the journal is synced and confirmed to be where the
+//! next start looks for it; after the first error of a write or a sync the thread ends; it ends
+//! after the queue's thread, so that a store whose threads are gone is written out or failed.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -111,5 +111,9 @@ impl JournalWriter {
 
 /// What readers may see of a journal that was just synced.
 pub(crate) fn synced(journal: &Journal) -> SyncedUpTo {
-    SyncedUpTo { mark: journal.mark(), reader: journal.reader(), journal_bytes: journal.total_bytes() }
+    SyncedUpTo {
+        mark: journal.mark(),
+        reader: journal.reader(),
+        journal_bytes: journal.total_bytes(),
+    }
 }

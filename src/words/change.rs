@@ -47,7 +47,9 @@ pub fn explain(change: &ChangeFacts<'_>) -> String {
 
 fn shown(proof: &ProofFacts<'_>) -> String {
     match (proof.tls, proof.expires) {
-        (Some(tls), Some(end)) => format!("TLS {tls}, certificate until {}", end.strftime("%Y-%m-%d")),
+        (Some(tls), Some(end)) => {
+            format!("TLS {tls}, certificate until {}", end.strftime("%Y-%m-%d"))
+        }
         (Some(tls), None) => format!("TLS {tls}"),
         (None, _) => "no TLS on the wire".into(),
     }
@@ -77,25 +79,55 @@ mod tests {
         let end = "2027-03-01T00:00:00Z".parse().expect("an instant");
         let proof = ProofFacts { tls: Some("1.3"), expires: Some(end) };
         let rows = [
-            (ChangeFacts { state: "succeeded", how: Some("switched"), ..ChangeFacts::default() }, ""),
             (
-                ChangeFacts { state: "succeeded", how: Some("already_right"), proof: Some(proof), ..ChangeFacts::default() },
+                ChangeFacts { state: "succeeded", how: Some("switched"), ..ChangeFacts::default() },
+                "",
+            ),
+            (
+                ChangeFacts {
+                    state: "succeeded",
+                    how: Some("already_right"),
+                    proof: Some(proof),
+                    ..ChangeFacts::default()
+                },
                 "was right already; TLS 1.3, certificate until 2027-03-01",
             ),
             (
-                ChangeFacts { state: "failed", reason: Some("refused"), request_id: Some("req-1"), ..ChangeFacts::default() },
+                ChangeFacts {
+                    state: "failed",
+                    reason: Some("refused"),
+                    request_id: Some("req-1"),
+                    ..ChangeFacts::default()
+                },
                 "refused [request req-1]",
             ),
             (
-                ChangeFacts { state: "skipped", reason: Some("changed since"), request_id: Some("req-1"), ..ChangeFacts::default() },
+                ChangeFacts {
+                    state: "skipped",
+                    reason: Some("changed since"),
+                    request_id: Some("req-1"),
+                    ..ChangeFacts::default()
+                },
                 "changed since",
             ),
             (ChangeFacts { state: "queued", undo: true, ..ChangeFacts::default() }, "is put back"),
             (
-                ChangeFacts { state: "reverted", how: Some("switched_job_unknown"), before: Some(true), ..ChangeFacts::default() },
+                ChangeFacts {
+                    state: "reverted",
+                    how: Some("switched_job_unknown"),
+                    before: Some(true),
+                    ..ChangeFacts::default()
+                },
                 "put back to on; job id not recovered",
             ),
-            (ChangeFacts { state: "queued", hold: Some("no window is open"), ..ChangeFacts::default() }, "no window is open"),
+            (
+                ChangeFacts {
+                    state: "queued",
+                    hold: Some("no window is open"),
+                    ..ChangeFacts::default()
+                },
+                "no window is open",
+            ),
         ];
         for (facts, wanted) in rows {
             assert_eq!(explain(&facts), wanted, "{facts:?}");

@@ -23,7 +23,11 @@ pub struct Remedy {
 /// What this person may do about it, of a rollout of this plan.
 pub fn remedy(lift: &Lift, plan: &Plan, submitter: &Person) -> Remedy {
     let name = &plan.name;
-    let said = |verb: &'static str, command: String, gain: &str| Remedy { verb, help: format!("`{command}`{gain}"), command };
+    let said = |verb: &'static str, command: String, gain: &str| Remedy {
+        verb,
+        help: format!("`{command}`{gain}"),
+        command,
+    };
     match lift {
         Lift::Start => said("start", "sealift start".into(), ""),
         Lift::Resume => said("resume", format!("sealift resume {name}"), ""),
@@ -32,10 +36,16 @@ pub fn remedy(lift: &Lift, plan: &Plan, submitter: &Person) -> Remedy {
         Lift::PromoteEarly => said("promote", format!("sealift promote {name}"), " cuts it short"),
         Lift::Retry => said("retry", format!("sealift retry {name}"), " goes on"),
         Lift::RetryOrPromote => {
-            let gain = format!(" tries them again, `sealift promote {name} --reason TEXT` goes on without them");
+            let gain = format!(
+                " tries them again, `sealift promote {name} --reason TEXT` goes on without them"
+            );
             said("retry", format!("sealift retry {name}"), &gain)
         }
-        Lift::Abort => said("abort", format!("sealift abort {name}"), ", then apply a new revision with other windows"),
+        Lift::Abort => said(
+            "abort",
+            format!("sealift abort {name}"),
+            ", then apply a new revision with other windows",
+        ),
         Lift::Approve => {
             let command = format!("sealift approve {name} --digest {}", plan.approval.digest);
             let help = format!("somebody else than {submitter} approves it with `{command}`");
@@ -48,7 +58,12 @@ pub fn remedy(lift: &Lift, plan: &Plan, submitter: &Person) -> Remedy {
 pub fn line(hold: &Hold, plan: &Plan, submitter: &Person) -> String {
     let mark = hold.mark.as_ref();
     let help = hold.lift.as_ref().map(|lift| remedy(lift, plan, submitter).help);
-    joined(&hold.text, mark.map(|mark| mark.by.as_str()), mark.map_or("", |mark| &mark.reason), help.as_deref())
+    joined(
+        &hold.text,
+        mark.map(|mark| mark.by.as_str()),
+        mark.map_or("", |mark| &mark.reason),
+        help.as_deref(),
+    )
 }
 
 /// `paused by ada: lunch; `sealift resume night``: the parts of a hold in one line.
@@ -83,7 +98,10 @@ mod tests {
         let rows = [
             (joined("no window is open", None, "", None), "no window is open"),
             (joined("paused", Some("ada"), "", None), "paused by ada"),
-            (joined("paused", Some("ada"), "lunch", Some("`sealift resume x`")), "paused by ada: lunch; `sealift resume x`"),
+            (
+                joined("paused", Some("ada"), "lunch", Some("`sealift resume x`")),
+                "paused by ada: lunch; `sealift resume x`",
+            ),
         ];
         for (line, wanted) in rows {
             assert_eq!(line, wanted);

@@ -1,4 +1,5 @@
-//! An instant as people write it: with its offset, by the clock on the wall here, or so far from now.
+//! An instant as people write it: with its offset, by the clock on the wall here, or so far from
+//! now.
 //!
 //! Invariant: what is read lies on the side of now that was asked for, or is refused.
 
@@ -28,7 +29,9 @@ pub fn past(text: &str, style: &Style) -> Result<Timestamp, String> {
 }
 
 fn no_time(text: &str) -> String {
-    format!("{text:?} is no time: write `06:00`, `2026-12-01T06:00`, `2026-12-01T06:00:00+08:00`, or a length such as `90m`")
+    format!(
+        "{text:?} is no time: write `06:00`, `2026-12-01T06:00`, `2026-12-01T06:00:00+08:00`, or a length such as `90m`"
+    )
 }
 
 /// A length of time as a plan writes it.
@@ -93,7 +96,10 @@ mod tests {
         ] {
             assert_eq!(moment(text, &style), Ok(expected.parse().expect("an instant")), "{text}");
         }
-        assert!(moment("2026-12-01T03:00", &style).is_err_and(|refusal| refusal.contains("over already")));
+        assert!(
+            moment("2026-12-01T03:00", &style)
+                .is_err_and(|refusal| refusal.contains("over already"))
+        );
         for bad in ["", "soon", "25:00", "6", "0s", "2026-13-01T00:00"] {
             assert!(moment(bad, &style).is_err(), "{bad}");
         }
@@ -112,7 +118,9 @@ mod tests {
         ] {
             assert_eq!(past(text, &style), Ok(expected.parse().expect("an instant")), "{text}");
         }
-        assert!(past("2026-12-01T06:00", &style).is_err_and(|refusal| refusal.contains("not come yet")));
+        assert!(
+            past("2026-12-01T06:00", &style).is_err_and(|refusal| refusal.contains("not come yet"))
+        );
         assert!(past("yesterday", &style).is_err());
     }
 }

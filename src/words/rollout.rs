@@ -9,7 +9,8 @@ pub enum Reached {
     Reverted,
 }
 
-/// What counts as done of a rollout in this phase, and the words for it. Outcomes of other kinds stand beside it and never in it.
+/// What counts as done of a rollout in this phase, and the words for it. Outcomes of other kinds
+/// stand beside it and never in it.
 pub fn goal(phase: &str, reverting: bool, ssl_option: bool) -> (Reached, &'static str) {
     match phase {
         _ if reverting => (Reached::Reverted, "put back"),

@@ -1,6 +1,7 @@
 //! Times and lengths for people, and what keeps a hostile text from acting on whoever reads it.
 //!
-//! Invariant: whatever came from the network, a plan or the cloud passes [`clean`] before it is shown to people.
+//! Invariant: whatever came from the network, a plan or the cloud passes [`clean`] before it is
+//! shown to people.
 
 use std::collections::BTreeMap;
 
@@ -42,7 +43,11 @@ impl Style {
     /// `2026-11-24 01:00:07 +08`.
     pub fn second(&self, at: Timestamp) -> String {
         let local = at.to_zoned_datetime(self.zone.clone());
-        let format = if self.zone == TimeZone::UTC { "%Y-%m-%d %H:%M:%SZ" } else { "%Y-%m-%d %H:%M:%S %:::z" };
+        let format = if self.zone == TimeZone::UTC {
+            "%Y-%m-%d %H:%M:%SZ"
+        } else {
+            "%Y-%m-%d %H:%M:%S %:::z"
+        };
         local.strftime(format).to_string()
     }
 
@@ -54,20 +59,29 @@ impl Style {
     /// `2026-11-24 01:00 +08 (in 3h 20m)`.
     pub fn until(&self, at: Timestamp) -> String {
         let left = at.duration_since(self.now);
-        if left.is_positive() { format!("{} (in {})", self.time(at), length(left)) } else { self.time(at) }
+        if left.is_positive() {
+            format!("{} (in {})", self.time(at), length(left))
+        } else {
+            self.time(at)
+        }
     }
 
     /// `3h 20m ago`.
     pub fn ago(&self, at: Timestamp) -> String {
         let past = self.now.duration_since(at);
-        if past < SignedDuration::from_secs(1) { "just now".into() } else { format!("{} ago", length(past)) }
+        if past < SignedDuration::from_secs(1) {
+            "just now".into()
+        } else {
+            format!("{} ago", length(past))
+        }
     }
 }
 
 /// `3d 4h`, `3h 20m`, `4m 10s`, `12s`: the two largest units that say something.
 pub fn length(length: SignedDuration) -> String {
     let seconds = length.as_secs().unsigned_abs();
-    let (days, hours, minutes, seconds) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    let (days, hours, minutes, seconds) =
+        (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     let pair = |big: u64, unit: &str, small: u64, sub: &str| {
         if small == 0 { format!("{big}{unit}") } else { format!("{big}{unit} {small}{sub}") }
     };
@@ -84,7 +98,8 @@ pub fn seconds(seconds: u64) -> String {
     length(SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX)))
 }
 
-/// The text without characters that act on a terminal: control characters, and marks that reorder what is shown.
+/// The text without characters that act on a terminal: control characters, and marks that reorder
+/// what is shown.
 pub fn clean(text: &str) -> String {
     text.chars().filter(|c| !acts(*c)).collect()
 }
@@ -96,7 +111,8 @@ pub fn clean_lines(text: &str) -> String {
 
 /// Whether a character acts on a terminal or reorders what is shown.
 pub fn acts(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
 }
 
 /// Cuts to `width` characters, with `…` where something is missing.
@@ -117,7 +133,8 @@ pub fn then(soak_seconds: u64, promote: &str) -> String {
 
 /// Group limits in words; `None` without any.
 pub fn limits(limits: &BTreeMap<String, u32>) -> Option<String> {
-    let limits: GroupLimits = limits.iter().filter_map(|(by, most)| Some((by.parse().ok()?, *most))).collect();
+    let limits: GroupLimits =
+        limits.iter().filter_map(|(by, most)| Some((by.parse().ok()?, *most))).collect();
     (!limits.is_empty()).then(|| limits.to_string())
 }
 
@@ -127,7 +144,15 @@ mod tests {
 
     #[test]
     fn lengths_name_their_two_largest_units() {
-        for (seconds_, text) in [(0, "0s"), (59, "59s"), (60, "1m"), (61, "1m 1s"), (3600, "1h"), (12_000, "3h 20m"), (90_000, "1d 1h")] {
+        for (seconds_, text) in [
+            (0, "0s"),
+            (59, "59s"),
+            (60, "1m"),
+            (61, "1m 1s"),
+            (3600, "1h"),
+            (12_000, "3h 20m"),
+            (90_000, "1d 1h"),
+        ] {
             assert_eq!(seconds(seconds_), text);
         }
     }

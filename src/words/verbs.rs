@@ -1,6 +1,8 @@
-//! What each verb on a rollout would do now, and what it asks before: possible or why not, by the table that decides it.
+//! What each verb on a rollout would do now, and what it asks before: possible or why not, by the
+//! table that decides it.
 //!
-//! Invariant: whether a verb is possible is what [`decide`] says of it, with its words; nothing about phases is known here.
+//! Invariant: whether a verb is possible is what [`decide`] says of it, with its words; nothing
+//! about phases is known here.
 
 use std::time::Duration;
 
@@ -11,7 +13,8 @@ use crate::domain::people::Role;
 use crate::domain::person::Person;
 use crate::domain::plan::Plan;
 use crate::domain::rollout::{
-    Attribution, ByHand, Context, Decision, Effect, Event, Phase, Record, Refusal, Requeue, Slowest, Verb, decide,
+    Attribution, ByHand, Context, Decision, Effect, Event, Phase, Record, Refusal, Requeue,
+    Slowest, Verb, decide,
 };
 use crate::domain::tally::Tally;
 use crate::domain::window_log::Gap;
@@ -82,7 +85,10 @@ pub fn outlooks(rollout: &AskedRollout<'_>, person: &Person) -> Vec<VerbOutlook>
 
 /// What an abort does, for people.
 pub fn aborts(queued: u32, active: u32) -> String {
-    format!("{} will be cancelled for good, {active} in flight will be followed to the end", count(queued, "change", "changes"))
+    format!(
+        "{} will be cancelled for good, {active} in flight will be followed to the end",
+        count(queued, "change", "changes")
+    )
 }
 
 /// What a revert does of a rollout that brought proxies to this value, for people.
@@ -98,24 +104,29 @@ pub fn reverts(ssl_option: bool, changed: u32, queued: u32) -> String {
 impl AskedRollout<'_> {
     fn outlook(&self, verb: Verb, person: &Person) -> VerbOutlook {
         let all: Tally = self.tallies.iter().copied().sum();
-        // With a reason everything is possible that is without; what is not possible without one says so.
+        // With a reason everything is possible that is without; what is not possible without one
+        // says so.
         let decided = self.decide(&verb, person, "said");
         let unsaid = matches!(self.decide(&verb, person, ""), Err(Refusal::ReasonMissing { .. }));
         let by_hand = matches!(verb, Verb::ByHand { .. });
         let outcome = match decided {
             Err(refusal) => Err(refusal.to_string()),
             // The table of changes decides it, of the one that is named.
-            Ok(_) if by_hand && all.in_doubt == 0 => Err("nothing to resolve: no change of this rollout is in doubt".to_owned()),
+            Ok(_) if by_hand && all.in_doubt == 0 => {
+                Err("nothing to resolve: no change of this rollout is in doubt".to_owned())
+            }
             Ok(decision) => Ok(self.outcome(&verb, &decision, &all)),
         };
         let off = !self.leads_to(&verb);
-        let mut roles = vec![if matches!(verb, Verb::Approve { .. }) { Role::Approve } else { Role::Operate }];
+        let mut roles =
+            vec![if matches!(verb, Verb::Approve { .. }) { Role::Approve } else { Role::Operate }];
         roles.extend(off.then_some(Role::Off));
         VerbOutlook {
             in_doubt: verb == Verb::Retry(Requeue::FailedAndInDoubt),
             outcome,
             roles,
-            reason_required: unsaid || matches!(verb, Verb::Pause { .. } | Verb::Abort | Verb::Revert),
+            reason_required: unsaid
+                || matches!(verb, Verb::Pause { .. } | Verb::Abort | Verb::Revert),
             name_typed: off && verb == Verb::Revert,
             verb: verb.as_str(),
         }
@@ -156,13 +167,22 @@ impl AskedRollout<'_> {
         };
         let put_back = if *verb == Verb::Revert { all.succeeded + all.active } else { 0 };
         let text = self.text(verb, decision, all, requeued);
-        VerbEffect { phase: phase.as_str(), wave: phase.wave(), cancelled, requeued, put_back, in_flight: all.active, text }
+        VerbEffect {
+            phase: phase.as_str(),
+            wave: phase.wave(),
+            cancelled,
+            requeued,
+            put_back,
+            in_flight: all.active,
+            text,
+        }
     }
 
     /// Changes that a retry puts back.
     fn failed(&self, scope: Requeue, all: &Tally) -> u32 {
         // What failed before a revert began goes no way any more.
-        let (failed, in_doubt) = self.record.revert().map_or((0, 0), |revert| (revert.failed, revert.in_doubt));
+        let (failed, in_doubt) =
+            self.record.revert().map_or((0, 0), |revert| (revert.failed, revert.in_doubt));
         let failed = all.failed.saturating_sub(failed);
         match scope {
             Requeue::Failed => failed,
@@ -181,13 +201,25 @@ impl AskedRollout<'_> {
             Verb::Resume => format!("it goes on: {}", decision.record.phase.as_str()),
             Verb::Abort => aborts(all.queued, all.active),
             Verb::Revert => reverts(self.plan.ssl_option, all.succeeded + all.active, all.queued),
-            Verb::Retry(_) => format!("{} queued again", count(requeued, "change is", "changes are")),
-            Verb::ByHand { .. } => "one change that is in doubt gets its outcome: its job is named, or it is given up".to_owned(),
+            Verb::Retry(_) => {
+                format!("{} queued again", count(requeued, "change is", "changes are"))
+            }
+            Verb::ByHand { .. } => {
+                "one change that is in doubt gets its outcome: its job is named, or it is given up"
+                    .to_owned()
+            }
             Verb::Approve { .. } => {
-                let missing = self.plan.approval.required.saturating_sub(decision.record.approvals_given(self.submitter));
+                let missing = self
+                    .plan
+                    .approval
+                    .required
+                    .saturating_sub(decision.record.approvals_given(self.submitter));
                 match missing {
                     0 => "it begins as soon as its windows let it".to_owned(),
-                    n => format!("{} must still be given", count(u32::from(n), "approval", "approvals")),
+                    n => format!(
+                        "{} must still be given",
+                        count(u32::from(n), "approval", "approvals")
+                    ),
                 }
             }
             Verb::Promote => {
@@ -196,10 +228,18 @@ impl AskedRollout<'_> {
                 } else {
                     String::new()
                 };
-                let next = decision.record.phase.wave().and_then(|wave| self.plan.strategy.waves.get(usize::from(wave)));
+                let next = decision
+                    .record
+                    .phase
+                    .wave()
+                    .and_then(|wave| self.plan.strategy.waves.get(usize::from(wave)));
                 match (&decision.record.phase, next) {
                     (Phase::Advancing { .. }, Some(wave)) => {
-                        format!("wave {} begins with {}{left}", wave.name, count(wave.size, "change", "changes"))
+                        format!(
+                            "wave {} begins with {}{left}",
+                            wave.name,
+                            count(wave.size, "change", "changes")
+                        )
                     }
                     (phase, _) => format!("it is {}{left}", phase.as_str()),
                 }
@@ -208,7 +248,8 @@ impl AskedRollout<'_> {
     }
 }
 
-/// The value to which what is released now is brought: the plan's, and while it is put back the other one.
+/// The value to which what is released now is brought: the plan's, and while it is put back the
+/// other one.
 pub fn towards(plan: &Plan, record: &Record) -> bool {
     plan.ssl_option != record.revert().is_some()
 }

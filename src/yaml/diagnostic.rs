@@ -1,7 +1,8 @@
-//! A mistake that a person can correct: what, where, and what to write instead; drawn as `rustc` does.
+//! A mistake that a person can correct: what, where, and what to write instead; drawn as `rustc`
+//! does.
 //!
-//! Invariant: a diagnostic owns the one line it speaks about, so it outlives the file, and a file's size does not
-//! matter. At most [`DIAGNOSTICS_MAX`] are kept, the rest is counted.
+//! Invariant: a diagnostic owns the one line it speaks about, so it outlives the file, and a file's
+//! size does not matter. At most [`DIAGNOSTICS_MAX`] are kept, the rest is counted.
 
 use std::fmt;
 
@@ -11,7 +12,8 @@ use serde::Serialize;
 
 use super::source::{ByteSpan, Place, SourceText};
 
-/// Diagnostics kept of one load: beyond that nobody reads on, and a file of junk must not become a log of junk.
+/// Diagnostics kept of one load: beyond that nobody reads on, and a file of junk must not become a
+/// log of junk.
 pub const DIAGNOSTICS_MAX: usize = 100;
 
 /// How bad it is.
@@ -46,7 +48,15 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     pub fn error(code: &'static str, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, code, message: message.into(), place: None, also: None, help: None, replacement: None }
+        Self {
+            severity: Severity::Error,
+            code,
+            message: message.into(),
+            place: None,
+            also: None,
+            help: None,
+            replacement: None,
+        }
     }
 
     pub fn warning(code: &'static str, message: impl Into<String>) -> Self {
@@ -90,7 +100,9 @@ pub struct Mistakes {
 impl Mistakes {
     pub fn push(&mut self, diagnostic: Diagnostic) {
         match diagnostic.severity {
-            Severity::Warning if self.warnings.len() < DIAGNOSTICS_MAX => self.warnings.push(diagnostic),
+            Severity::Warning if self.warnings.len() < DIAGNOSTICS_MAX => {
+                self.warnings.push(diagnostic)
+            }
             Severity::Warning => {}
             Severity::Error => self.push_with(|| diagnostic),
         }
@@ -110,7 +122,11 @@ impl Mistakes {
     /// Remembers that a node cannot be read any further.
     pub fn spoil(&mut self, source: &SourceText, span: ByteSpan) {
         // Beyond the bound nothing more can be shown anyway, so nothing more need be read.
-        if self.touched.len() < DIAGNOSTICS_MAX { self.touched.push((source, span)) } else { self.all_touched = true }
+        if self.touched.len() < DIAGNOSTICS_MAX {
+            self.touched.push((source, span))
+        } else {
+            self.all_touched = true
+        }
     }
 
     /// Nothing can be read any further.
@@ -120,7 +136,8 @@ impl Mistakes {
 
     /// Whether a mistake was found within `span` of `source`.
     pub fn touch(&self, source: &SourceText, span: ByteSpan) -> bool {
-        self.all_touched || self.touched.iter().any(|(of, at)| std::ptr::eq(*of, source) && span.holds(*at))
+        self.all_touched
+            || self.touched.iter().any(|(of, at)| std::ptr::eq(*of, source) && span.holds(*at))
     }
 
     /// Whether further errors are only counted.
@@ -133,7 +150,8 @@ impl Mistakes {
         self.list.len() + self.more
     }
 
-    /// Ends the collection: the warnings, or, when there was an error, everything in the order of the places.
+    /// Ends the collection: the warnings, or, when there was an error, everything in the order of
+    /// the places.
     pub fn finish(self, main_file: &str) -> Result<Vec<Diagnostic>, Diagnostics> {
         if self.list.is_empty() {
             return Ok(self.warnings);
@@ -167,7 +185,11 @@ impl Diagnostics {
         let mut text = render_all(&self.list, color);
         let count = self.list.len() + self.more;
         let noun = if count == 1 { "mistake" } else { "mistakes" };
-        let rest = if self.more == 0 { String::new() } else { format!(", the first {} are shown", self.list.len()) };
+        let rest = if self.more == 0 {
+            String::new()
+        } else {
+            format!(", the first {} are shown", self.list.len())
+        };
         text.push_str(&format!("\n{count} {noun}{rest}\n"));
         text
     }
@@ -180,7 +202,8 @@ pub fn render_warnings(warnings: &[Diagnostic], color: bool) -> String {
 
 /// Draws diagnostics as `rustc` does, an empty line between two.
 fn render_all(list: &[Diagnostic], color: bool) -> String {
-    let renderer = if color { Renderer::styled() } else { Renderer::plain() }.decor_style(DecorStyle::Ascii);
+    let renderer =
+        if color { Renderer::styled() } else { Renderer::plain() }.decor_style(DecorStyle::Ascii);
     let mut text = String::new();
     for diagnostic in list {
         if !text.is_empty() {
@@ -197,7 +220,8 @@ fn groups(diagnostic: &Diagnostic) -> Vec<Group<'_>> {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let mut first = Group::with_title(level.primary_title(diagnostic.message.as_str()).id(diagnostic.code));
+    let mut first =
+        Group::with_title(level.primary_title(diagnostic.message.as_str()).id(diagnostic.code));
     if let Some(place) = &diagnostic.place {
         first = marked(first, place, AnnotationKind::Primary, None);
     }
@@ -210,7 +234,9 @@ fn groups(diagnostic: &Diagnostic) -> Vec<Group<'_>> {
             groups.push(first);
             let patch = Patch::new(place.span.clone(), replacement.as_str());
             let snippet = Snippet::source(place.text.as_str()).line_start(place.line).patch(patch);
-            groups.push(Group::with_title(Level::HELP.secondary_title(help.as_str())).element(snippet));
+            groups.push(
+                Group::with_title(Level::HELP.secondary_title(help.as_str())).element(snippet),
+            );
         }
         (Some(help), ..) => groups.push(first.element(Level::HELP.message(help.as_str()))),
         (None, ..) => groups.push(first),
@@ -218,17 +244,25 @@ fn groups(diagnostic: &Diagnostic) -> Vec<Group<'_>> {
     groups
 }
 
-fn marked<'d>(group: Group<'d>, place: &'d Place, kind: AnnotationKind, label: Option<&'d String>) -> Group<'d> {
+fn marked<'d>(
+    group: Group<'d>,
+    place: &'d Place,
+    kind: AnnotationKind,
+    label: Option<&'d String>,
+) -> Group<'d> {
     let mut annotation = kind.span(place.span.clone());
     if let Some(label) = label {
         annotation = annotation.label(label.as_str());
     }
-    let snippet = Snippet::source(place.text.as_str()).line_start(place.line).annotation(annotation);
+    let snippet =
+        Snippet::source(place.text.as_str()).line_start(place.line).annotation(annotation);
     // On a line that was cut the renderer would count columns from the cut.
     if place.text[..place.span.start].chars().count() + 1 == place.column {
         group.element(snippet.path(place.file.as_str()))
     } else {
-        group.element(Origin::path(place.file.as_str()).line(place.line).char_column(place.column)).element(snippet)
+        group
+            .element(Origin::path(place.file.as_str()).line(place.line).char_column(place.column))
+            .element(snippet)
     }
 }
 

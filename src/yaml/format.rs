@@ -1,5 +1,5 @@
-//! Checks of single texts: each has a name that the JSON Schema carries as `format`, and one function that the tree
-//! check runs and the typed reader shares.
+//! Checks of single texts: each has a name that the JSON Schema carries as `format`, and one
+//! function that the tree check runs and the typed reader shares.
 
 /// What is wrong with one text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,5 +53,7 @@ pub fn saying<T>(text: &str) -> Result<(), Complaint>
 where
     T: std::str::FromStr<Err: std::fmt::Display>,
 {
-    text.parse::<T>().map(drop).map_err(|error| Complaint::new(super::quote::plain(&error.to_string())))
+    text.parse::<T>()
+        .map(drop)
+        .map_err(|error| Complaint::new(super::quote::plain(&error.to_string())))
 }

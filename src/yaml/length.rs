@@ -35,20 +35,31 @@ impl FromStr for Length {
     fn from_str(text: &str) -> Result<Self, Complaint> {
         let examples = "write a number and a unit: `90s`, `30m`, `4h`, `1h 30m` or `500ms`";
         if let Ok(number) = text.parse::<u64>() {
-            let help = if number == 0 { "write `0s`".to_owned() } else { format!("write `{number}s`, `{number}m` or `{number}h`") };
+            let help = if number == 0 {
+                "write `0s`".to_owned()
+            } else {
+                format!("write `{number}s`, `{number}m` or `{number}h`")
+            };
             return Err(Complaint::new("a length of time needs a unit").help(help));
         }
         if text.contains('d') || text.contains('w') {
-            let days = text.trim_end_matches(['d', 'w']).parse::<u64>().ok().filter(|days| *days <= 366);
-            let hours = days.map(|days| if text.ends_with('w') { days * 7 * 24 } else { days * 24 });
-            let complaint = Complaint::new("a day is not a fixed length of time: some nights it has 23 or 25 hours");
+            let days =
+                text.trim_end_matches(['d', 'w']).parse::<u64>().ok().filter(|days| *days <= 366);
+            let hours =
+                days.map(|days| if text.ends_with('w') { days * 7 * 24 } else { days * 24 });
+            let complaint = Complaint::new(
+                "a day is not a fixed length of time: some nights it has 23 or 25 hours",
+            );
             return Err(match hours {
-                Some(hours) => complaint.help(format!("write `{hours}h`")).replace(format!("{hours}h")),
+                Some(hours) => {
+                    complaint.help(format!("write `{hours}h`")).replace(format!("{hours}h"))
+                }
                 None => complaint.help(examples),
             });
         }
         // The parser knows many more spellings; a plan has one.
-        let plain = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'h' | b'm' | b's' | b' '));
+        let plain =
+            text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'h' | b'm' | b's' | b' '));
         let parsed = plain.then(|| SpanParser::new().parse_unsigned_duration(text).ok()).flatten();
         let Some(length) = parsed else {
             return Err(Complaint::new("not a length of time").help(examples));
@@ -74,7 +85,9 @@ impl fmt::Display for Length {
 
 impl<'de> Deserialize<'de> for Length {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(|complaint: Complaint| serde::de::Error::custom(complaint.message))
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(|complaint: Complaint| serde::de::Error::custom(complaint.message))
     }
 }
 
@@ -133,7 +146,11 @@ mod tests {
             "9999999h",
             "99999999999999999999h",
         ] {
-            assert!(text.parse::<Length>().is_err(), "{text:?} was read as {:?}", text.parse::<Length>());
+            assert!(
+                text.parse::<Length>().is_err(),
+                "{text:?} was read as {:?}",
+                text.parse::<Length>()
+            );
         }
     }
 

@@ -1,10 +1,12 @@
 //! One YAML file that a person wrote: a plan, a target list, the daemon's configuration.
 //!
-//! Job: read such a file within bounds, report every mistake in it at once with its place, and hand out its values.
+//! Job: read such a file within bounds, report every mistake in it at once with its place, and hand
+//! out its values.
 //!
 //! Invariant: two independent readers must agree before a value is believed. The first builds a
-//! [`tree`] with the place of every node and checks it against the published JSON Schema ([`shape`]), so that the
-//! schema an editor uses and the program's own word are the same; the second is `serde_yaml` reading typed values.
+//! [`tree`] with the place of every node and checks it against the published JSON Schema
+//! ([`shape`]), so that the schema an editor uses and the program's own word are the same; the
+//! second is `serde_yaml` reading typed values.
 //!
 //! Deliberately not here: what the values mean (`planfile`, `config`).
 
@@ -32,8 +34,8 @@ pub use self::source::Place;
 pub use self::source::SourceText;
 use self::tree::Node;
 
-/// Code of a mistake that only the second reader found: the two disagree about a value, which is a defect of this program, told as a
-/// mistake of the file because refusing is the safe side.
+/// Code of a mistake that only the second reader found: the two disagree about a value, which is a
+/// defect of this program, told as a mistake of the file because refusing is the safe side.
 pub const SECOND_READER: &str = "second-reader";
 
 /// A document whose tree was checked against its shape.
@@ -43,11 +45,13 @@ pub struct Document<'s> {
 }
 
 impl<'s> Document<'s> {
-    /// Reads `source` into a tree and checks it against `shape`. Mistakes go to `mistakes`; `None` when not even a
-    /// tree came out of it. A file that [`SourceText::starred`] marks shows no value that may be a secret.
+    /// Reads `source` into a tree and checks it against `shape`. Mistakes go to `mistakes`; `None`
+    /// when not even a tree came out of it. A file that [`SourceText::starred`] marks shows no
+    /// value that may be a secret.
     pub fn read(source: &'s SourceText, shape: &Shape, mistakes: &mut Mistakes) -> Option<Self> {
         if source.is_starred() {
-            // A round for nothing but the places of what may be a secret, so that no later message shows one.
+            // A round for nothing but the places of what may be a secret, so that no later message
+            // shows one.
             let mut ignored = Mistakes::default();
             if let Some(root) = tree::parse(source, shape.what, &mut ignored) {
                 shape.check(source, &root, &mut ignored);
@@ -67,7 +71,8 @@ impl<'s> Document<'s> {
         self.source
     }
 
-    /// The node at a path such as `strategy.waves[2].size`; where the path ends early, the deepest node on it.
+    /// The node at a path such as `strategy.waves[2].size`; where the path ends early, the deepest
+    /// node on it.
     pub fn nearest(&self, path: &str) -> &Node<'s> {
         let mut node = &self.root;
         for step in steps(path) {
@@ -89,8 +94,9 @@ impl<'s> Document<'s> {
         self.source.place(self.nearest(path).span)
     }
 
-    /// Reads the node at `path` with `serde_yaml`. `None` when there is none, or when a mistake was already found in
-    /// it; when `serde_yaml` refuses what the tree check let pass, that is a mistake too.
+    /// Reads the node at `path` with `serde_yaml`. `None` when there is none, or when a mistake was
+    /// already found in it; when `serde_yaml` refuses what the tree check let pass, that is a
+    /// mistake too.
     pub fn typed<T: DeserializeOwned>(&self, path: &str, mistakes: &mut Mistakes) -> Option<T> {
         let node = self.exact(path)?;
         if mistakes.touch(self.source, node.span) {
@@ -102,7 +108,8 @@ impl<'s> Document<'s> {
             Err(error) => {
                 mistakes.spoil_all();
                 let message = plain(&error.inner().to_string());
-                // Where the two differ about syntax, which they do in dark corners of YAML, the text is to blame.
+                // Where the two differ about syntax, which they do in dark corners of YAML, the
+                // text is to blame.
                 let syntax = serde_yaml::from_str::<serde::de::IgnoredAny>(&text).is_err();
                 let inside = error.path().to_string();
                 let place = match error.inner().location().filter(|_| syntax && path.is_empty()) {
@@ -124,9 +131,15 @@ impl<'s> Document<'s> {
         }
     }
 
-    /// A part of a document: `whole` is what was read of it with all the rest, if anything was; else it is read by
-    /// itself. `None` when it holds a mistake, `Some(None)` when it was left out.
-    pub fn part<T: DeserializeOwned>(&self, whole: Option<Option<T>>, path: &str, mistakes: &mut Mistakes) -> Option<Option<T>> {
+    /// A part of a document: `whole` is what was read of it with all the rest, if anything was;
+    /// else it is read by itself. `None` when it holds a mistake, `Some(None)` when it was left
+    /// out.
+    pub fn part<T: DeserializeOwned>(
+        &self,
+        whole: Option<Option<T>>,
+        path: &str,
+        mistakes: &mut Mistakes,
+    ) -> Option<Option<T>> {
         match (whole, self.exact(path)) {
             (Some(part), _) => Some(part),
             (None, None) => Some(None),
@@ -134,22 +147,30 @@ impl<'s> Document<'s> {
         }
     }
 
-    /// As [`Self::part`], of a list: entries that hold no mistake come out though others do, each with its index.
-    pub fn entries<T: DeserializeOwned>(&self, whole: Option<Option<Vec<T>>>, path: &str, mistakes: &mut Mistakes) -> Vec<(usize, T)> {
+    /// As [`Self::part`], of a list: entries that hold no mistake come out though others do, each
+    /// with its index.
+    pub fn entries<T: DeserializeOwned>(
+        &self,
+        whole: Option<Option<Vec<T>>>,
+        path: &str,
+        mistakes: &mut Mistakes,
+    ) -> Vec<(usize, T)> {
         if let Some(all) = self.part(whole, path, mistakes) {
             return all.unwrap_or_default().into_iter().enumerate().collect();
         }
         let count = self.exact(path).map_or(0, Node::len);
-        (0..count).filter_map(|index| Some((index, self.typed(&format!("{path}[{index}]"), mistakes)?))).collect()
+        (0..count)
+            .filter_map(|index| Some((index, self.typed(&format!("{path}[{index}]"), mistakes)?)))
+            .collect()
     }
 
-    /// The text of one node as a document of its own: what stands before it on its line becomes spaces, so that the
-    /// indentation of its further lines still fits.
+    /// The text of one node as a document of its own: what stands before it on its line becomes
+    /// spaces, so that the indentation of its further lines still fits.
     fn standalone(&self, span: ByteSpan) -> String {
         let text = self.source.text();
         let slice = &text[span.range()];
-        // In brackets or quotes indentation means nothing; and on one endless line to count it for each node would
-        // cost the square of its length.
+        // In brackets or quotes indentation means nothing; and on one endless line to count it for
+        // each node would cost the square of its length.
         if slice.starts_with(['{', '[', '"', '\'']) {
             return slice.to_owned();
         }

@@ -1,11 +1,12 @@
-//! What holds of every file that is read: for the fuzzer in `fuzz/`, and for the tests, which replay its corpus.
+//! What holds of every file that is read: for the fuzzer in `fuzz/`, and for the tests, which
+//! replay its corpus.
 
 use std::path::Path;
 
 use super::{Diagnostic, Diagnostics, Place, SECOND_READER};
 
-/// Every mistake is told in words that are safe to print, and with a place that is there in its file. `folder` is where the
-/// files lie.
+/// Every mistake is told in words that are safe to print, and with a place that is there in its
+/// file. `folder` is where the files lie.
 pub(crate) fn assert_reported(diagnostics: &Diagnostics, folder: &Path) {
     assert!(!diagnostics.list.is_empty(), "refused without a reason");
     diagnostics.list.iter().for_each(|diagnostic| one(diagnostic, folder));
@@ -23,7 +24,11 @@ fn one(diagnostic: &Diagnostic, folder: &Path) {
     for place in diagnostic.place.iter().chain(diagnostic.also.as_ref().map(|(place, _)| place)) {
         there(place, folder);
     }
-    let texts = [Some(&diagnostic.message), diagnostic.help.as_ref(), diagnostic.also.as_ref().map(|(_, what)| what)];
+    let texts = [
+        Some(&diagnostic.message),
+        diagnostic.help.as_ref(),
+        diagnostic.also.as_ref().map(|(_, what)| what),
+    ];
     texts.into_iter().flatten().for_each(|text| printable(text));
 }
 
@@ -37,8 +42,17 @@ fn there(place: &Place, folder: &Path) {
     let lines = text.split('\n').count();
     assert!((1..=lines).contains(&place.line), "line {} of {lines}", place.line);
     let line = text.split('\n').nth(place.line - 1).expect("counted above");
-    assert!((1..=line.chars().count() + 1).contains(&place.column), "column {} of {line:?}", place.column);
-    assert!(place.text.get(place.span.clone()).is_some(), "{:?} is no stretch of {:?}", place.span, place.text);
+    assert!(
+        (1..=line.chars().count() + 1).contains(&place.column),
+        "column {} of {line:?}",
+        place.column
+    );
+    assert!(
+        place.text.get(place.span.clone()).is_some(),
+        "{:?} is no stretch of {:?}",
+        place.span,
+        place.text
+    );
 }
 
 /// Nothing in it acts on a terminal.

@@ -24,7 +24,9 @@ fn shown(text: &str, max: usize) -> String {
             break;
         }
         // Beside control characters also those that turn the direction of writing.
-        if c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}') {
+        if c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+        {
             shown.extend(c.escape_unicode());
         } else {
             shown.push(c);

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 /// The schema of `T`.
 pub fn of<T: JsonSchema>(title: &str) -> Value {
-    let mut schema = SchemaSettings::draft07().into_generator().into_root_schema_for::<T>().to_value();
+    let mut schema =
+        SchemaSettings::draft07().into_generator().into_root_schema_for::<T>().to_value();
     without_null(&mut schema);
     if let Some(object) = schema.as_object_mut() {
         object.insert("title".into(), title.into());
@@ -14,8 +15,9 @@ pub fn of<T: JsonSchema>(title: &str) -> Value {
     schema
 }
 
-/// An `Option` in Rust is a key that may be left out, not one that may be written as `null`; so every alternative
-/// `null` goes, and an alternative that is left alone takes the place of the choice.
+/// An `Option` in Rust is a key that may be left out, not one that may be written as `null`; so
+/// every alternative `null` goes, and an alternative that is left alone takes the place of the
+/// choice.
 fn without_null(schema: &mut Value) {
     match schema {
         Value::Array(items) => items.iter_mut().for_each(without_null),

@@ -1,9 +1,11 @@
-//! Checks a tree against the JSON Schema that editors use too, and reports every mistake, not only the first.
+//! Checks a tree against the JSON Schema that editors use too, and reports every mistake, not only
+//! the first.
 //!
-//! Invariant: what passes here is what the typed reader takes; [`super::Document::typed`] holds both to that.
+//! Invariant: what passes here is what the typed reader takes; [`super::Document::typed`] holds
+//! both to that.
 //!
-//! Deliberately not here: the whole of JSON Schema. Only what the shapes of this program use is read; an unknown
-//! keyword fails a test, not a user.
+//! Deliberately not here: the whole of JSON Schema. Only what the shapes of this program use is
+//! read; an unknown keyword fails a test, not a user.
 
 use serde_json::{Map, Value};
 
@@ -42,7 +44,11 @@ impl Shape {
         if root.is_null() {
             if !self.may_be_empty {
                 let empty = Diagnostic::error("empty", format!("the {} is empty", self.what));
-                mistakes.push_node(source, root.span, empty.help("`sealift schema plan` says what may stand in it"));
+                mistakes.push_node(
+                    source,
+                    root.span,
+                    empty.help("`sealift schema plan` says what may stand in it"),
+                );
             }
             return;
         }
@@ -83,7 +89,8 @@ struct ShapeWalk<'w, 's> {
     path: Vec<PathStep>,
 }
 
-/// One step down the tree. Places in a list count for messages only: what is known about a path holds for each entry.
+/// One step down the tree. Places in a list count for messages only: what is known about a path
+/// holds for each entry.
 enum PathStep {
     Key(String),
     Entry,
@@ -117,8 +124,11 @@ impl ShapeWalk<'_, '_> {
             let at = if node.span.is_empty() { key } else { node.span };
             // The place of the value is spoilt too, although the key is shown.
             self.mistakes.spoil(self.source, node.span);
-            return self
-                .report(at, Diagnostic::error("empty", format!("{} has no value", self.key())).help("give it one or leave the key out"));
+            return self.report(
+                at,
+                Diagnostic::error("empty", format!("{} has no value", self.key()))
+                    .help("give it one or leave the key out"),
+            );
         }
         let shape = self.shape;
         let alternatives = shape.alternatives(schema);
@@ -135,19 +145,27 @@ impl ShapeWalk<'_, '_> {
         }
     }
 
-    fn mapping(&mut self, schema: &Value, entries: &[(Node<'_>, Node<'_>)], node: &Node<'_>, key: ByteSpan) {
+    fn mapping(
+        &mut self,
+        schema: &Value,
+        entries: &[(Node<'_>, Node<'_>)],
+        node: &Node<'_>,
+        key: ByteSpan,
+    ) {
         let none = Map::new();
         let properties = schema["properties"].as_object().unwrap_or(&none);
         let bound = |key: &str| schema[key].as_u64().and_then(|bound| usize::try_from(bound).ok());
         if let Some(max) = bound("maxProperties").filter(|max| entries.len() > *max) {
-            let many = format!("{} has {} keys, at most {max} are taken", self.key(), entries.len());
+            let many =
+                format!("{} has {} keys, at most {max} are taken", self.key(), entries.len());
             self.report(node.span, Diagnostic::error("too-many", many));
         }
         if entries.is_empty() && bound("minProperties").is_some_and(|min| min > 0) {
             let empty = Diagnostic::error("empty", format!("{} is empty", self.key()));
             self.report(node.span, empty.help("add a key or leave it out"));
         }
-        // A key that is missing because it is misspelt, or because the other way is not available, is told once.
+        // A key that is missing because it is misspelt, or because the other way is not available,
+        // is told once.
         let mut excused = Vec::new();
         let mut later = false;
         for (name, value) in entries {
@@ -155,15 +173,19 @@ impl ShapeWalk<'_, '_> {
             self.path.push(PathStep::Key(text.to_owned()));
             match (properties.get(text), &schema["additionalProperties"]) {
                 (Some(known), _) => self.node(known, value, name.span),
-                (None, any @ Value::Object(_)) => match format_of(self.shape, &schema["propertyNames"]).and_then(|check| check(text).err())
-                {
-                    Some(complaint) => {
-                        self.mistakes.spoil(self.source, node.span);
-                        let unknown = complained(&format!("unknown key {}", quote(text)), complaint);
-                        self.report(name.span, Diagnostic { code: "unknown-key", ..unknown });
+                (None, any @ Value::Object(_)) => {
+                    match format_of(self.shape, &schema["propertyNames"])
+                        .and_then(|check| check(text).err())
+                    {
+                        Some(complaint) => {
+                            self.mistakes.spoil(self.source, node.span);
+                            let unknown =
+                                complained(&format!("unknown key {}", quote(text)), complaint);
+                            self.report(name.span, Diagnostic { code: "unknown-key", ..unknown });
+                        }
+                        None => self.node(any, value, name.span),
                     }
-                    None => self.node(any, value, name.span),
-                },
+                }
                 _ => match self.unknown(text, name.span, value.span, properties) {
                     Meant::Later => later = true,
                     Meant::Known(word) => excused.push(word),
@@ -172,23 +194,44 @@ impl ShapeWalk<'_, '_> {
             }
             self.path.pop();
         }
-        for required in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-            if !later && !excused.contains(&required) && !entries.iter().any(|(name, _)| name.text() == Some(required)) {
-                let missing = Diagnostic::error("missing-key", format!("{} has no {}", self.key(), quote(required)));
-                let about = properties.get(required).and_then(|known| described(shape_of(self.shape, known)));
+        for required in
+            schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str)
+        {
+            if !later
+                && !excused.contains(&required)
+                && !entries.iter().any(|(name, _)| name.text() == Some(required))
+            {
+                let missing = Diagnostic::error(
+                    "missing-key",
+                    format!("{} has no {}", self.key(), quote(required)),
+                );
+                let about = properties
+                    .get(required)
+                    .and_then(|known| described(shape_of(self.shape, known)));
                 let missing = missing.help(match about {
                     Some(about) => format!("add `{required}:` {about}"),
                     None => format!("add `{required}:`"),
                 });
                 self.mistakes.spoil(self.source, node.span);
-                // A map has no better place than its key; a plan as a whole none better than its first line.
-                let at = if self.path.is_empty() { ByteSpan::of(node.span.range().start..node.span.range().start) } else { key };
+                // A map has no better place than its key; a plan as a whole none better than its
+                // first line.
+                let at = if self.path.is_empty() {
+                    ByteSpan::of(node.span.range().start..node.span.range().start)
+                } else {
+                    key
+                };
                 self.report(at, missing);
             }
         }
     }
 
-    fn unknown<'p>(&mut self, text: &str, at: ByteSpan, value: ByteSpan, properties: &'p Map<String, Value>) -> Meant<'p> {
+    fn unknown<'p>(
+        &mut self,
+        text: &str,
+        at: ByteSpan,
+        value: ByteSpan,
+        properties: &'p Map<String, Value>,
+    ) -> Meant<'p> {
         if self.mistakes.is_full() {
             // Words are not compared any more for what is only counted.
             self.mistakes.push_with(|| Diagnostic::error("unknown-key", text));
@@ -197,7 +240,14 @@ impl ShapeWalk<'_, '_> {
         self.source.hide(value);
         let path = self.path();
         if let Some(later) = self.shape.later.iter().find(|later| later.path == path) {
-            self.report(at, Diagnostic::error("not-available", format!("`{path}` is not available in this version")).help(later.instead));
+            self.report(
+                at,
+                Diagnostic::error(
+                    "not-available",
+                    format!("`{path}` is not available in this version"),
+                )
+                .help(later.instead),
+            );
             return Meant::Later;
         }
         let unknown = Diagnostic::error("unknown-key", format!("unknown key {}", quote(text)));
@@ -208,22 +258,29 @@ impl ShapeWalk<'_, '_> {
                 Meant::Known(word)
             }
             None => {
-                self.report(at, unknown.help(format!("known here: {}", known.collect::<Vec<_>>().join(", "))));
+                self.report(
+                    at,
+                    unknown.help(format!("known here: {}", known.collect::<Vec<_>>().join(", "))),
+                );
                 Meant::Nothing
             }
         }
     }
 
     fn sequence(&mut self, schema: &Value, items: &[Node<'_>], node: &Node<'_>) {
-        let max = schema["maxItems"].as_u64().map_or(usize::MAX, |max| usize::try_from(max).unwrap_or(usize::MAX));
+        let max = schema["maxItems"]
+            .as_u64()
+            .map_or(usize::MAX, |max| usize::try_from(max).unwrap_or(usize::MAX));
         if items.len() > max {
-            let many = format!("{} has {} entries, at most {max} are taken", self.key(), items.len());
+            let many =
+                format!("{} has {} entries, at most {max} are taken", self.key(), items.len());
             self.report(node.span, Diagnostic::error("too-many", many));
         }
         if items.is_empty() && schema["minItems"].as_u64().is_some_and(|min| min > 0) {
             self.report(
                 node.span,
-                Diagnostic::error("empty", format!("{} is empty", self.key())).help("add an entry or leave the key out"),
+                Diagnostic::error("empty", format!("{} is empty", self.key()))
+                    .help("add an entry or leave the key out"),
             );
         }
         self.path.push(PathStep::Entry);
@@ -251,7 +308,8 @@ impl ShapeWalk<'_, '_> {
         }
     }
 
-    /// A proposal between the quotes that the node has, if it has any: without them it could mean something else.
+    /// A proposal between the quotes that the node has, if it has any: without them it could mean
+    /// something else.
     fn quoted_as(&self, node: &Node<'_>, text: String) -> String {
         match self.source.text()[node.span.range()].chars().next() {
             Some(quote @ ('"' | '\'')) => format!("{quote}{text}{quote}"),
@@ -266,15 +324,28 @@ impl ShapeWalk<'_, '_> {
         }
         let path = format!("{}={text}", self.path());
         if let Some(later) = self.shape.later.iter().find(|later| later.path == path) {
-            let later_value = format!("{} {} is not available in this version", self.key(), quote(text));
-            return self.report(node.span, Diagnostic::error("not-available", later_value).help(later.instead));
+            let later_value =
+                format!("{} {} is not available in this version", self.key(), quote(text));
+            return self.report(
+                node.span,
+                Diagnostic::error("not-available", later_value).help(later.instead),
+            );
         }
-        let found = if node.text().is_some() { format!("it is {}", quote(text)) } else { format!("it is {}", found(node)) };
-        let wrong = Diagnostic::error("value", format!("{} must be {}, {found}", self.key(), one_of(words.iter().copied())));
+        let found = if node.text().is_some() {
+            format!("it is {}", quote(text))
+        } else {
+            format!("it is {}", found(node))
+        };
+        let wrong = Diagnostic::error(
+            "value",
+            format!("{} must be {}, {found}", self.key(), one_of(words.iter().copied())),
+        );
         self.report(
             node.span,
             match nearest(text, words.iter().copied()) {
-                Some(word) if node.text().is_some() => wrong.help(format!("did you mean `{word}`?")).replace(word),
+                Some(word) if node.text().is_some() => {
+                    wrong.help(format!("did you mean `{word}`?")).replace(word)
+                }
                 _ => wrong,
             },
         );
@@ -285,14 +356,24 @@ impl ShapeWalk<'_, '_> {
             // Where a secret may have been written the value itself must not be shown.
             self.source.hide(node.span);
             self.mistakes.spoil(self.source, node.span);
-            return self.report(key, Diagnostic::error("inline-secret", format!("{} {advice}", self.key())));
+            return self.report(
+                key,
+                Diagnostic::error("inline-secret", format!("{} {advice}", self.key())),
+            );
         }
-        let mut wanted: Vec<&str> = alternatives.iter().flat_map(|one| kinds(one)).map(kind_word).collect();
+        let mut wanted: Vec<&str> =
+            alternatives.iter().flat_map(|one| kinds(one)).map(kind_word).collect();
         wanted.dedup();
-        let wrong = Diagnostic::error("type", format!("{} must be {}, it is {}", self.key(), wanted.join(" or "), found(node)));
+        let wrong = Diagnostic::error(
+            "type",
+            format!("{} must be {}, it is {}", self.key(), wanted.join(" or "), found(node)),
+        );
         let text = node.text().unwrap_or("");
         let wrong = match (wanted.as_slice(), &node.kind) {
-            (["`true` or `false`"], NodeKind::Scalar { .. }) => match text.to_ascii_lowercase().as_str() {
+            (["`true` or `false`"], NodeKind::Scalar { .. }) => match text
+                .to_ascii_lowercase()
+                .as_str()
+            {
                 "on" | "yes" | "y" | "1" | "true" => wrong.help("write `true`").replace("true"),
                 "off" | "no" | "n" | "0" | "false" => wrong.help("write `false`").replace("false"),
                 _ => wrong,
@@ -302,7 +383,9 @@ impl ShapeWalk<'_, '_> {
                 wrong.help("put it between brackets").replace(format!("[{item}]"))
             }
             (["a list"], _) => wrong.help("begin each entry with `- `"),
-            (["a whole number"], NodeKind::Scalar { plain: false, .. }) if whole(alternatives[0], text).is_none() => {
+            (["a whole number"], NodeKind::Scalar { plain: false, .. })
+                if whole(alternatives[0], text).is_none() =>
+            {
                 wrong.help("remove the quotes").replace(text)
             }
             _ => wrong,
@@ -372,11 +455,14 @@ fn words_only(schema: &Value) -> bool {
 
 fn accepts(schema: &Value, node: &Node<'_>) -> bool {
     kinds(schema).any(|kind| match (&node.kind, kind) {
-        (NodeKind::Mapping(_), "object") | (NodeKind::Sequence(_), "array") | (NodeKind::Scalar { .. }, "string") => true,
+        (NodeKind::Mapping(_), "object")
+        | (NodeKind::Sequence(_), "array")
+        | (NodeKind::Scalar { .. }, "string") => true,
         (NodeKind::Scalar { text, plain: true }, "boolean") => {
             matches!(text.as_ref(), "true" | "True" | "TRUE" | "false" | "False" | "FALSE")
         }
-        // A plain text that is no number is told as such, with its bounds, rather than as a wrong kind.
+        // A plain text that is no number is told as such, with its bounds, rather than as a wrong
+        // kind.
         (NodeKind::Scalar { plain: true, .. }, "integer") => true,
         _ => false,
     })
@@ -389,12 +475,21 @@ fn format_of(shape: &Shape, schema: &Value) -> Option<Check> {
 
 fn whole(schema: &Value, text: &str) -> Option<Complaint> {
     let digits = text.strip_prefix('-').unwrap_or(text);
-    let decimal = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) && (digits == "0" || !digits.starts_with('0'));
+    let decimal = !digits.is_empty()
+        && digits.bytes().all(|b| b.is_ascii_digit())
+        && (digits == "0" || !digits.starts_with('0'));
     if !decimal {
         let complaint = Complaint::new(format!("not a whole number: {}", quote(text)));
-        let stripped: String = text.chars().filter(|c| !matches!(c, '_' | ',' | '\'' | ' ')).collect();
-        let repaired = stripped != text && stripped.bytes().all(|b| b.is_ascii_digit()) && !stripped.is_empty();
-        return Some(if repaired { complaint.help(format!("write `{stripped}`")).replace(stripped) } else { complaint });
+        let stripped: String =
+            text.chars().filter(|c| !matches!(c, '_' | ',' | '\'' | ' ')).collect();
+        let repaired = stripped != text
+            && stripped.bytes().all(|b| b.is_ascii_digit())
+            && !stripped.is_empty();
+        return Some(if repaired {
+            complaint.help(format!("write `{stripped}`")).replace(stripped)
+        } else {
+            complaint
+        });
     }
     let value: i128 = text.parse().unwrap_or(i128::MAX);
     let bound = |key: &str| schema[key].as_i64().map(i128::from);
@@ -407,5 +502,6 @@ fn whole(schema: &Value, text: &str) -> Option<Complaint> {
 fn text_length(schema: &Value, text: &str) -> Option<Complaint> {
     let max = schema["maxLength"].as_u64()?;
     let count = text.chars().count();
-    (count as u64 > max).then(|| Complaint::new(format!("has {count} characters, at most {max} are taken")))
+    (count as u64 > max)
+        .then(|| Complaint::new(format!("has {count} characters, at most {max} are taken")))
 }

@@ -73,8 +73,11 @@ impl FromStr for CountOrShare {
                 _ => Err(wrong()),
             };
         };
-        let (whole, hundredths) = percent.trim_end().split_once('.').unwrap_or((percent.trim_end(), "0"));
-        let digits = |part: &str, max: usize| (1..=max).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+        let (whole, hundredths) =
+            percent.trim_end().split_once('.').unwrap_or((percent.trim_end(), "0"));
+        let digits = |part: &str, max: usize| {
+            (1..=max).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit())
+        };
         if !digits(whole, 3) || !digits(hundredths, 2) {
             return Err(wrong());
         }
@@ -94,11 +97,16 @@ impl FromStr for WaveSize {
         let examples = "write a count such as `5`, a share such as `5%`, or `rest`";
         match text {
             "rest" => Ok(Self::Rest),
-            _ => match text.parse() {
-                Ok(CountOrShare::Count(0) | CountOrShare::Hundredths(0)) => Err(Complaint::new("a wave cannot be empty").help(examples)),
-                Ok(share) => Ok(Self::Share(share)),
-                Err(_) => Err(Complaint::new(format!("{} is no size of a wave", quote(text))).help(examples)),
-            },
+            _ => {
+                match text.parse() {
+                    Ok(CountOrShare::Count(0) | CountOrShare::Hundredths(0)) => {
+                        Err(Complaint::new("a wave cannot be empty").help(examples))
+                    }
+                    Ok(share) => Ok(Self::Share(share)),
+                    Err(_) => Err(Complaint::new(format!("{} is no size of a wave", quote(text)))
+                        .help(examples)),
+                }
+            }
         }
     }
 }
@@ -184,7 +192,19 @@ mod tests {
 
     #[test]
     fn other_texts_are_refused() {
-        for text in ["", "%", "5 percent", "101%", "-1", "1.234%", "1e3", ".5%", "0x10", "99999999999", "five"] {
+        for text in [
+            "",
+            "%",
+            "5 percent",
+            "101%",
+            "-1",
+            "1.234%",
+            "1e3",
+            ".5%",
+            "0x10",
+            "99999999999",
+            "five",
+        ] {
             assert!(text.parse::<CountOrShare>().is_err(), "{text:?} was read");
         }
         for text in ["0", "0%", "all", "Rest"] {

@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use serde::Serialize;
 
-/// Longest piece of a line kept for a diagnostic, in bytes: enough to see, whatever a machine wrote.
+/// Longest piece of a line kept for a diagnostic, in bytes: enough to see, whatever a machine
+/// wrote.
 pub const LINE_SHOWN_MAX: usize = 4096;
 
 /// A stretch of a source, in bytes.
@@ -45,8 +46,9 @@ pub struct Place {
     pub line: usize,
     /// In characters, from 1.
     pub column: usize,
-    /// The line, or the piece of it around the place, with a dot for each of the control characters that take two bytes:
-    /// some terminals obey them, and the renderer, which draws all others, lets them through.
+    /// The line, or the piece of it around the place, with a dot for each of the control characters
+    /// that take two bytes: some terminals obey them, and the renderer, which draws all others,
+    /// lets them through.
     pub text: String,
     /// The marked bytes of `text`.
     #[serde(skip)]
@@ -80,7 +82,13 @@ pub struct SourceText {
 impl SourceText {
     /// A text that was read from `name`. At most 4 GiB, which the limits of [`super::open`] see to.
     pub fn new(name: impl Into<String>, text: String) -> Self {
-        Self { name: name.into(), text, lines: OnceCell::new(), starred: false, hidden: RefCell::default() }
+        Self {
+            name: name.into(),
+            text,
+            lines: OnceCell::new(),
+            starred: false,
+            hidden: RefCell::default(),
+        }
     }
 
     /// Of a file that may hold a secret by mistake: a diagnostic shows stars in its place.
@@ -112,7 +120,12 @@ impl SourceText {
 
     fn starts(&self) -> &[usize] {
         self.lines.get_or_init(|| {
-            let after = self.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+            let after = self
+                .text
+                .bytes()
+                .enumerate()
+                .filter(|(_, byte)| *byte == b'\n')
+                .map(|(at, _)| at + 1);
             std::iter::once(0).chain(after).collect()
         })
     }
@@ -122,7 +135,8 @@ impl SourceText {
         self.starts().partition_point(|line| *line <= span.range().start)
     }
 
-    /// Line, column and line text of a stretch; of one over several lines only what stands on the first is marked.
+    /// Line, column and line text of a stretch; of one over several lines only what stands on the
+    /// first is marked.
     pub fn place(&self, span: ByteSpan) -> Place {
         let starts = self.starts();
         let Range { start, end } = span.range();
@@ -130,7 +144,8 @@ impl SourceText {
         let line_start = starts[index];
         let line_end = starts.get(index + 1).map_or(self.text.len(), |next| next - 1);
         let line = self.text[line_start..line_end].trim_end_matches('\r');
-        let marked = (start - line_start).min(line.len())..(end.max(start) - line_start).min(line.len());
+        let marked =
+            (start - line_start).min(line.len())..(end.max(start) - line_start).min(line.len());
         if !self.starred {
             return Place::of_line(&self.name, index + 1, line, marked);
         }
@@ -148,8 +163,9 @@ impl SourceText {
 /// Words in a key that announce a secret.
 const SECRET_WORDS: [&str; 5] = ["token", "secret", "password", "access_key", "private_key"];
 
-/// The line with stars in place of whatever follows a key that announces a secret, unless that is a reference
-/// (`{file: …}`). Byte offsets stay: each character gives way to as many stars as it has bytes.
+/// The line with stars in place of whatever follows a key that announces a secret, unless that is a
+/// reference (`{file: …}`). Byte offsets stay: each character gives way to as many stars as it has
+/// bytes.
 fn stars(line: &str) -> String {
     let lower = line.to_ascii_lowercase();
     let mut shown = line.to_owned();
@@ -167,7 +183,9 @@ fn stars(line: &str) -> String {
                 continue;
             }
             let end = match text.chars().next() {
-                Some(quote @ ('"' | '\'')) => text[1..].find(quote).map_or(text.len(), |end| end + 2),
+                Some(quote @ ('"' | '\'')) => {
+                    text[1..].find(quote).map_or(text.len(), |end| end + 2)
+                }
                 _ => text.find([',', '}']).unwrap_or(text.len()),
             };
             let hidden = value + lead..value + lead + end;
@@ -184,7 +202,10 @@ mod tests {
 
     #[test]
     fn a_secret_is_starred_and_a_reference_is_not() {
-        assert_eq!(stars("  credentials: {token: MIIabc, quota: 3}"), "  credentials: {token: ******, quota: 3}");
+        assert_eq!(
+            stars("  credentials: {token: MIIabc, quota: 3}"),
+            "  credentials: {token: ******, quota: 3}"
+        );
         assert_eq!(stars("  secret_key: \"a b\" # mine"), "  secret_key: ***** # mine");
         assert_eq!(stars("  token: {file: /run/token}"), "  token: {file: /run/token}");
         assert_eq!(stars("  token: größe"), format!("  token: {}", "*".repeat("größe".len())));

@@ -1,12 +1,14 @@
 //! "did you mean": the nearest of the words that would have been right.
 
-/// Longest word that is compared: a longer one is no slip, and the distance costs the product of both lengths.
+/// Longest word that is compared: a longer one is no slip, and the distance costs the product of
+/// both lengths.
 const WORD_MAX: usize = 64;
 
 /// Words of the cloud's API for what is called otherwise here.
 const SYNONYMS: [(&str, &str); 2] = [("pool_id", "proxy_id"), ("ssl", "ssl_option")];
 
-/// The nearest candidate, when it is near enough that a slip of the fingers explains it, or the API's other word.
+/// The nearest candidate, when it is near enough that a slip of the fingers explains it, or the
+/// API's other word.
 pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     if word.len() > WORD_MAX {
         return None;
@@ -15,7 +17,16 @@ pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) ->
     let synonym = SYNONYMS.iter().find(|(other, _)| *other == word).map(|(_, ours)| *ours);
     candidates
         .into_iter()
-        .map(|candidate| (if synonym == Some(candidate) { 0 } else { strsim::damerau_levenshtein(&folded, &fold(candidate)) }, candidate))
+        .map(|candidate| {
+            (
+                if synonym == Some(candidate) {
+                    0
+                } else {
+                    strsim::damerau_levenshtein(&folded, &fold(candidate))
+                },
+                candidate,
+            )
+        })
         .filter(|(distance, candidate)| *distance <= (candidate.len().max(word.len()) / 3).max(1))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)

@@ -1,9 +1,11 @@
 //! Parses text into a tree in which every node has its place, within bounds.
 //!
-//! Invariant: time and memory are linear in the text. Anchors, aliases, tags, directives and a second document are
-//! refused, so a small file cannot describe a large document; nesting is bounded before it is followed.
+//! Invariant: time and memory are linear in the text. Anchors, aliases, tags, directives and a
+//! second document are refused, so a small file cannot describe a large document; nesting is
+//! bounded before it is followed.
 //!
-//! Deliberately not here: what type a plain scalar has. The [`super::shape`] says what type is required.
+//! Deliberately not here: what type a plain scalar has. The [`super::shape`] says what type is
+//! required.
 
 use std::borrow::Cow;
 
@@ -19,10 +21,12 @@ const FLOW_DEPTH_MAX: usize = 16;
 /// Deepest nesting by indentation; a plan needs six.
 const BLOCK_DEPTH_MAX: usize = 32;
 
-/// Most nodes of one document: 140,000 targets of seven nodes. A larger fleet belongs into a CSV or JSON Lines file.
+/// Most nodes of one document: 140,000 targets of seven nodes. A larger fleet belongs into a CSV or
+/// JSON Lines file.
 pub const NODES_MAX: usize = 1_000_000;
 
-/// Most keys of one map: none of ours has more than fifteen, and tags are few. It also bounds the search for duplicates.
+/// Most keys of one map: none of ours has more than fifteen, and tags are few. It also bounds the
+/// search for duplicates.
 const KEYS_MAX: usize = 256;
 
 #[derive(Debug)]
@@ -34,7 +38,8 @@ pub struct Node<'s> {
 /// What a node is.
 #[derive(Debug)]
 pub enum NodeKind<'s> {
-    /// A text; `plain` when it stands without quotes, so that it may also be a number, `true` or nothing.
+    /// A text; `plain` when it stands without quotes, so that it may also be a number, `true` or
+    /// nothing.
     Scalar {
         text: Cow<'s, str>,
         plain: bool,
@@ -97,8 +102,15 @@ impl<'s> Node<'s> {
 /// An empty text is a scalar without a text.
 pub fn parse<'s>(source: &'s SourceText, what: &str, mistakes: &mut Mistakes) -> Option<Node<'s>> {
     if let Some((at, c)) = source.text().char_indices().find(|(_, c)| divides(*c)) {
-        let message = format!("the character U+{:04X} is not taken: YAML readers differ about it", u32::from(c));
-        mistakes.push_node(source, ByteSpan::of(at..at + c.len_utf8()), Diagnostic::error("character", message).help("remove it"));
+        let message = format!(
+            "the character U+{:04X} is not taken: YAML readers differ about it",
+            u32::from(c)
+        );
+        mistakes.push_node(
+            source,
+            ByteSpan::of(at..at + c.len_utf8()),
+            Diagnostic::error("character", message).help("remove it"),
+        );
         return None;
     }
     let options = granit_parser::options! {
@@ -119,9 +131,11 @@ pub fn parse<'s>(source: &'s SourceText, what: &str, mistakes: &mut Mistakes) ->
     reader.document().ok()
 }
 
-/// Control characters, and what ends a line in YAML 1.1 but not in 1.2, or is invisible and yet part of a key.
+/// Control characters, and what ends a line in YAML 1.1 but not in 1.2, or is invisible and yet
+/// part of a key.
 fn divides(c: char) -> bool {
-    (c.is_control() && !matches!(c, '\t' | '\n' | '\r')) || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}')
+    (c.is_control() && !matches!(c, '\t' | '\n' | '\r'))
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}')
 }
 
 /// The mistake is told already.
@@ -155,7 +169,10 @@ impl<'s> TreeReader<'s, '_> {
                 diagnostic.help = help.map(str::to_owned);
                 Err(self.report(ByteSpan::of(at..at), diagnostic))
             }
-            None => Err(self.report(self.end, Diagnostic::error("syntax", format!("the {} ends too early", self.what)))),
+            None => Err(self.report(
+                self.end,
+                Diagnostic::error("syntax", format!("the {} ends too early", self.what)),
+            )),
         }
     }
 
@@ -174,15 +191,24 @@ impl<'s> TreeReader<'s, '_> {
                     root = Some(self.node(first)?);
                 }
                 (Event::DocumentStart(..), marked) => {
-                    let second = Diagnostic::error("document", format!("a second document begins here, a {} is one", self.what))
-                        .help("put it into a file of its own");
+                    let second = Diagnostic::error(
+                        "document",
+                        format!("a second document begins here, a {} is one", self.what),
+                    )
+                    .help("put it into a file of its own");
                     return Err(self.report(span(marked), second));
                 }
                 (Event::StreamEnd, marked) => {
-                    let nothing = Node { span: span(marked), kind: NodeKind::Scalar { text: Cow::Borrowed(""), plain: true } };
+                    let nothing = Node {
+                        span: span(marked),
+                        kind: NodeKind::Scalar { text: Cow::Borrowed(""), plain: true },
+                    };
                     return Ok(root.unwrap_or(nothing));
                 }
-                (_, marked) => return Err(self.report(span(marked), Diagnostic::error("syntax", "not a YAML document"))),
+                (_, marked) => {
+                    return Err(self
+                        .report(span(marked), Diagnostic::error("syntax", "not a YAML document")));
+                }
             }
         }
     }
@@ -206,7 +232,11 @@ impl<'s> TreeReader<'s, '_> {
                 loop {
                     match self.next()? {
                         (Event::SequenceEnd, end) => {
-                            let span = self.until(marked, end, items.last().map(|item: &Node<'_>| item.span));
+                            let span = self.until(
+                                marked,
+                                end,
+                                items.last().map(|item: &Node<'_>| item.span),
+                            );
                             return Ok(Node { span, kind: NodeKind::Sequence(items) });
                         }
                         other => items.push(self.node(other)?),
@@ -218,8 +248,15 @@ impl<'s> TreeReader<'s, '_> {
                 self.mapping(marked)
             }
             Event::Alias(_) | Event::UnresolvedAlias(_) => {
-                self.report(span(marked), Diagnostic::error("alias", "an alias is not taken here").help("write the value out"));
-                Ok(Node { span: span(marked), kind: NodeKind::Scalar { text: Cow::Borrowed("*"), plain: false } })
+                self.report(
+                    span(marked),
+                    Diagnostic::error("alias", "an alias is not taken here")
+                        .help("write the value out"),
+                );
+                Ok(Node {
+                    span: span(marked),
+                    kind: NodeKind::Scalar { text: Cow::Borrowed("*"), plain: false },
+                })
             }
             _ => Err(self.report(span(marked), Diagnostic::error("syntax", "not a YAML document"))),
         }
@@ -227,7 +264,8 @@ impl<'s> TreeReader<'s, '_> {
 
     fn mapping(&mut self, start: Marked) -> Result<Node<'s>, Reported> {
         let mut entries: Vec<(Node<'s>, Node<'s>)> = Vec::new();
-        // Also of an entry that is refused below: its mistake must lie within the map, which is then not read any further.
+        // Also of an entry that is refused below: its mistake must lie within the map, which is
+        // then not read any further.
         let mut last = None;
         loop {
             let key = match self.next()? {
@@ -250,13 +288,22 @@ impl<'s> TreeReader<'s, '_> {
             match entries.iter().find(|(known, _)| known.text() == Some(name)) {
                 Some((known, _)) => {
                     self.source.hide(value.span);
-                    let twice = Diagnostic::error("duplicate-key", format!("the key {} stands here twice", quote(name)))
-                        .also(self.source.place(known.span), "the first one")
-                        .help("remove one of them");
+                    let twice = Diagnostic::error(
+                        "duplicate-key",
+                        format!("the key {} stands here twice", quote(name)),
+                    )
+                    .also(self.source.place(known.span), "the first one")
+                    .help("remove one of them");
                     self.report(key.span, twice);
                 }
                 None if entries.len() == KEYS_MAX => {
-                    return Err(self.report(key.span, Diagnostic::error("too-large", format!("more than {KEYS_MAX} keys in one map"))));
+                    return Err(self.report(
+                        key.span,
+                        Diagnostic::error(
+                            "too-large",
+                            format!("more than {KEYS_MAX} keys in one map"),
+                        ),
+                    ));
                 }
                 None => entries.push((key, value)),
             }
@@ -268,8 +315,13 @@ impl<'s> TreeReader<'s, '_> {
         let text = self.source.text();
         let before = text[..list.range().start].trim_end();
         let line = before.rfind('\n').map_or(0, |at| at + 1);
-        // A dash that is the first on its line and with nothing but space up to the list is the list's own.
-        if before[line..].trim_start() == "-" { ByteSpan::of(before.len() - 1..list.range().end) } else { list }
+        // A dash that is the first on its line and with nothing but space up to the list is the
+        // list's own.
+        if before[line..].trim_start() == "-" {
+            ByteSpan::of(before.len() - 1..list.range().end)
+        } else {
+            list
+        }
     }
 
     /// An anchor or a tag could give a node another meaning than its text shows.
@@ -278,18 +330,28 @@ impl<'s> TreeReader<'s, '_> {
         if anchor != 0 {
             let line = self.source.text()[..node.range().start].rfind('\n').map_or(0, |at| at + 1);
             let before = &self.source.text()[line..node.range().start];
-            let at = before.rfind('&').map_or(node, |at| ByteSpan::of(line + at..line + before.trim_end().len()));
-            self.report(at, Diagnostic::error("anchor", "an anchor is not taken here").help("write the value out where it is used"));
+            let at = before
+                .rfind('&')
+                .map_or(node, |at| ByteSpan::of(line + at..line + before.trim_end().len()));
+            self.report(
+                at,
+                Diagnostic::error("anchor", "an anchor is not taken here")
+                    .help("write the value out where it is used"),
+            );
         }
         if let Some(tag) = tag {
             let at = marked.tag_span().map_or(node, span);
-            let refused = Diagnostic::error("tag", format!("the tag {} is not taken here", quote(&tag.original())));
+            let refused = Diagnostic::error(
+                "tag",
+                format!("the tag {} is not taken here", quote(&tag.original())),
+            );
             self.report(at, refused.help("remove it; `\"…\"` makes a text of any value"));
         }
     }
 
-    /// From the start of a collection to its end, without the white space that the parser counts to it, but with its
-    /// last node, which may be one that was left out and so stand in that white space.
+    /// From the start of a collection to its end, without the white space that the parser counts to
+    /// it, but with its last node, which may be one that was left out and so stand in that white
+    /// space.
     fn until(&self, start: Marked, end: Marked, last: Option<ByteSpan>) -> ByteSpan {
         let start = span(start).range().start;
         let end = span(end).range().end.max(start);
@@ -308,7 +370,10 @@ const NO_TABS: &str = "indent with spaces, never with tabs";
 fn explain(info: &str) -> (String, Option<&'static str>) {
     let lower = info.to_ascii_lowercase();
     if lower.contains("recursion limit") {
-        return ("nested too deeply".to_owned(), Some("no plan or configuration is nested like that; is a bracket left open?"));
+        return (
+            "nested too deeply".to_owned(),
+            Some("no plan or configuration is nested like that; is a bracket left open?"),
+        );
     }
     let help = if lower.contains("tab") {
         Some(NO_TABS)

@@ -1,4 +1,5 @@
-//! The built binary: the daemon and the verbs against it, whole nights against an emulated cloud, and what is installed with it.
+//! The built binary: the daemon and the verbs against it, whole nights against an emulated cloud,
+//! and what is installed with it.
 
 mod binary;
 mod end_to_end;

@@ -13,20 +13,31 @@ fn shipped(name: &str) -> PathBuf {
 #[test]
 fn the_example_configuration_is_the_one_of_the_unit() {
     let path = shipped("sealift.yaml");
-    let config = Config::load(Some(&path), &|_| None).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let config =
+        Config::load(Some(&path), &|_| None).unwrap_or_else(|mistakes| panic!("{mistakes}"));
     assert!(config.warnings.is_empty(), "{:?}", config.warnings);
     assert_eq!(config.store, Path::new("/var/lib/sealift/queue"));
     assert_eq!(config.socket, Path::new("/run/sealift/api.sock"));
     assert_eq!(config.lanes.len(), 1);
     let unit = std::fs::read_to_string(shipped("sealift.service")).expect("the unit");
     let token = format!("{:?}", config.lanes[0].access.credentials);
-    assert!(token.contains("prod-sg-token") && unit.contains("\nLoadCredential=prod-sg-token\n"), "{token}");
-    // Tried again however often it failed, as on a disk that is full until somebody comes; but not where only a person helps.
+    assert!(
+        token.contains("prod-sg-token") && unit.contains("\nLoadCredential=prod-sg-token\n"),
+        "{token}"
+    );
+    // Tried again however often it failed, as on a disk that is full until somebody comes; but not
+    // where only a person helps.
     let person = format!("RestartPreventExitStatus={}", sealift::cli::Exit::StoreMissing as u8);
     for line in ["Restart=on-failure", "StartLimitIntervalSec=0", &person] {
         assert!(unit.lines().any(|found| found == line), "the unit has no {line}");
     }
-    for line in ["Type=notify", "StateDirectory=sealift", "RuntimeDirectory=sealift", "WatchdogSec=30", "UMask=0077"] {
+    for line in [
+        "Type=notify",
+        "StateDirectory=sealift",
+        "RuntimeDirectory=sealift",
+        "WatchdogSec=30",
+        "UMask=0077",
+    ] {
         assert!(unit.lines().any(|found| found == line), "the unit has no {line}");
     }
 }
@@ -43,7 +54,9 @@ fn what_is_installed_can_be_read_by_the_daemon() {
     make.arg(format!("DESTDIR={}", stage.display())).env("CARGO_TARGET_DIR", &products);
     let made = make.output().expect("make runs");
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let mode = |path: &str| std::fs::metadata(stage.join(path)).expect("it is installed").permissions().mode() & 0o7777;
+    let mode = |path: &str| {
+        std::fs::metadata(stage.join(path)).expect("it is installed").permissions().mode() & 0o7777
+    };
     for (path, wanted) in [
         ("usr/bin/sealift", 0o755),
         ("usr/lib/systemd/system/sealift.service", 0o644),
@@ -60,10 +73,14 @@ fn what_is_installed_can_be_read_by_the_daemon() {
 fn the_unit_tells_the_boot_that_it_hides() {
     let unit = std::fs::read_to_string(shipped("sealift.service")).expect("the unit");
     let has = |line: &str| unit.lines().any(|found| found == line);
-    assert!(has("ProcSubset=pid") && has("Environment=SEALIFT_BOOT_ID=%b"), "without it no level of a quota outlives a restart");
+    assert!(
+        has("ProcSubset=pid") && has("Environment=SEALIFT_BOOT_ID=%b"),
+        "without it no level of a quota outlives a restart"
+    );
 }
 
-/// Runs systemd-analyze on the unit with the built binary in its place; `None` where there is no such tool.
+/// Runs systemd-analyze on the unit with the built binary in its place; `None` where there is no
+/// such tool.
 fn analyze(arguments: &[&str]) -> Option<(bool, String)> {
     if Command::new("systemd-analyze").arg("--version").output().is_err() {
         eprintln!("systemd-analyze is not here; `make test` installs it");
@@ -72,21 +89,35 @@ fn analyze(arguments: &[&str]) -> Option<(bool, String)> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let unit = std::fs::read_to_string(shipped("sealift.service")).expect("the unit");
     let path = folder.path().join("sealift.service");
-    std::fs::write(&path, unit.replace("/usr/bin/sealift", env!("CARGO_BIN_EXE_sealift"))).expect("a unit to check");
-    let output = Command::new("systemd-analyze").args(arguments).arg(&path).output().expect("it runs");
-    Some((output.status.success(), format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))))
+    std::fs::write(&path, unit.replace("/usr/bin/sealift", env!("CARGO_BIN_EXE_sealift")))
+        .expect("a unit to check");
+    let output =
+        Command::new("systemd-analyze").args(arguments).arg(&path).output().expect("it runs");
+    Some((
+        output.status.success(),
+        format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        ),
+    ))
 }
 
 #[test]
 fn systemd_finds_nothing_wrong_with_the_unit() {
     let Some((well, said)) = analyze(&["verify", "--man=no"]) else { return };
-    let about_us: Vec<&str> = said.lines().filter(|line| line.contains("sealift.service")).collect();
+    let about_us: Vec<&str> =
+        said.lines().filter(|line| line.contains("sealift.service")).collect();
     assert!(well && about_us.is_empty(), "{said}");
 }
 
 #[test]
 fn the_unit_exposes_little() {
     // Exposure in tenths: 2.0 is where systemd begins to call a service less than well protected.
-    let Some((well, said)) = analyze(&["security", "--offline=yes", "--threshold=20", "--no-pager"]) else { return };
+    let Some((well, said)) =
+        analyze(&["security", "--offline=yes", "--threshold=20", "--no-pager"])
+    else {
+        return;
+    };
     assert!(well, "{said}");
 }

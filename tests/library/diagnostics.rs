@@ -1,5 +1,6 @@
-//! Every mistake that a plan, a target file or the configuration can hold, as the user reads it: golden files under
-//! `tests/golden`. To take over a changed text: `INSTA_UPDATE=always cargo test --test diagnostics`.
+//! Every mistake that a plan, a target file or the configuration can hold, as the user reads it:
+//! golden files under `tests/golden`. To take over a changed text: `INSTA_UPDATE=always cargo test
+//! --test diagnostics`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -44,7 +45,11 @@ impl GoldenCase {
     /// What a load of `plan.yaml` says, with the case's folder taken out of it.
     fn told(&self) -> String {
         let text = match planfile::load(&self.path("plan.yaml")) {
-            Ok(loaded) => format!("taken, {} targets\n{}", loaded.targets.len(), planfile::render_warnings(&loaded.warnings, false)),
+            Ok(loaded) => format!(
+                "taken, {} targets\n{}",
+                loaded.targets.len(),
+                planfile::render_warnings(&loaded.warnings, false)
+            ),
             Err(diagnostics) => diagnostics.render(false),
         };
         self.plain(&text)
@@ -53,7 +58,8 @@ impl GoldenCase {
     fn config(&self) -> String {
         let text = match Config::load(Some(&self.path("sealift.yaml")), &|_| None) {
             Ok(config) => {
-                let told = [&config.warnings, &config.shared].map(|list| planfile::render_warnings(list, false));
+                let told = [&config.warnings, &config.shared]
+                    .map(|list| planfile::render_warnings(list, false));
                 format!("{}\n{}", config.to_yaml(), told.concat())
             }
             Err(diagnostics) => diagnostics.render(false),
@@ -108,17 +114,37 @@ strategy:
   waves: [{name: canary, size: five}]
 retry: {max_attempts: 21, initial: 10m}
 ";
-    let fleet =
-        format!("{HEADER}prod-sg,096c0fc43e804757b59946b80dc27f8bin07,2ec617ba62da4eafb921b69438beed3cpo01,gold\nprod-sg,096c,x,\n");
-    golden("all_at_once", &GoldenCase::new(&[("plan.yaml", text.as_bytes()), ("fleet.csv", fleet.as_bytes())]).told());
+    let fleet = format!(
+        "{HEADER}prod-sg,096c0fc43e804757b59946b80dc27f8bin07,2ec617ba62da4eafb921b69438beed3cpo01,gold\nprod-sg,096c,x,\n"
+    );
+    golden(
+        "all_at_once",
+        &GoldenCase::new(&[("plan.yaml", text.as_bytes()), ("fleet.csv", fleet.as_bytes())]).told(),
+    );
 }
 
 #[test]
 fn keys() {
-    plan("unknown_keys", &format!("{HEAD}{TARGETS}descripton: x\nmaxInFlight: 3\ncolour: red\nstrategy: {{wave: []}}\n\"a\\tb\": 1\n"));
-    plan("duplicate_keys", &format!("{HEAD}{TARGETS}owner: a\nname: again\nstrategy: {{max_in_flight: 1, max_in_flight: 2}}\n"));
-    plan("missing_keys", "description: nothing else\nwindows:\n  - {duration: 4h}\nfreezes:\n  - {}\n");
-    plan("empty_values", &format!("{HEAD}{TARGETS}owner:\nstrategy: ~\nwindows: []\nretry: {{max: null}}\n"));
+    plan(
+        "unknown_keys",
+        &format!(
+            "{HEAD}{TARGETS}descripton: x\nmaxInFlight: 3\ncolour: red\nstrategy: {{wave: []}}\n\"a\\tb\": 1\n"
+        ),
+    );
+    plan(
+        "duplicate_keys",
+        &format!(
+            "{HEAD}{TARGETS}owner: a\nname: again\nstrategy: {{max_in_flight: 1, max_in_flight: 2}}\n"
+        ),
+    );
+    plan(
+        "missing_keys",
+        "description: nothing else\nwindows:\n  - {duration: 4h}\nfreezes:\n  - {}\n",
+    );
+    plan(
+        "empty_values",
+        &format!("{HEAD}{TARGETS}owner:\nstrategy: ~\nwindows: []\nretry: {{max: null}}\n"),
+    );
     plan("keys_that_are_no_texts", &format!("{HEAD}{TARGETS}? [a, b]\n: c\n"));
     plan("a_key_of_nothing", &format!("{HEAD}{TARGETS}retry:\n  ?\t"));
 }
@@ -133,10 +159,19 @@ fn group_limits() {
         plan(name, &format!("{HEAD}{list}strategy:\n  max_in_flight_per: {limits}\n"));
     };
     limits("group_limits", "{lane: 10, \"tag:tier\": 2}");
-    limits("group_limits_wrong", "{lanes: 1, tier: 2, \"tag.tier\": 2, \"tag:\": 2, instance: 1, lane: 0, \"tag:tier\": many}");
+    limits(
+        "group_limits_wrong",
+        "{lanes: 1, tier: 2, \"tag.tier\": 2, \"tag:\": 2, instance: 1, lane: 0, \"tag:tier\": many}",
+    );
     limits("group_limits_of_nothing", "{\"tag:teir\": 2, \"tag:zone\": 1}");
     limits("group_limits_empty", "{}");
-    limits("group_limits_too_many", &format!("{{{}}}", (0..9).map(|n| format!("\"tag:t{n}\": 1")).collect::<Vec<_>>().join(", ")));
+    limits(
+        "group_limits_too_many",
+        &format!(
+            "{{{}}}",
+            (0..9).map(|n| format!("\"tag:t{n}\": 1")).collect::<Vec<_>>().join(", ")
+        ),
+    );
     limits("group_limits_no_map", "10");
     let untagged = format!("{HEAD}{TARGETS}strategy: {{max_in_flight_per: {{\"tag:tier\": 2}}}}\n");
     plan("group_limits_without_tags", &untagged);
@@ -159,14 +194,21 @@ notify: [ops]
 #[test]
 fn an_approval_that_the_author_could_give() {
     let targets = "targets:\n  list:\n    - {lane: a, instance_id: 096c0fc43e804757b59946b80dc27f8bin07, proxy_id: 2ec617ba62da4eafb921b69438beed3cpo01}\n";
-    plan("autostart_with_approval", &format!("{HEAD}autostart: true\n{targets}approval: {{required: 2}}\n"));
-    plan("autostart_without_approval", &format!("{HEAD}autostart: true\n{targets}approval: {{required: 0}}\n"));
+    plan(
+        "autostart_with_approval",
+        &format!("{HEAD}autostart: true\n{targets}approval: {{required: 2}}\n"),
+    );
+    plan(
+        "autostart_without_approval",
+        &format!("{HEAD}autostart: true\n{targets}approval: {{required: 0}}\n"),
+    );
 }
 
 #[test]
 fn discovery_and_exclusion() {
     let listed = "    - {lane: a, instance_id: 096c0fc43e804757b59946b80dc27f8bin07, proxy_id: 2ec617ba62da4eafb921b69438beed3cpo01, tags: {tier: gold}}\n";
-    // Whoever has no discovery at hand is told that one is needed, and not also that there are no targets.
+    // Whoever has no discovery at hand is told that one is needed, and not also that there are no
+    // targets.
     plan("discovery_needed", &format!("{HEAD}targets: {{discover: [{{lane: prod-sg}}]}}\n"));
     let wrong = "\
 autostart: true
@@ -185,20 +227,37 @@ targets:
     plan("discovery_mistakes", &format!("{HEAD}{wrong}"));
     let exclude = |text: &str| format!("{HEAD}targets:\n  list:\n{listed}  exclude:\n{text}");
     plan("exclude_all", &exclude("    - {tags: {tier: gold}, lane: a, reason: too hot}\n"));
-    plan("exclude_nothing", &exclude("    - {tags: {tier: glod}, reason: too hot}\n    - {lane: b, reason: elsewhere}\n"));
-    plan("exclude_by_name", &exclude("    - {instance_name: \"legacy-*\", reason: old JDBC clients}\n"));
+    plan(
+        "exclude_nothing",
+        &exclude(
+            "    - {tags: {tier: glod}, reason: too hot}\n    - {lane: b, reason: elsewhere}\n",
+        ),
+    );
+    plan(
+        "exclude_by_name",
+        &exclude("    - {instance_name: \"legacy-*\", reason: old JDBC clients}\n"),
+    );
 }
 
 #[test]
 fn enforcement() {
     let plan_of = |enforce: &str| format!("{HEAD}{TARGETS}enforce: {enforce}\n");
-    plan("enforce_taken", &plan_of("{cron: \"0 2 * * *\", time_zone: Asia/Shanghai, mode: apply, max_drift: 5%}"));
+    plan(
+        "enforce_taken",
+        &plan_of("{cron: \"0 2 * * *\", time_zone: Asia/Shanghai, mode: apply, max_drift: 5%}"),
+    );
     plan("enforce_idle", &plan_of("{cron: \"0 2 31 * *\", time_zone: UTC, max_drift: 3}"));
-    let wrong = plan_of("{cron: \"0 25 * * *\", time_zone: Asia/Shanghia, mode: aply, max_drift: 101%, splay: 10m}");
+    let wrong = plan_of(
+        "{cron: \"0 25 * * *\", time_zone: Asia/Shanghia, mode: aply, max_drift: 101%, splay: 10m}",
+    );
     plan("enforce_mistakes", &wrong);
     plan("enforce_missing", &plan_of("{mode: inform}"));
-    plan("enforce_of_nothing", &plan_of("{cron: \"@daily\", time_zone: UTC, mode: apply, max_drift: 0}"));
-    let long = plan_of("{cron: \"@daily\", time_zone: UTC}").replace("name: proxies", &format!("name: {}", "n".repeat(56)));
+    plan(
+        "enforce_of_nothing",
+        &plan_of("{cron: \"@daily\", time_zone: UTC, mode: apply, max_drift: 0}"),
+    );
+    let long = plan_of("{cron: \"@daily\", time_zone: UTC}")
+        .replace("name: proxies", &format!("name: {}", "n".repeat(56)));
     plan("enforce_long_name", &long);
 }
 
@@ -206,9 +265,11 @@ fn enforcement() {
 #[test]
 fn proofs_on_the_wire() {
     let authority = rcgen::KeyPair::generate().expect("a key");
-    let authority = rcgen::CertificateParams::default().self_signed(&authority).expect("a certificate").pem();
+    let authority =
+        rcgen::CertificateParams::default().self_signed(&authority).expect("a certificate").pem();
     let wire = |name: &str, on: bool, verify: &str| {
-        let text = format!("{HEAD}{TARGETS}verify: {verify}\n").replace("ssl_option: true", &format!("ssl_option: {on}"));
+        let text = format!("{HEAD}{TARGETS}verify: {verify}\n")
+            .replace("ssl_option: true", &format!("ssl_option: {on}"));
         let case = GoldenCase::new(&[
             ("plan.yaml", text.as_bytes()),
             ("ca.pem", authority.as_bytes()),
@@ -218,13 +279,23 @@ fn proofs_on_the_wire() {
         std::os::unix::fs::symlink("ca.pem", case.path("link.pem")).expect("a link");
         golden(name, &case.told());
     };
-    wire("wire_taken", true, "{timeout: 5m, wire: {min_tls: \"1.3\", ca_file: ca.pem, plaintext: report}}");
+    wire(
+        "wire_taken",
+        true,
+        "{timeout: 5m, wire: {min_tls: \"1.3\", ca_file: ca.pem, plaintext: report}}",
+    );
     wire("wire_empty", true, "{wire: {}}");
     wire("wire_of_off", false, "{wire: {min_tls: \"1.3\", ca_file: ca.pem}}");
     wire("wire_mistakes", true, "{wire: {min_tls: \"1.1\", ca: ca.pem, plaintext: refuse}}");
     wire("wire_unquoted", true, "{wire: {min_tls: 1.2}}");
-    for file in ["empty.pem", "broken.pem", "missing.pem", "link.pem", "../ca.pem", "/etc/ssl/ca.pem"] {
-        wire(&format!("wire_ca_{}", file.replace(['.', '/'], "_").trim_matches('_')), true, &format!("{{wire: {{ca_file: {file}}}}}"));
+    for file in
+        ["empty.pem", "broken.pem", "missing.pem", "link.pem", "../ca.pem", "/etc/ssl/ca.pem"]
+    {
+        wire(
+            &format!("wire_ca_{}", file.replace(['.', '/'], "_").trim_matches('_')),
+            true,
+            &format!("{{wire: {{ca_file: {file}}}}}"),
+        );
     }
 }
 
@@ -236,7 +307,9 @@ fn kinds_of_values() {
     );
     plan(
         "numbers",
-        &format!("{HEAD}{TARGETS}revision: 0\nstrategy: {{max_in_flight: 0x10}}\nretry: {{max_attempts: 99999999999999999999}}\n"),
+        &format!(
+            "{HEAD}{TARGETS}revision: 0\nstrategy: {{max_in_flight: 0x10}}\nretry: {{max_attempts: 99999999999999999999}}\n"
+        ),
     );
     plan("file_instead_of_list", &format!("{HEAD}targets: {{files: fleet.csv}}\n"));
     plan("long_texts", &format!("{HEAD}{TARGETS}owner: {}\n", "x".repeat(201)));
@@ -247,20 +320,45 @@ fn kinds_of_values() {
 #[test]
 fn lengths_of_time() {
     let bad = ["30", "1.5h", "4 hours", "2d", "-5m", "1h30", "PT4H", "9000h", "0", "\"\""];
-    let windows: String = bad.iter().map(|length| format!("  - {{cron: \"@daily\", time_zone: UTC, duration: {length}}}\n")).collect();
+    let windows: String = bad
+        .iter()
+        .map(|length| format!("  - {{cron: \"@daily\", time_zone: UTC, duration: {length}}}\n"))
+        .collect();
     plan("lengths", &format!("{HEAD}{TARGETS}windows:\n{windows}"));
-    plan("lengths_of_nothing", &format!("{HEAD}{TARGETS}strategy: {{progress_deadline: 0s}}\nretry: {{initial: 0s}}\n"));
+    plan(
+        "lengths_of_nothing",
+        &format!("{HEAD}{TARGETS}strategy: {{progress_deadline: 0s}}\nretry: {{initial: 0s}}\n"),
+    );
     plan("retry_backwards", &format!("{HEAD}{TARGETS}retry: {{initial: 1h, max: 1m}}\n"));
 }
 
 #[test]
 fn calendars() {
-    let crons = ["0 1 * *", "0 2 * * Monday", "61 1 * * *", "5/15 * * * *", "@reboot", "0 0 1 * * *", "0 0 30 2 *"];
-    let windows: String = crons.iter().map(|cron| format!("  - {{cron: \"{cron}\", time_zone: UTC, duration: 1h}}\n")).collect();
+    let crons = [
+        "0 1 * *",
+        "0 2 * * Monday",
+        "61 1 * * *",
+        "5/15 * * * *",
+        "@reboot",
+        "0 0 1 * * *",
+        "0 0 30 2 *",
+    ];
+    let windows: String = crons
+        .iter()
+        .map(|cron| format!("  - {{cron: \"{cron}\", time_zone: UTC, duration: 1h}}\n"))
+        .collect();
     plan("cron", &format!("{HEAD}{TARGETS}windows:\n{windows}"));
-    plan("cron_warning", &format!("{HEAD}{TARGETS}windows: [{{cron: \"0 2 1-7 * MON\", time_zone: UTC, duration: 1h}}]\n"));
+    plan(
+        "cron_warning",
+        &format!(
+            "{HEAD}{TARGETS}windows: [{{cron: \"0 2 1-7 * MON\", time_zone: UTC, duration: 1h}}]\n"
+        ),
+    );
     let zones = ["Asia/Singapur", "\"+08:00\"", "UTC+8", "CEST", "../../etc/passwd"];
-    let windows: String = zones.iter().map(|zone| format!("  - {{cron: \"@daily\", time_zone: {zone}, duration: 1h}}\n")).collect();
+    let windows: String = zones
+        .iter()
+        .map(|zone| format!("  - {{cron: \"@daily\", time_zone: {zone}, duration: 1h}}\n"))
+        .collect();
     plan("zones", &format!("{HEAD}{TARGETS}windows:\n{windows}"));
     plan(
         "cutoff",
@@ -288,8 +386,14 @@ fn waves_and_budgets() {
             "    - {name: one, size: 60%}\n    - {name: two, size: 40%}\n    - {name: three, size: 0.5%}\n    - {name: rest, size: rest}\n",
         ),
     );
-    plan("waves_after_the_rest", &waves("    - {name: all, size: rest}\n    - {name: more, size: 1}\n"));
-    plan("waves_of_one_name", &waves("    - {name: one, size: 1}\n    - {name: one, size: rest}\n"));
+    plan(
+        "waves_after_the_rest",
+        &waves("    - {name: all, size: rest}\n    - {name: more, size: 1}\n"),
+    );
+    plan(
+        "waves_of_one_name",
+        &waves("    - {name: one, size: 1}\n    - {name: one, size: rest}\n"),
+    );
     plan(
         "waves_of_no_size",
         &waves(
@@ -298,12 +402,23 @@ fn waves_and_budgets() {
     );
     plan(
         "waves_larger_than_the_fleet",
-        &waves("    - {name: one, size: 1}\n    - {name: big, size: 50}\n    - {name: rest, size: rest}\n"),
+        &waves(
+            "    - {name: one, size: 1}\n    - {name: big, size: 50}\n    - {name: rest, size: rest}\n",
+        ),
     );
-    let many: String = (0..101).map(|index| format!("    - {{name: w{index}, size: 1}}\n")).collect();
+    let many: String =
+        (0..101).map(|index| format!("    - {{name: w{index}, size: 1}}\n")).collect();
     plan("waves_too_many", &waves(&many));
-    plan("budgets", &format!("{HEAD}{TARGETS}strategy: {{max_failures: {{wave: five, rollout: -1, total: 3}}}}\n"));
-    plan("budget_bounds_the_pace", &format!("{HEAD}{TARGETS}strategy: {{max_in_flight: 10, max_failures: 3}}\n"));
+    plan(
+        "budgets",
+        &format!(
+            "{HEAD}{TARGETS}strategy: {{max_failures: {{wave: five, rollout: -1, total: 3}}}}\n"
+        ),
+    );
+    plan(
+        "budget_bounds_the_pace",
+        &format!("{HEAD}{TARGETS}strategy: {{max_in_flight: 10, max_failures: 3}}\n"),
+    );
 }
 
 /// A mistake is told with the rest, though what stands beside it is wrong too.
@@ -337,14 +452,23 @@ fn target_sets() {
 
 #[test]
 fn target_files() {
-    let row = "prod-sg,096c0fc43e804757b59946b80dc27f8bin07,2ec617ba62da4eafb921b69438beed3cpo01,gold\n";
+    let row =
+        "prod-sg,096c0fc43e804757b59946b80dc27f8bin07,2ec617ba62da4eafb921b69438beed3cpo01,gold\n";
     targets("csv_duplicates", "fleet.csv", format!("{HEADER}{row}# a comment\n\n{row}").as_bytes());
     targets("csv_header", "fleet.csv", b"Lane,instance_id,pool_id,tier,tier\nx,y,z,a,b\n");
     targets("csv_header_missing", "fleet.csv", b"lane,proxy_id\nx,y\n");
     targets("csv_header_semicolons", "fleet.csv", b"lane;instance_id;proxy_id\nx;y;z\n");
-    targets("csv_rows", "fleet.csv", format!("{HEADER}a,b\n{row}\"open,x,y,z\nPROD,0..0,,gold\n").as_bytes());
+    targets(
+        "csv_rows",
+        "fleet.csv",
+        format!("{HEADER}a,b\n{row}\"open,x,y,z\nPROD,0..0,,gold\n").as_bytes(),
+    );
     let seen = row.replace("po01", "po01,off").trim_end_matches(|c: char| c != 'f').to_owned();
-    targets("csv_seen", "fleet.csv", format!("lane,instance_id,proxy_id,ssl_option\n{seen}\n").as_bytes());
+    targets(
+        "csv_seen",
+        "fleet.csv",
+        format!("lane,instance_id,proxy_id,ssl_option\n{seen}\n").as_bytes(),
+    );
     targets("csv_empty", "fleet.csv", b"");
     targets("csv_header_only", "fleet.csv", HEADER.as_bytes());
     targets("csv_binary", "fleet.csv", b"lane,instance_id,proxy_id\n\x00\x01\x02\n");
@@ -357,7 +481,8 @@ fn target_files() {
     targets("unknown_ending", "fleet.xlsx", b"");
     targets("part_of_a_discovery", "fleet.csv.part", HEADER.as_bytes());
     let plan = format!("{HEAD}targets: {{files: [fleet.csv]}}\n");
-    let beside = GoldenCase::new(&[("plan.yaml", plan.as_bytes()), ("fleet.csv.part", HEADER.as_bytes())]);
+    let beside =
+        GoldenCase::new(&[("plan.yaml", plan.as_bytes()), ("fleet.csv.part", HEADER.as_bytes())]);
     golden("part_beside", &beside.told());
 }
 
@@ -366,8 +491,13 @@ fn files_that_lead_elsewhere() {
     let plan = format!(
         "{HEAD}targets:\n  files:\n    - ../fleet.csv\n    - /etc/passwd.csv\n    - link.csv\n    - linked/fleet.csv\n    - sub/../fleet.csv\n    - folder.csv\n    - missing.csv\n    - pipe.csv\n    - missing/fleet.csv\n    - good.csv\n    - good.csv\n    - \"a\\0.csv\"\n"
     );
-    let case = GoldenCase::new(&[("plan.yaml", plan.as_bytes()), ("good.csv", HEADER.as_bytes()), ("outside/fleet.csv", b"secret")]);
-    std::os::unix::fs::symlink(case.path("outside/fleet.csv"), case.path("link.csv")).expect("a link");
+    let case = GoldenCase::new(&[
+        ("plan.yaml", plan.as_bytes()),
+        ("good.csv", HEADER.as_bytes()),
+        ("outside/fleet.csv", b"secret"),
+    ]);
+    std::os::unix::fs::symlink(case.path("outside/fleet.csv"), case.path("link.csv"))
+        .expect("a link");
     std::os::unix::fs::symlink(case.path("outside"), case.path("linked")).expect("a link");
     fs::create_dir(case.path("folder.csv")).expect("a folder");
     pipe(&case.path("pipe.csv"));
@@ -375,7 +505,8 @@ fn files_that_lead_elsewhere() {
 }
 
 fn pipe(path: &Path) {
-    rustix::fs::mkfifoat(rustix::fs::CWD, path, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).expect("a pipe");
+    rustix::fs::mkfifoat(rustix::fs::CWD, path, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)
+        .expect("a pipe");
 }
 
 #[test]
@@ -394,10 +525,15 @@ fn a_plan_that_is_no_file() {
 
 #[test]
 fn a_plan_behind_a_link_has_the_folder_of_the_file() {
-    let row = "prod-sg,096c0fc43e804757b59946b80dc27f8bin07,2ec617ba62da4eafb921b69438beed3cpo01,gold\n";
+    let row =
+        "prod-sg,096c0fc43e804757b59946b80dc27f8bin07,2ec617ba62da4eafb921b69438beed3cpo01,gold\n";
     let plan = format!("{HEAD}targets: {{files: [fleet.csv]}}\n");
-    let case = GoldenCase::new(&[("real/plan.yaml", plan.as_bytes()), ("real/fleet.csv", format!("{HEADER}{row}").as_bytes())]);
-    std::os::unix::fs::symlink(case.path("real/plan.yaml"), case.path("plan.yaml")).expect("a link");
+    let case = GoldenCase::new(&[
+        ("real/plan.yaml", plan.as_bytes()),
+        ("real/fleet.csv", format!("{HEADER}{row}").as_bytes()),
+    ]);
+    std::os::unix::fs::symlink(case.path("real/plan.yaml"), case.path("plan.yaml"))
+        .expect("a link");
     assert_eq!(case.told(), "taken, 1 targets\n");
 }
 
@@ -409,7 +545,10 @@ fn texts_that_are_no_plan() {
     plan("tabs", "version: 1\nname: a\n\tssl_option: true\n");
     plan("open_bracket", &format!("{HEAD}targets: {{list: [\n"));
     plan("colon_in_a_text", "version: 1\nname: a: b\n");
-    plan("anchors_and_aliases", &format!("{HEAD}owner: &me dba\ndescription: *me\nchange_ref: *you\n{TARGETS}"));
+    plan(
+        "anchors_and_aliases",
+        &format!("{HEAD}owner: &me dba\ndescription: *me\nchange_ref: *you\n{TARGETS}"),
+    );
     plan("tags", &format!("{HEAD}owner: !secret dba\n{TARGETS}"));
     plan("directives", "%YAML 1.1\n---\nversion: 1\n");
     golden("binary", &GoldenCase::new(&[("plan.yaml", b"version: 1\n\x00\x01")]).told());
@@ -429,35 +568,67 @@ fn bombs() {
     assert!(told.contains("error[alias]") && told.contains("error[anchor]"), "{told}");
     plan("brackets", &"[".repeat(400_000));
     plan("braces", &"{a: ".repeat(100_000));
-    plan("deep_indentation", &(0..200).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect::<String>());
+    plan(
+        "deep_indentation",
+        &(0..200).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect::<String>(),
+    );
     plan("many_keys", &(0..300).map(|key| format!("k{key}: 1\n")).collect::<String>());
     plan("many_values", &format!("a: [{}]\n", "x,".repeat(1_000_001)));
     // Sparse: 100 MB that take no place on the disk and are refused before one is read.
     let case = GoldenCase::new(&[("plan.yaml", b"")]);
     let large = |name: &str| {
-        fs::File::options().append(true).create(true).open(case.path(name)).expect("a file").set_len(100 << 20).expect("a large file")
+        fs::File::options()
+            .append(true)
+            .create(true)
+            .open(case.path(name))
+            .expect("a file")
+            .set_len(100 << 20)
+            .expect("a large file")
     };
     large("plan.yaml");
     golden("large_plan", &case.told());
-    fs::write(case.path("plan.yaml"), format!("{HEAD}targets: {{files: [fleet.yaml, fleet.csv]}}\n")).expect("a plan");
+    fs::write(
+        case.path("plan.yaml"),
+        format!("{HEAD}targets: {{files: [fleet.yaml, fleet.csv]}}\n"),
+    )
+    .expect("a plan");
     large("fleet.yaml");
-    fs::File::create(case.path("fleet.csv")).expect("a file").set_len(300 << 20).expect("a large file");
+    fs::File::create(case.path("fleet.csv"))
+        .expect("a file")
+        .set_len(300 << 20)
+        .expect("a large file");
     golden("large_target_files", &case.told());
 }
 
 #[test]
 fn a_long_line_is_shown_around_the_mistake() {
-    plan("long_line", &format!("{HEAD}owner: {}\ntargets: {{list: [{}{{lane: a, colour: red}}]}}\n", "x".repeat(10), " ".repeat(9_000)));
+    plan(
+        "long_line",
+        &format!(
+            "{HEAD}owner: {}\ntargets: {{list: [{}{{lane: a, colour: red}}]}}\n",
+            "x".repeat(10),
+            " ".repeat(9_000)
+        ),
+    );
     // Two bytes that some terminals obey as they obey an escape.
-    plan("control_characters_of_two_bytes", &format!("{HEAD}{TARGETS}owner: a\u{9d}0;title\u{9c}\n"));
-    plan("control_characters", &format!("{HEAD}{TARGETS}\"\\e[31mred\\u202e\": 1\n\"{}\": 2\n", "k".repeat(300)));
+    plan(
+        "control_characters_of_two_bytes",
+        &format!("{HEAD}{TARGETS}owner: a\u{9d}0;title\u{9c}\n"),
+    );
+    plan(
+        "control_characters",
+        &format!("{HEAD}{TARGETS}\"\\e[31mred\\u202e\": 1\n\"{}\": 2\n", "k".repeat(300)),
+    );
 }
 
 #[test]
 fn no_more_than_a_hundred_are_shown() {
     let rows: String = (0..5_000).map(|row| format!("lane,{row},x,\n")).collect();
     let plan = format!("{HEAD}targets: {{files: [fleet.csv]}}\n");
-    let case = GoldenCase::new(&[("plan.yaml", plan.as_bytes()), ("fleet.csv", format!("{HEADER}{rows}").as_bytes())]);
+    let case = GoldenCase::new(&[
+        ("plan.yaml", plan.as_bytes()),
+        ("fleet.csv", format!("{HEADER}{rows}").as_bytes()),
+    ]);
     let diagnostics = planfile::load(&case.path("plan.yaml")).expect_err("five thousand bad rows");
     assert_eq!((diagnostics.list.len(), diagnostics.more), (100, 9_900));
     assert!(diagnostics.render(false).ends_with("\n10000 mistakes, the first 100 are shown\n"));
@@ -481,8 +652,13 @@ fn color_is_only_used_when_asked_for() {
 
 #[test]
 fn lanes_that_the_daemon_does_not_have() {
-    let row = |lane: &str, id: char| format!("{lane},{id}96c0fc43e804757b59946b80dc27f8bin07,{id}ec617ba62da4eafb921b69438beed3cpo01,\n");
-    let fleet = format!("{HEADER}{}{}{}", row("prod-sg", '5'), row("prod-hk", '6'), row("nowhere", '7'));
+    let row = |lane: &str, id: char| {
+        format!(
+            "{lane},{id}96c0fc43e804757b59946b80dc27f8bin07,{id}ec617ba62da4eafb921b69438beed3cpo01,\n"
+        )
+    };
+    let fleet =
+        format!("{HEADER}{}{}{}", row("prod-sg", '5'), row("prod-hk", '6'), row("nowhere", '7'));
     let plan = format!("{HEAD}{TARGETS}  files: [fleet.csv]\n");
     let case = GoldenCase::new(&[("plan.yaml", plan.as_bytes()), ("fleet.csv", fleet.as_bytes())]);
     let loaded = planfile::load(&case.path("plan.yaml")).expect("a good plan");
@@ -493,7 +669,8 @@ fn lanes_that_the_daemon_does_not_have() {
     all.insert(name("prod-hk"), Some(name("prod-sg")));
     let told = loaded.lanes.check(&all).expect_err("two to one project");
     golden("lanes_shared", &case.plain(&told.render(false)));
-    let told = loaded.lanes.check(&known(&["prod-sgp", "prod-kh"])).expect_err("three unknown lanes");
+    let told =
+        loaded.lanes.check(&known(&["prod-sgp", "prod-kh"])).expect_err("three unknown lanes");
     golden("lanes", &case.plain(&told.render(false)));
     let told = loaded.lanes.check(&[].into()).expect_err("three unknown lanes");
     golden("lanes_none", &case.plain(&told.render(false)));
@@ -502,9 +679,9 @@ fn lanes_that_the_daemon_does_not_have() {
 /// The API's door on the network.
 #[test]
 fn doors() {
-    let people = "people: [{name: ada, unix: ada, may: [read]}, {name: pipeline, may: [read, operate]}]";
-    let open =
-        "listen: 0.0.0.0:7633, origin: 'https://sealift.example.net:7633/', tokens_file: tokens.yaml, session_key: {file: session.key}";
+    let people =
+        "people: [{name: ada, unix: ada, may: [read]}, {name: pipeline, may: [read, operate]}]";
+    let open = "listen: 0.0.0.0:7633, origin: 'https://sealift.example.net:7633/', tokens_file: tokens.yaml, session_key: {file: session.key}";
     for (name, api) in [
         ("config_door", format!("{open}, tls: {{cert_file: api.crt, key_file: api.key, client_ca_file: clients.pem}}, {people}")),
         ("config_door_here", "listen: '[::1]:7633'".to_owned()),
@@ -571,43 +748,89 @@ api:
     );
     config("config_people_nobody", "api: {people: []}\n");
     config("config_lane_names", &format!("lanes:\n{}{}", lane("a", ""), lane("a", "")));
-    config("config_waits", &format!("lanes:\n{}{}", lane("a", "    poll: 1m\n    settle: 0s\n"), lane("b", "    poll_max: 1s\n")));
-    config("config_sources", &format!("lanes:\n{}", lane("a", "").replace("{file: tokens/a}", "{}")));
+    config(
+        "config_waits",
+        &format!(
+            "lanes:\n{}{}",
+            lane("a", "    poll: 1m\n    settle: 0s\n"),
+            lane("b", "    poll_max: 1s\n")
+        ),
+    );
+    config(
+        "config_sources",
+        &format!("lanes:\n{}", lane("a", "").replace("{file: tokens/a}", "{}")),
+    );
     config(
         "config_shared_project",
-        &format!("lanes:\n{}{}", lane("a", ""), lane("b", "    quota: {requests: 9, per: 1s}\n    poll: 500ms\n")),
+        &format!(
+            "lanes:\n{}{}",
+            lane("a", ""),
+            lane("b", "    quota: {requests: 9, per: 1s}\n    poll: 500ms\n")
+        ),
     );
     let who = |lines: &str| {
         format!(
             "lanes:\n  - name: a\n    endpoint: https://gaussdb.ap-southeast-3.myhuaweicloud.com\n    project_id: 056538411200d4cd2f79c003c7606412\n{lines}"
         )
     };
-    let (f, iam) = ("{file: x}", "    iam_endpoint: https://iam.ap-southeast-3.myhuaweicloud.com\n");
+    let (f, iam) =
+        ("{file: x}", "    iam_endpoint: https://iam.ap-southeast-3.myhuaweicloud.com\n");
     for (name, credentials) in [
         (
             "config_keys",
-            format!("{iam}    credentials: {{access_key: {f}, secret_key: {{credential: sk}}, security_token: {{env: ST}}}}\n"),
+            format!(
+                "{iam}    credentials: {{access_key: {f}, secret_key: {{credential: sk}}, security_token: {{env: ST}}}}\n"
+            ),
         ),
-        ("config_user", format!("{iam}    credentials: {{user: 4711, password: {f}, domain: {{file: domain}}}}\n")),
+        (
+            "config_user",
+            format!(
+                "{iam}    credentials: {{user: 4711, password: {f}, domain: {{file: domain}}}}\n"
+            ),
+        ),
         (
             "config_own_tls",
             format!(
                 "    credentials: {{token: {f}}}\n    ca_file: tls/ca.pem\n    client_cert_file: /etc/tls/c.pem\n    client_key_file: c.key\n"
             ),
         ),
-        ("config_own_tls_half", format!("    credentials: {{token: {f}}}\n    client_cert_file: c.pem\n")),
-        ("config_own_tls_key_alone", format!("    credentials: {{token: {f}}}\n    client_key_file: ''\n    ca_file: ~/ca.pem\n")),
-        ("config_own_tls_other_half", format!("    credentials: {{token: {f}}}\n    client_key_file: c.key\n")),
+        (
+            "config_own_tls_half",
+            format!("    credentials: {{token: {f}}}\n    client_cert_file: c.pem\n"),
+        ),
+        (
+            "config_own_tls_key_alone",
+            format!(
+                "    credentials: {{token: {f}}}\n    client_key_file: ''\n    ca_file: ~/ca.pem\n"
+            ),
+        ),
+        (
+            "config_own_tls_other_half",
+            format!("    credentials: {{token: {f}}}\n    client_key_file: c.key\n"),
+        ),
         ("config_keys_half", format!("    credentials: {{access_key: {f}}}\n")),
         ("config_keys_only_security_token", format!("    credentials: {{security_token: {f}}}\n")),
         ("config_user_half", "    credentials: {user: me}\n".to_owned()),
-        ("config_user_without_iam", format!("    credentials: {{user: me, password: {f}, domain: acme}}\n")),
-        ("config_ways_mixed", format!("    credentials: {{token: {f}, access_key: {{}}, secret_key: {f}, user: me}}\n")),
+        (
+            "config_user_without_iam",
+            format!("    credentials: {{user: me, password: {f}, domain: acme}}\n"),
+        ),
+        (
+            "config_ways_mixed",
+            format!(
+                "    credentials: {{token: {f}, access_key: {{}}, secret_key: {f}, user: me}}\n"
+            ),
+        ),
         ("config_nobody", "    credentials: {}\n".to_owned()),
-        ("config_inline_password", format!("{iam}    credentials: {{user: [me], password: hunter2, domain: \" \"}}\n")),
+        (
+            "config_inline_password",
+            format!("{iam}    credentials: {{user: [me], password: hunter2, domain: \" \"}}\n"),
+        ),
         (
             "config_iam_endpoint",
-            format!("    iam_endpoint: http://iam.example.com\n    credentials: {{user: me, password: {f}, domain: 1e3}}\n"),
+            format!(
+                "    iam_endpoint: http://iam.example.com\n    credentials: {{user: me, password: {f}, domain: 1e3}}\n"
+            ),
         ),
     ] {
         config(name, &who(&credentials));
@@ -652,10 +875,17 @@ fn inline_secrets_are_refused_and_never_shown() {
     for way in ways {
         let case = GoldenCase::new(&[("sealift.yaml", format!("lanes:\n{lane}{way}").as_bytes())]);
         let diagnostics = Config::load(Some(&case.path("sealift.yaml")), &|_| None).expect_err(way);
-        let told = format!("{}{}", diagnostics.render(false), serde_json::to_string(&diagnostics).expect("texts and numbers"));
+        let told = format!(
+            "{}{}",
+            diagnostics.render(false),
+            serde_json::to_string(&diagnostics).expect("texts and numbers")
+        );
         assert!(!told.contains("hunter2"), "shown for {way}:\n{told}");
     }
-    let url = format!("lanes:\n{}    credentials: {{token: {{file: a}}}}\n", lane.replace("https://", "https://me:hunter2@"));
+    let url = format!(
+        "lanes:\n{}    credentials: {{token: {{file: a}}}}\n",
+        lane.replace("https://", "https://me:hunter2@")
+    );
     let case = GoldenCase::new(&[("sealift.yaml", url.as_bytes())]);
     assert!(!case.config().contains("hunter2"), "{}", case.config());
     config("config_inline_secret", &format!("lanes:\n{lane}{}", ways[0]));

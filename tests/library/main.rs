@@ -1,5 +1,5 @@
-//! The library from outside: its API over a real socket, its readers, its quota on virtual time, the wire against real servers, windows
-//! against an oracle; and the order of the house.
+//! The library from outside: its API over a real socket, its readers, its quota on virtual time,
+//! the wire against real servers, windows against an oracle; and the order of the house.
 
 mod api;
 mod diagnostics;
@@ -12,8 +12,11 @@ mod windows;
 use std::ffi::OsStr;
 use std::process::Command;
 
-/// How the binary that ships ends with these arguments, what it prints and what it says beside it; the environment tells it of no daemon.
-fn sealift(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> (Option<i32>, String, String) {
+/// How the binary that ships ends with these arguments, what it prints and what it says beside it;
+/// the environment tells it of no daemon.
+fn sealift(
+    arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
+) -> (Option<i32>, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_sealift"))
         .args(arguments)
         .env_remove("SEALIFT_CONFIG")

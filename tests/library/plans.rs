@@ -1,4 +1,5 @@
-//! The plans and the configuration that come with Sealift are right, and so is the schema beside them.
+//! The plans and the configuration that come with Sealift are right, and so is the schema beside
+//! them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,8 +15,11 @@ use serde_json::Value;
 
 fn shipped() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("plans");
-    let entries = fs::read_dir(folder).expect("the folder of plans").map(|entry| entry.expect("an entry").path());
-    let mut plans: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|ending| ending == "yaml")).collect();
+    let entries = fs::read_dir(folder)
+        .expect("the folder of plans")
+        .map(|entry| entry.expect("an entry").path());
+    let mut plans: Vec<PathBuf> =
+        entries.filter(|path| path.extension().is_some_and(|ending| ending == "yaml")).collect();
     plans.sort();
     plans
 }
@@ -25,8 +29,13 @@ fn every_shipped_plan_is_taken_without_a_warning() {
     let plans = shipped();
     assert_eq!(plans.len(), 8);
     for path in plans {
-        let read = planfile::read(&path, None).unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
-        assert!(read.warnings().is_empty(), "{}", planfile::render_warnings(read.warnings(), false));
+        let read =
+            planfile::read(&path, None).unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
+        assert!(
+            read.warnings().is_empty(),
+            "{}",
+            planfile::render_warnings(read.warnings(), false)
+        );
         let name = path.file_stem().and_then(|name| name.to_str()).expect("a name");
         assert_eq!(read.name().as_str(), name, "a plan is named as its file");
         let planfile::ReadPlan::Whole(loaded) = read else {
@@ -41,7 +50,8 @@ fn every_shipped_plan_is_taken_without_a_warning() {
 #[test]
 fn the_shipped_plans_mean_what_their_comments_say() {
     let load = |name: &str| {
-        planfile::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("plans").join(name)).unwrap_or_else(|told| panic!("{told}"))
+        planfile::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("plans").join(name))
+            .unwrap_or_else(|told| panic!("{told}"))
     };
     let fleet = load("fleet-from-csv.yaml");
     assert_eq!(fleet.targets.len(), 24);
@@ -53,9 +63,16 @@ fn the_shipped_plans_mean_what_their_comments_say() {
     assert!(!off.plan.ssl_option);
     assert_eq!(off.plan.strategy.max_failures, 1, "0 is kept as 1: the first failure halts");
     let agreed = load("four-eyes.yaml").plan;
-    assert_eq!(agreed.strategy.revert, RevertPolicy { on_failure: OnFailure::Revert, in_window: false });
+    assert_eq!(
+        agreed.strategy.revert,
+        RevertPolicy { on_failure: OnFailure::Revert, in_window: false }
+    );
     assert_eq!(agreed.approval.required, 1);
-    assert_ne!(agreed.approval.digest, load("minimal.yaml").plan.approval.digest, "what is to be agreed to has its digest");
+    assert_ne!(
+        agreed.approval.digest,
+        load("minimal.yaml").plan.approval.digest,
+        "what is to be agreed to has its digest"
+    );
     let enforce = load("enforced.yaml").plan.enforce.expect("it says so");
     assert_eq!((enforce.mode, enforce.max_drift), (Mode::Apply, 2));
     let night = load("maintenance-window.yaml");
@@ -70,14 +87,18 @@ fn the_example_configuration_is_taken_and_shows_every_default() {
     let example = Config::load(Some(&path), &|_| None).unwrap_or_else(|told| panic!("{told}"));
     assert!(example.warnings.is_empty());
     let written = fs::read_to_string(&path).expect("the example");
-    // The same lane with nothing but what must be written has the same values: the example shows the defaults.
+    // The same lane with nothing but what must be written has the same values: the example shows
+    // the defaults.
     let least = "lanes:\n  - name: prod-sg\n    endpoint: https://gaussdb.ap-southeast-3.myhuaweicloud.com\n    project_id: 056538411200d4cd2f79c003c7606412\n    credentials: {access_key: {file: /etc/sealift/prod-sg.ak}, secret_key: {file: /etc/sealift/prod-sg.sk}}\n    quota: {requests: 150, per: 5m}\n";
     let folder = tempfile::tempdir().expect("a folder");
     let least_path = folder.path().join("sealift.yaml");
     fs::write(&least_path, least).expect("a file");
     let least = Config::load(Some(&least_path), &|_| None).unwrap_or_else(|told| panic!("{told}"));
     assert_eq!(example.lanes, least.lanes);
-    assert_eq!((&example.plans, &example.store, &example.socket), (&least.plans, &least.store, &least.socket));
+    assert_eq!(
+        (&example.plans, &example.store, &example.socket),
+        (&least.plans, &least.store, &least.socket)
+    );
     for key in keys(&config::schema()) {
         assert!(written.contains(&key), "the example does not show `{key}`");
     }
@@ -100,7 +121,8 @@ fn keys(schema: &Value) -> BTreeSet<String> {
     all
 }
 
-/// `plans/plan.schema.json` is what `sealift schema plan` prints. To renew it: `SEALIFT_BLESS=1 cargo test --test plans`.
+/// `plans/plan.schema.json` is what `sealift schema plan` prints. To renew it: `SEALIFT_BLESS=1
+/// cargo test --test plans`.
 #[test]
 fn the_schema_beside_the_plans_is_the_schema() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("plans/plan.schema.json");
@@ -108,7 +130,11 @@ fn the_schema_beside_the_plans_is_the_schema() {
     if std::env::var_os("SEALIFT_BLESS").is_some() {
         fs::write(&path, &text).expect("the schema");
     }
-    assert_eq!(fs::read_to_string(&path).expect("the schema"), text, "renew it with SEALIFT_BLESS=1");
+    assert_eq!(
+        fs::read_to_string(&path).expect("the schema"),
+        text,
+        "renew it with SEALIFT_BLESS=1"
+    );
 }
 
 #[test]
@@ -127,13 +153,17 @@ fn the_schemas_close_every_map_and_explain_every_key() {
             if let Some(properties) = value["properties"].as_object() {
                 assert_eq!(value["additionalProperties"], false, "{at} takes unknown keys");
                 for (key, property) in properties {
-                    let explained = property["description"].is_string() || property["$ref"].is_string() || property["allOf"].is_array();
+                    let explained = property["description"].is_string()
+                        || property["$ref"].is_string()
+                        || property["allOf"].is_array();
                     assert!(explained, "{at}.{key} is not explained");
                 }
             }
             assert_ne!(value["type"], "null", "{at} takes null");
             match value {
-                Value::Object(object) => open.extend(object.iter().map(|(key, value)| (format!("{at}/{key}"), value))),
+                Value::Object(object) => {
+                    open.extend(object.iter().map(|(key, value)| (format!("{at}/{key}"), value)))
+                }
                 Value::Array(items) => open.extend(items.iter().map(|value| (at.clone(), value))),
                 _ => {}
             }
@@ -141,8 +171,8 @@ fn the_schemas_close_every_map_and_explain_every_key() {
     }
 }
 
-/// The checker in `yaml::shape` reads only these keywords; one that it does not know would be checked by editors
-/// and not by us.
+/// The checker in `yaml::shape` reads only these keywords; one that it does not know would be
+/// checked by editors and not by us.
 #[test]
 fn the_schemas_use_only_what_the_checker_reads() {
     let known: BTreeSet<&str> = [
@@ -186,7 +216,9 @@ fn the_schemas_use_only_what_the_checker_reads() {
                 }
                 assert!(known.contains(keyword.as_str()), "unknown keyword {keyword}");
                 match (keyword.as_str(), value) {
-                    ("properties" | "definitions", Value::Object(named)) => open.extend(named.values()),
+                    ("properties" | "definitions", Value::Object(named)) => {
+                        open.extend(named.values())
+                    }
                     (_, Value::Array(items)) => open.extend(items),
                     (_, value) => open.push(value),
                 }

@@ -1,11 +1,12 @@
-//! The house keeps itself in order: imports only go down, files stay small, modules say what they are for, and the map in
-//! ARCHITECTURE.md names them all.
+//! The house keeps itself in order: imports only go down, files stay small, modules say what they
+//! are for, and the map in ARCHITECTURE.md names them all.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Modules from the top down: each may import only what stands behind it. `main.rs` stands above all of them.
+/// Modules from the top down: each may import only what stands behind it. `main.rs` stands above
+/// all of them.
 const ORDER: &[&str] = &[
     "daemon",
     "cli",
@@ -55,7 +56,8 @@ const LINES_MAX: usize = 500;
 const CODE: &[&str] = &["src", "tests", "benches", "fuzz/fuzz_targets"];
 
 /// Names that say nothing about what is inside.
-const EMPTY_NAMES: &[&str] = &["utils", "util", "common", "helpers", "helper", "misc", "manager", "shared_code"];
+const EMPTY_NAMES: &[&str] =
+    &["utils", "util", "common", "helpers", "helper", "misc", "manager", "shared_code"];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -80,13 +82,24 @@ fn sources() -> Vec<(PathBuf, String)> {
     let files = rust_files(&root().join("src"));
     files
         .into_iter()
-        .map(|path| (path.strip_prefix(root()).expect("below the root").to_owned(), fs::read_to_string(&path).expect("readable")))
+        .map(|path| {
+            (
+                path.strip_prefix(root()).expect("below the root").to_owned(),
+                fs::read_to_string(&path).expect("readable"),
+            )
+        })
         .collect()
 }
 
 /// The top-level module of a file below `src`.
 fn module(path: &Path) -> String {
-    let first = path.components().nth(1).expect("a file below src").as_os_str().to_string_lossy().into_owned();
+    let first = path
+        .components()
+        .nth(1)
+        .expect("a file below src")
+        .as_os_str()
+        .to_string_lossy()
+        .into_owned();
     first.trim_end_matches(".rs").to_owned()
 }
 
@@ -97,13 +110,15 @@ fn is_test(path: &Path) -> bool {
 
 /// The lines of code that ship: without comments, and without what is compiled for tests alone.
 ///
-/// An item under `#[cfg(test)]` ends with its line, or with the brace that closes it in the first column.
+/// An item under `#[cfg(test)]` ends with its line, or with the brace that closes it in the first
+/// column.
 fn code(text: &str) -> Vec<&str> {
     let mut shipped = Vec::new();
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
         if line == "#[cfg(test)]" {
-            let item = lines.by_ref().find(|line| !line.starts_with("#[") && !line.starts_with("//"));
+            let item =
+                lines.by_ref().find(|line| !line.starts_with("#[") && !line.starts_with("//"));
             if item.is_some_and(|item| !item.ends_with(';') && !item.ends_with('}')) {
                 lines.by_ref().find(|line| line.starts_with('}'));
             }
@@ -117,7 +132,8 @@ fn code(text: &str) -> Vec<&str> {
     shipped
 }
 
-/// The top-level modules that this code names after `crate::`, those of a group (`crate::{a, b::c}`) too.
+/// The top-level modules that this code names after `crate::`, those of a group (`crate::{a,
+/// b::c}`) too.
 fn modules_named(code: &str) -> Vec<String> {
     let mut named = Vec::new();
     for (at, prefix) in code.match_indices("crate::") {
@@ -155,7 +171,8 @@ fn wrong_imports(path: &Path, text: &str) -> Vec<String> {
     if own == "lib" || own == "main" || is_test(path) {
         return Vec::new();
     }
-    let from = place(&own).unwrap_or_else(|| panic!("module {own} is missing in the order of tests/library/tidy.rs"));
+    let from = place(&own)
+        .unwrap_or_else(|| panic!("module {own} is missing in the order of tests/library/tidy.rs"));
     let mut wrong = Vec::new();
     for other in modules_named(&code(text).join("\n")) {
         let Some(to) = place(&other) else { continue };
@@ -168,11 +185,13 @@ fn wrong_imports(path: &Path, text: &str) -> Vec<String> {
 
 #[test]
 fn imports_only_go_down() {
-    let wrong: Vec<_> = sources().iter().flat_map(|(path, text)| wrong_imports(path, text)).collect();
+    let wrong: Vec<_> =
+        sources().iter().flat_map(|(path, text)| wrong_imports(path, text)).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// The guard reads a file to its own tests, past items that only tests use, and into grouped imports.
+/// The guard reads a file to its own tests, past items that only tests use, and into grouped
+/// imports.
 #[test]
 fn an_import_upwards_is_found_wherever_it_stands() {
     let path = Path::new("src/domain/change.rs");
@@ -189,13 +208,18 @@ fn an_import_upwards_is_found_wherever_it_stands() {
         assert_eq!(wrong_imports(path, &planted).len(), 1, "{plant}");
     }
     let in_tests = format!("{text}\n#[cfg(test)]\nmod more {{\n    use crate::store::Store;\n}}\n");
-    assert_eq!(wrong_imports(path, &in_tests), Vec::<String>::new(), "what only tests import is their own");
+    assert_eq!(
+        wrong_imports(path, &in_tests),
+        Vec::<String>::new(),
+        "what only tests import is their own"
+    );
 }
 
 #[test]
 fn the_library_lists_its_modules_in_order() {
     let lib = fs::read_to_string(root().join("src/lib.rs")).expect("readable");
-    let listed: Vec<_> = lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
+    let listed: Vec<_> =
+        lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
     assert_eq!(listed, ORDER, "src/lib.rs is the map: its modules stand from the top down");
 }
 
@@ -207,7 +231,10 @@ fn files_stay_small_and_say_what_they_are_for() {
         if lines > LINES_MAX && !is_test(&path) {
             wrong.push(format!("{}: {lines} lines of code, at most {LINES_MAX}", path.display()));
         }
-        let opened = text.lines().find(|line| !line.trim().is_empty()).is_some_and(|line| line.starts_with("//!"));
+        let opened = text
+            .lines()
+            .find(|line| !line.trim().is_empty())
+            .is_some_and(|line| line.starts_with("//!"));
         if !opened && !is_test(&path) {
             wrong.push(format!("{}: does not open with what it is for (//!)", path.display()));
         }
@@ -219,19 +246,28 @@ fn files_stay_small_and_say_what_they_are_for() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// One name, one type: apart from words that their module qualifies, no name of a type stands in two modules.
+/// One name, one type: apart from words that their module qualifies, no name of a type stands in
+/// two modules.
 #[test]
 fn a_type_has_a_name_of_its_own() {
-    let qualified = ["State", "Event", "Context", "Decision", "Record", "Effect", "Error", "Options"];
+    let qualified =
+        ["State", "Event", "Context", "Decision", "Record", "Effect", "Error", "Options"];
     let mut defined: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for folder in CODE {
         for path in rust_files(&root().join(folder)) {
             let text = fs::read_to_string(&path).expect("readable");
             for line in text.lines() {
                 let line = line.strip_prefix("pub ").unwrap_or(line);
-                let line = line.strip_prefix("pub(").and_then(|rest| rest.split_once(") ")).map_or(line, |(_, item)| item);
+                let line = line
+                    .strip_prefix("pub(")
+                    .and_then(|rest| rest.split_once(") "))
+                    .map_or(line, |(_, item)| item);
                 let kinds = ["struct ", "enum ", "trait ", "type ", "union "];
-                let Some(name) = kinds.iter().find_map(|kind| line.strip_prefix(kind)).map(first_word) else { continue };
+                let Some(name) =
+                    kinds.iter().find_map(|kind| line.strip_prefix(kind)).map(first_word)
+                else {
+                    continue;
+                };
                 if !qualified.contains(&name.as_str()) {
                     defined.entry(name).or_default().insert(path.display().to_string());
                 }
@@ -239,7 +275,11 @@ fn a_type_has_a_name_of_its_own() {
         }
     }
     let shared = defined.iter().filter(|(_, files)| files.len() > 1);
-    let shared: Vec<_> = shared.map(|(name, files)| format!("{name}: {}", files.iter().cloned().collect::<Vec<_>>().join(", "))).collect();
+    let shared: Vec<_> = shared
+        .map(|(name, files)| {
+            format!("{name}: {}", files.iter().cloned().collect::<Vec<_>>().join(", "))
+        })
+        .collect();
     assert!(shared.is_empty(), "{}", shared.join("\n"));
 }
 
@@ -252,7 +292,13 @@ fn only_the_clock_reads_time_and_nothing_is_unsafe() {
         }
         let clock = module(&path) == "clock";
         for line in code(&text) {
-            let reads = ["Instant::now(", "SystemTime::now(", "Timestamp::now(", "ZonedDateTime::now(", "Utc::now("];
+            let reads = [
+                "Instant::now(",
+                "SystemTime::now(",
+                "Timestamp::now(",
+                "ZonedDateTime::now(",
+                "Utc::now(",
+            ];
             if !clock && reads.iter().any(|call| line.contains(call)) {
                 wrong.push(format!("{}: {line}", path.display()));
             }
@@ -266,12 +312,23 @@ fn only_the_clock_reads_time_and_nothing_is_unsafe() {
 
 #[test]
 fn nothing_is_left_open() {
-    let words = [concat!("todo", "!("), concat!("unimplemented", "!("), concat!("dbg", "!("), concat!("FIX", "ME"), concat!("X", "XX:")];
+    let words = [
+        concat!("todo", "!("),
+        concat!("unimplemented", "!("),
+        concat!("dbg", "!("),
+        concat!("FIX", "ME"),
+        concat!("X", "XX:"),
+    ];
     let mut wrong = Vec::new();
     for folder in CODE {
         for path in rust_files(&root().join(folder)) {
             let text = fs::read_to_string(&path).expect("readable");
-            wrong.extend(words.iter().filter(|word| text.contains(**word)).map(|word| format!("{}: {word}", path.display())));
+            wrong.extend(
+                words
+                    .iter()
+                    .filter(|word| text.contains(**word))
+                    .map(|word| format!("{}: {word}", path.display())),
+            );
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -280,12 +337,26 @@ fn nothing_is_left_open() {
 #[test]
 fn the_map_names_every_room_and_nothing_that_is_not_there() {
     let map = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md is there");
-    let named = |room: &&&str| !map.contains(&format!("`{room}/`")) && !map.contains(&format!("`{room}.rs`"));
-    assert_eq!(ORDER.iter().filter(named).collect::<Vec<_>>(), Vec::<&&str>::new(), "rooms that ARCHITECTURE.md does not name");
-    let there =
-        |path: &str| ["", "src", "src/domain", "src/store", "src/rehearse"].iter().any(|below| root().join(below).join(path).exists());
-    let places = map.split('`').skip(1).step_by(2).filter(|text| text.contains('/') || text.ends_with(".rs"));
-    let places = places.filter(|text| text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c)));
+    let named = |room: &&&str| {
+        !map.contains(&format!("`{room}/`")) && !map.contains(&format!("`{room}.rs`"))
+    };
+    assert_eq!(
+        ORDER.iter().filter(named).collect::<Vec<_>>(),
+        Vec::<&&str>::new(),
+        "rooms that ARCHITECTURE.md does not name"
+    );
+    let there = |path: &str| {
+        ["", "src", "src/domain", "src/store", "src/rehearse"]
+            .iter()
+            .any(|below| root().join(below).join(path).exists())
+    };
+    let places = map
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|text| text.contains('/') || text.ends_with(".rs"));
+    let places =
+        places.filter(|text| text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c)));
     let gone: Vec<&str> = places.filter(|place| !there(place)).collect();
     assert!(gone.is_empty(), "ARCHITECTURE.md names {gone:?}");
 }

@@ -1,8 +1,9 @@
-//! Recurring enforcement: the shipped enforcer over the shipped engine, on a clock that moves only when all wait.
+//! Recurring enforcement: the shipped enforcer over the shipped engine, on a clock that moves only
+//! when all wait.
 //!
-//! One seed is one history of about an hour: proxies are switched by others, jobs fail, daemons die and come back minutes
-//! later, clocks jump, people stop, release and raise the revision; then it grows calm. `rules` reads the journal that is
-//! left, and knows nothing of how it came about.
+//! One seed is one history of about an hour: proxies are switched by others, jobs fail, daemons die
+//! and come back minutes later, clocks jump, people stop, release and raise the revision; then it
+//! grows calm. `rules` reads the journal that is left, and knows nothing of how it came about.
 
 mod bed;
 mod rules;
@@ -41,7 +42,11 @@ struct EnforcementOutcome {
 }
 
 fn run(seed: u64, planted: EnforcementBug) -> EnforcementOutcome {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
     // Made inside, where the paused clock is the one that is read.
     runtime.block_on(async { script::EnforcementScript::new(seed, planted).run().await })
 }
@@ -56,7 +61,9 @@ fn enforcement_seeds() {
     }
     let base = number("SEALIFT_SEED_BASE", 0);
     let seeds = base..base + number("SEALIFT_ENFORCEMENT_SEEDS", SEEDS);
-    seeds_hold(seeds, "SEALIFT_ENFORCEMENT_SEED", SEEDS, MUST_FIRE, &|seed| run(seed, EnforcementBug::Nothing).met);
+    seeds_hold(seeds, "SEALIFT_ENFORCEMENT_SEED", SEEDS, MUST_FIRE, &|seed| {
+        run(seed, EnforcementBug::Nothing).met
+    });
 }
 
 #[test]

@@ -1,6 +1,8 @@
-//! What a scenario asks of people and of guards beyond waves and budgets: reverts, approvals, pauses with an end.
+//! What a scenario asks of people and of guards beyond waves and budgets: reverts, approvals,
+//! pauses with an end.
 //!
-//! Drawn from a sequence of its own, so that a seed without any of it is the run that it was before.
+//! Drawn from a sequence of its own, so that a seed without any of it is the run that it was
+//! before.
 
 use fastrand::Rng;
 use sealift::domain::plan::{OnFailure, RevertPolicy};
@@ -22,7 +24,9 @@ pub struct ClearanceTally {
 impl ClearanceTally {
     pub fn draw(seed: u64, calm_at: u64) -> Self {
         let mut rng = Rng::with_seed(seed ^ 0x6a7e_5000_0000_0001);
-        let times = |rng: &mut Rng, most: usize| -> Vec<u64> { (0..rng.usize(1..=most)).map(|_| rng.u64(2..calm_at)).collect() };
+        let times = |rng: &mut Rng, most: usize| -> Vec<u64> {
+            (0..rng.usize(1..=most)).map(|_| rng.u64(2..calm_at)).collect()
+        };
         let mut gates = Self::default();
         if rng.f64() < 0.3 {
             let on_failure = if rng.bool() { OnFailure::Revert } else { OnFailure::Halt };

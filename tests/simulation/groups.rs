@@ -1,6 +1,7 @@
 //! Group limits of a scenario, and the tags that make the groups.
 //!
-//! Drawn from a sequence of its own, so that a seed without any of it is the run that it was before.
+//! Drawn from a sequence of its own, so that a seed without any of it is the run that it was
+//! before.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! A store in memory behind the trait that the shell uses, with hooks where a run watches or plants a bug.
+//! A store in memory behind the trait that the shell uses, with hooks where a run watches or plants
+//! a bug.
 
 use jiff::Timestamp;
 use sealift::domain::change::Change;
@@ -8,8 +9,8 @@ use sealift::domain::journal::Entry;
 use sealift::domain::target::Target;
 use sealift::store::memory::MemoryStore;
 use sealift::store::{
-    Active, Candidates, Commit, CommitError, Enforcement, EnforcementCommit, Health, Page, Pending, Rollout, Store, Submission,
-    SubmitError, Submitted, Unavailable,
+    Active, Candidates, Commit, CommitError, Enforcement, EnforcementCommit, Health, Page, Pending,
+    Rollout, Store, Submission, SubmitError, Submitted, Unavailable,
 };
 
 /// What a run does differently from the store itself; without a word, nothing.
@@ -55,19 +56,30 @@ impl<H: Hooks> Store for Hooked<H> {
         self.0.store().open_rollouts()
     }
 
-    fn rollouts(&self, after: Option<RolloutId>, limit: usize) -> Pending<'_, Result<Vec<Rollout>, Unavailable>> {
+    fn rollouts(
+        &self,
+        after: Option<RolloutId>,
+        limit: usize,
+    ) -> Pending<'_, Result<Vec<Rollout>, Unavailable>> {
         self.0.store().rollouts(after, limit)
     }
 
     fn rollout(&self, id: RolloutId) -> Pending<'_, Result<Option<Rollout>, Unavailable>> {
-        Box::pin(async move { Ok(self.0.store().rollout(id).await?.map(|rollout| self.0.rollout_read(rollout))) })
+        Box::pin(async move {
+            Ok(self.0.store().rollout(id).await?.map(|rollout| self.0.rollout_read(rollout)))
+        })
     }
 
     fn change(&self, id: ChangeId) -> Pending<'_, Result<Option<Active>, Unavailable>> {
         self.0.store().change(id)
     }
 
-    fn candidates(&self, id: RolloutId, wave: u16, limit: usize) -> Pending<'_, Result<Candidates, Unavailable>> {
+    fn candidates(
+        &self,
+        id: RolloutId,
+        wave: u16,
+        limit: usize,
+    ) -> Pending<'_, Result<Candidates, Unavailable>> {
         self.0.store().candidates(id, wave, limit)
     }
 
@@ -85,7 +97,11 @@ impl<H: Hooks> Store for Hooked<H> {
         self.0.store().holder(instance)
     }
 
-    fn full_group(&self, id: RolloutId, target: &Target) -> Pending<'_, Result<Option<FullGroup>, Unavailable>> {
+    fn full_group(
+        &self,
+        id: RolloutId,
+        target: &Target,
+    ) -> Pending<'_, Result<Option<FullGroup>, Unavailable>> {
         self.0.store().full_group(id, target)
     }
 
@@ -93,11 +109,22 @@ impl<H: Hooks> Store for Hooked<H> {
         self.0.store().known_jobs(instance)
     }
 
-    fn page(&self, id: RolloutId, words: Vec<String>, after: Option<u32>, limit: usize) -> Pending<'_, Result<Page, Unavailable>> {
+    fn page(
+        &self,
+        id: RolloutId,
+        words: Vec<String>,
+        after: Option<u32>,
+        limit: usize,
+    ) -> Pending<'_, Result<Page, Unavailable>> {
         self.0.store().page(id, words, after, limit)
     }
 
-    fn journal(&self, rollout: Option<RolloutId>, after: u64, limit: usize) -> Pending<'_, Result<Vec<Entry>, Unavailable>> {
+    fn journal(
+        &self,
+        rollout: Option<RolloutId>,
+        after: u64,
+        limit: usize,
+    ) -> Pending<'_, Result<Vec<Entry>, Unavailable>> {
         self.0.store().journal(rollout, after, limit)
     }
 
@@ -114,7 +141,14 @@ impl<H: Hooks> Store for Hooked<H> {
 
     fn enforcement(&self, name: &Name) -> Pending<'_, Result<Option<Enforcement>, Unavailable>> {
         let name = name.clone();
-        Box::pin(async move { Ok(self.0.store().enforcement(&name).await?.map(|enforcement| self.0.enforcement_read(enforcement))) })
+        Box::pin(async move {
+            Ok(self
+                .0
+                .store()
+                .enforcement(&name)
+                .await?
+                .map(|enforcement| self.0.enforcement_read(enforcement)))
+        })
     }
 
     fn enforce(&self, commit: EnforcementCommit) -> Pending<'_, Result<(), CommitError>> {

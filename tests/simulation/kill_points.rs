@@ -1,5 +1,6 @@
-//! Small worlds without crashes of their own, killed at every one of their boundaries: each commit, with the write lost
-//! and with it landed, and each call, at four places. The daemon comes back and takes up what it left.
+//! Small worlds without crashes of their own, killed at every one of their boundaries: each commit,
+//! with the write lost and with it landed, and each call, at four places. The daemon comes back and
+//! takes up what it left.
 
 use crate::planted::Planted;
 use crate::scenario::DrawnScenario;
@@ -8,19 +9,24 @@ use crate::{ENOUGH, number, on_all_cores};
 
 /// Worlds killed in one test run.
 const WORLDS: u64 = 6;
-/// Worlds of which every point is killed a second time a little later, in the middle of what the first kill left.
+/// Worlds of which every point is killed a second time a little later, in the middle of what the
+/// first kill left.
 const TWICE_WORLDS: u64 = 2;
 /// How many commits later.
 const SECOND_WITHIN: u64 = 4;
 
 /// Every commit of a run, lost and landed.
 pub fn commit_kills(whole: &Outcome) -> Vec<Kill> {
-    (1..=whole.commits).flat_map(|number| [false, true].map(|landed| Kill::Commit { number, landed })).collect()
+    (1..=whole.commits)
+        .flat_map(|number| [false, true].map(|landed| Kill::Commit { number, landed }))
+        .collect()
 }
 
 /// Every call of a run, at each of its boundaries.
 pub fn call_kills(whole: &Outcome) -> Vec<Kill> {
-    (1..=whole.calls).flat_map(|number| CallPoint::ALL.map(|at| Kill::Call { number, at })).collect()
+    (1..=whole.calls)
+        .flat_map(|number| CallPoint::ALL.map(|at| Kill::Call { number, at }))
+        .collect()
 }
 
 fn whole(world: u64) -> Outcome {
@@ -48,9 +54,14 @@ fn every_store_boundary_killed() {
     let worlds = number("SEALIFT_KILL_WORLDS", WORLDS);
     let mut killed = 0;
     for world in 0..worlds {
-        let points: Vec<_> = commit_kills(&whole(world)).into_iter().map(|kill| vec![kill]).collect();
+        let points: Vec<_> =
+            commit_kills(&whole(world)).into_iter().map(|kill| vec![kill]).collect();
         let fired = kill_each(world, &points);
-        assert_eq!(fired, points.len() as u64, "every point is reached, for nothing differs before it");
+        assert_eq!(
+            fired,
+            points.len() as u64,
+            "every point is reached, for nothing differs before it"
+        );
         killed += fired;
     }
     println!("{killed} kills at commits in {worlds} worlds");
@@ -67,7 +78,8 @@ fn every_call_boundary_killed() {
         points += kills.len() as u64;
     }
     println!("{killed} kills at {points} boundaries of calls in {worlds} worlds");
-    // A call that is refused or withheld has no wire instant; all others are killed at each of their boundaries.
+    // A call that is refused or withheld has no wire instant; all others are killed at each of
+    // their boundaries.
     assert!(killed > 400 && killed * 10 > points * 7, "only {killed} kills at {points} points");
 }
 
@@ -80,8 +92,12 @@ fn every_store_boundary_killed_twice() {
         let pairs: Vec<_> = commit_kills(&whole(world))
             .into_iter()
             .flat_map(|first| {
-                let Kill::Commit { number, landed } = first else { unreachable!("a commit's kill") };
-                (1..=SECOND_WITHIN).map(move |later| vec![first, Kill::Commit { number: number + later, landed: !landed }])
+                let Kill::Commit { number, landed } = first else {
+                    unreachable!("a commit's kill")
+                };
+                (1..=SECOND_WITHIN).map(move |later| {
+                    vec![first, Kill::Commit { number: number + later, landed: !landed }]
+                })
             })
             .collect();
         killed += kill_each(world, &pairs);

@@ -1,8 +1,9 @@
 //! Simulation of the shipped core and the shipped shell: seeds, kill points, replay, planted bugs.
 //!
-//! What runs here is `sealift::engine` as it ships. Around it everything is simulated and follows from one seed: both
-//! clocks, the network, the cloud (the product's own model of it), crashes, standing hosts, operators. Nothing waits;
-//! a simulated hour takes milliseconds, and the same seed gives the same journal, byte for byte, on every machine.
+//! What runs here is `sealift::engine` as it ships. Around it everything is simulated and follows
+//! from one seed: both clocks, the network, the cloud (the product's own model of it), crashes,
+//! standing hosts, operators. Nothing waits; a simulated hour takes milliseconds, and the same seed
+//! gives the same journal, byte for byte, on every machine.
 //!
 //! # To see a seed again
 //!
@@ -18,15 +19,16 @@
 //! SEALIFT_KILL_WORLDS=100 cargo nextest run --release --test simulation --no-capture killed
 //! ```
 //!
-//! `make seed SEED=42` and `make seeds SEEDS=1000000` do the first and the third. A seed that finds a bug goes into
-//! `kept-seeds.txt` with what it was, in the same commit as the fix.
+//! `make seed SEED=42` and `make seeds SEEDS=1000000` do the first and the third. A seed that finds
+//! a bug goes into `kept-seeds.txt` with what it was, in the same commit as the fix.
 //!
 //! # Where what stands
 //!
-//! `scenario` draws what a run is about; `world` lets it happen, one event after the other; `oracle` shows every fact
-//! to the promises of `sealift::rehearse::invariants` and to every file of `invariants`; `planted` and `scoreboard` prove that these can fail; `kill_points` kills small worlds
-//! at each of their boundaries; `shell` runs the asynchronous shell over the same cloud and the same invariants;
-//! `enforcement` runs the enforcer over the shell, with rules of its own.
+//! `scenario` draws what a run is about; `world` lets it happen, one event after the other;
+//! `oracle` shows every fact to the promises of `sealift::rehearse::invariants` and to every file
+//! of `invariants`; `planted` and `scoreboard` prove that these can fail; `kill_points` kills small
+//! worlds at each of their boundaries; `shell` runs the asynchronous shell over the same cloud and
+//! the same invariants; `enforcement` runs the enforcer over the shell, with rules of its own.
 
 mod enforcement;
 mod gates;
@@ -55,7 +57,11 @@ fn number(variable: &str, otherwise: u64) -> u64 {
 }
 
 /// Runs `one` for every number below `count` on all cores, until it has given `enough` findings.
-fn on_all_cores<T: Send>(count: u64, enough: usize, one: &(dyn Fn(u64) -> Option<T> + Sync)) -> Vec<T> {
+fn on_all_cores<T: Send>(
+    count: u64,
+    enough: usize,
+    one: &(dyn Fn(u64) -> Option<T> + Sync),
+) -> Vec<T> {
     let found = Mutex::new(Vec::new());
     let next = AtomicU64::new(0);
     std::thread::scope(|scope| {

@@ -1,6 +1,7 @@
 //! The oracle: shows every fact of a run to every invariant, and keeps the violations.
 //!
-//! A [`Fact`] is an [`Observation`] with the truth around it, or something that only the simulation sees.
+//! A [`Fact`] is an [`Observation`] with the truth around it, or something that only the simulation
+//! sees.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -82,7 +83,8 @@ pub enum SeenFact {
     VerbAnswered { id: u64 },
     /// An operator was told that the verb is carried out.
     Acknowledged { verb: Verb },
-    /// Everything is stopped, by the kill-switch file or by a person whose word was acknowledged; or nothing stops it any more.
+    /// Everything is stopped, by the kill-switch file or by a person whose word was acknowledged;
+    /// or nothing stops it any more.
     Stopped { stands: bool },
     /// A person's word on the lane was acknowledged.
     LaneSwitched { paused: bool },
@@ -112,15 +114,31 @@ pub struct Oracle {
 }
 
 impl Oracle {
-    pub fn new(scenario: &DrawnScenario, submission: &Submission, rollout: RolloutId, fleet: &Fleet) -> Self {
+    pub fn new(
+        scenario: &DrawnScenario,
+        submission: &Submission,
+        rollout: RolloutId,
+        fleet: &Fleet,
+    ) -> Self {
         let setting = OracleSetting { scenario, submission, rollout, fleet };
-        let ordinals = submission.targets.iter().zip(0..).map(|(target, ordinal)| (target.proxy_id, ordinal)).collect();
+        let ordinals = submission
+            .targets
+            .iter()
+            .zip(0..)
+            .map(|(target, ordinal)| (target.proxy_id, ordinal))
+            .collect();
         // What must hold is read from what was meant, whichever bug is planted.
-        let Submission { plan, targets, .. } = setting::submission(scenario, fleet, start(), Planted::Nothing);
+        let Submission { plan, targets, .. } =
+            setting::submission(scenario, fleet, start(), Planted::Nothing);
         let lane = setting::lane(scenario, Planted::Nothing);
         Self {
             rollout,
-            promises: Invariants::new(&Scenario::new(plan, targets, std::slice::from_ref(&lane), start())),
+            promises: Invariants::new(&Scenario::new(
+                plan,
+                targets,
+                std::slice::from_ref(&lane),
+                start(),
+            )),
             invariants: invariants::all(&setting),
             lane: lane.name,
             ordinals,
@@ -146,7 +164,11 @@ impl Oracle {
         if let Fact::Observed(observation, around) = fact {
             self.promises.see(around.at(), observation);
             if self.violations.is_empty() {
-                self.violations.extend(self.promises.broken().map(|(promise, broken)| format!("{promise}: {}", broken.how)));
+                self.violations.extend(
+                    self.promises
+                        .broken()
+                        .map(|(promise, broken)| format!("{promise}: {}", broken.how)),
+                );
             }
         }
         for (name, invariant) in &mut self.invariants {
@@ -166,7 +188,12 @@ impl Oracle {
 
     pub fn started(&mut self, around: &Around<'_>) {
         let rollout = around.rollout(self.rollout);
-        let active = around.store.due(Timestamp::MAX, usize::MAX).now_or_never().expect("ready").expect("memory");
+        let active = around
+            .store
+            .due(Timestamp::MAX, usize::MAX)
+            .now_or_never()
+            .expect("ready")
+            .expect("memory");
         self.observe(&Observation::Started { rollout: rollout.as_ref(), active: &active }, around);
     }
 
@@ -179,11 +206,18 @@ impl Oracle {
     pub fn leaves(&mut self, ticket: Ticket, call: &Call, around: &Around<'_>) {
         let id = self.id_of(call);
         let stored = id.filter(|_| call.is_write()).map(|id| {
-            let stored = around.store.change(id).now_or_never().expect("ready").expect("memory").expect("a change of the rollout");
+            let stored = around
+                .store
+                .change(id)
+                .now_or_never()
+                .expect("ready")
+                .expect("memory")
+                .expect("a change of the rollout");
             (stored.change, around.rollout(self.rollout).expect("submitted"))
         });
         let stored = stored.as_ref().map(|(change, rollout)| (change, rollout));
-        let departure = Departure { ticket, id, call, at: around.at(), times: around.times, stored };
+        let departure =
+            Departure { ticket, id, call, at: around.at(), times: around.times, stored };
         self.observe(&Observation::Leaves(&departure), around);
     }
 
@@ -201,11 +235,24 @@ impl Oracle {
 
     pub fn end(&mut self, entries: &[Entry], around: &Around<'_>) {
         let rollout = around.rollout(self.rollout).expect("submitted");
-        let page = around.store.page(self.rollout, Vec::new(), None, usize::MAX).now_or_never().expect("ready").expect("memory");
+        let page = around
+            .store
+            .page(self.rollout, Vec::new(), None, usize::MAX)
+            .now_or_never()
+            .expect("ready")
+            .expect("memory");
         let changes: Vec<Change> = page.changes.into_iter().map(|active| active.change).collect();
         let lane = self.lane.clone();
         let clouds = BTreeMap::from([(&lane, around.cloud)]);
-        self.observe(&Observation::Ended(&RunEnd { plan: &rollout.plan, rollout: &rollout, changes: &changes, clouds }), around);
+        self.observe(
+            &Observation::Ended(&RunEnd {
+                plan: &rollout.plan,
+                rollout: &rollout,
+                changes: &changes,
+                clouds,
+            }),
+            around,
+        );
         self.show(&Fact::End { store: around.store, cloud: around.cloud, entries });
     }
 }

@@ -1,16 +1,19 @@
 //! Bugs planted on purpose, one at a time: each must be found within its stated number of seeds.
 //!
-//! All of them are planted at the core's boundaries, so that what is simulated without one is exactly what ships. Each
-//! stands for a mistake that a later change could make: in the shell, in a store, in a client of the cloud, in wiring.
+//! All of them are planted at the core's boundaries, so that what is simulated without one is
+//! exactly what ships. Each stands for a mistake that a later change could make: in the shell, in a
+//! store, in a client of the cloud, in wiring.
 //!
 //! Rows of the first study's table that have no place here, and why:
-//! - *lease timed by a clock that stops in suspend*: there are no leases. What is asked of one is asked of a call's
-//!   deadline ([`Planted::NoDeadlineAtWire`]), and hosts that stand still are a fault of every run.
-//! - *answer counted twice frees a permit twice*: a ticket is redeemed once, so a second answer reaches no book; every
-//!   call of every run is answered twice, once by its timeout ("unknown_ticket" counts them). The nearest mistake that
-//!   can still be made outside is [`Planted::PermitFreedTooEarly`].
-//! - *refused send gives back a permit it never used*: a permit is taken before every send and handed back by one
-//!   answer; the count panics when one is handed back that is not out.
+//! - *lease timed by a clock that stops in suspend*: there are no leases. What is asked of one is
+//!   asked of a call's deadline ([`Planted::NoDeadlineAtWire`]), and hosts that stand still are a
+//!   fault of every run.
+//! - *answer counted twice frees a permit twice*: a ticket is redeemed once, so a second answer
+//!   reaches no book; every call of every run is answered twice, once by its timeout
+//!   ("unknown_ticket" counts them). The nearest mistake that can still be made outside is
+//!   [`Planted::PermitFreedTooEarly`].
+//! - *refused send gives back a permit it never used*: a permit is taken before every send and
+//!   handed back by one answer; the count panics when one is handed back that is not out.
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Planted {
@@ -65,7 +68,8 @@ pub enum Planted {
     SeenForgotten,
     /// Spent attempts are not read back after a restart.
     AttemptsForgottenAtRestart,
-    /// Which windows opened and which were missed is not read back after a restart: it goes on as if none had been.
+    /// Which windows opened and which were missed is not read back after a restart: it goes on as
+    /// if none had been.
     WindowsForgottenAtRestart,
     /// Which lanes are paused is not read back after a restart.
     LanePauseForgottenAtRestart,
@@ -77,7 +81,8 @@ pub enum Planted {
     PauseEndsEarly,
     /// The store tells that nobody has to approve.
     ApprovalsNotAsked,
-    /// The store tells of every success, also of what was right already, as of a switch from the other value.
+    /// The store tells of every success, also of what was right already, as of a switch from the
+    /// other value.
     AllSuccessIsSwitched,
     /// The store tells that only the first wave is to be put back.
     NewerWavesNotPutBack,
@@ -115,7 +120,8 @@ pub enum Planted {
     JobListLost,
     /// The first page of the job list is taken for the whole list.
     TotalOfThePage,
-    /// The list for a lost job leaves out what still runs: harmless where the proxy shows that something does.
+    /// The list for a lost job leaves out what still runs: harmless where the proxy shows that
+    /// something does.
     RunningJobsLeftOut,
     /// New jobs stay invisible for longer than `settle`.
     VisibilityBeyondSettle,

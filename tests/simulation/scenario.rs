@@ -1,7 +1,8 @@
 //! A scenario: all that differs from run to run, drawn from one seed.
 //!
-//! Intensities are drawn per seed and some are zero ("swarm"), so that rare combinations come up and each fault is
-//! sometimes alone. Faults are aimed: what breaks only together (a stepped clock and a quota) is drawn together.
+//! Intensities are drawn per seed and some are zero ("swarm"), so that rare combinations come up
+//! and each fault is sometimes alone. Faults are aimed: what breaks only together (a stepped clock
+//! and a quota) is drawn together.
 
 use std::time::Duration;
 
@@ -77,7 +78,8 @@ pub struct Often {
     pub cutoff: u64,
 }
 
-/// Longest way of a request from the wire instant to the cloud: what `settle` must cover, with the visibility lag.
+/// Longest way of a request from the wire instant to the cloud: what `settle` must cover, with the
+/// visibility lag.
 pub const LANDING_BOUND: Duration = Duration::from_secs(3);
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 pub const VISIBILITY_LAG: Duration = Duration::from_secs(2);
@@ -108,14 +110,16 @@ impl DrawnScenario {
             waves.push(size);
             left -= size;
         }
-        let quota = (rng.f64() < 0.4).then(|| (rng.u32(2..=10), Duration::from_secs(rng.u64(1..=5))));
+        let quota =
+            (rng.f64() < 0.4).then(|| (rng.u32(2..=10), Duration::from_secs(rng.u64(1..=5))));
         let foreign_changes = some(&mut rng, 0.15, 0.1);
         let faults = Self::faults(&mut rng, quota, foreign_changes);
         let max_failures = rng.u32(1..=8);
         let window = (rng.f64() < 0.3).then(|| Self::window(&mut rng));
         // Where a window is short, calls are often late for it.
         let short = window.is_some_and(|window| window.length < SHORT_WINDOW);
-        // A step of the wall clock must not touch the quota: where there is one, the clock is stepped more often.
+        // A step of the wall clock must not touch the quota: where there is one, the clock is
+        // stepped more often.
         let jumpy = if quota.is_some() { 0.4 } else { 0.15 };
         let mut drawn = Self {
             seed,
@@ -195,7 +199,8 @@ impl DrawnScenario {
     }
 
     fn crash_every(rng: &mut Rng) -> u32 {
-        // Once said how many daemons share the store; drawn on, so that the rest of a seed stays as it is.
+        // Once said how many daemons share the store; drawn on, so that the rest of a seed stays as
+        // it is.
         rng.f64();
         if rng.f64() < 0.7 { rng.u32(3..60) } else { 0 }
     }
@@ -229,8 +234,9 @@ impl DrawnScenario {
         }
     }
 
-    /// Drawn apart, so that everything else of a seed stays as it is. Most clocks that are off stay within what a lane bears,
-    /// so that the run goes on; those that do not are often set right in mid-run.
+    /// Drawn apart, so that everything else of a seed stays as it is. Most clocks that are off stay
+    /// within what a lane bears, so that the run goes on; those that do not are often set right in
+    /// mid-run.
     fn draw_clock(&mut self) {
         let mut rng = Rng::with_seed(self.seed ^ 0x5ea1_1f70_0000_000b);
         if rng.f64() >= 0.4 {
@@ -246,13 +252,17 @@ impl DrawnScenario {
         let steps: Vec<i64> = (0..3).map(|_| ahead()).collect();
         let within = self.calm_at.min(CLOCK_STEPS_WITHIN);
         let count = if rng.bool() { rng.usize(1..=3) } else { 0 };
-        self.clock_steps = steps.into_iter().take(count).map(|ahead| (rng.u64(0..within), ahead)).collect();
+        self.clock_steps =
+            steps.into_iter().take(count).map(|ahead| (rng.u64(0..within), ahead)).collect();
     }
 
-    /// What no document says of the job list and of proxies whose jobs run, and who else is there; drawn apart, as the proof is.
+    /// What no document says of the job list and of proxies whose jobs run, and who else is there;
+    /// drawn apart, as the proof is.
     fn draw_undocumented(&mut self) {
         let mut rng = Rng::with_seed(self.seed ^ 0x5ea1_1f70_0000_000c);
-        self.faults.job_offset = [OffsetShape::Pages, OffsetShape::Records, OffsetShape::RecordsFromZero][rng.usize(0..3)];
+        self.faults.job_offset =
+            [OffsetShape::Pages, OffsetShape::Records, OffsetShape::RecordsFromZero]
+                [rng.usize(0..3)];
         if rng.f64() < 0.3 {
             self.faults.jobs_elsewhere = Some(Duration::from_millis(rng.u64(300..3_000)));
         }
@@ -270,7 +280,10 @@ impl DrawnScenario {
 
     fn faults(rng: &mut Rng, quota: Option<(u32, Duration)>, foreign: f64) -> Faults {
         let rate = |rng: &mut Rng, most: f64| always(some(rng, 0.4, most));
-        let millis = |min: u64, max: u64| Between { min: Duration::from_millis(min), max: Duration::from_millis(max) };
+        let millis = |min: u64, max: u64| Between {
+            min: Duration::from_millis(min),
+            max: Duration::from_millis(max),
+        };
         Faults {
             throttle: rate(rng, 0.2),
             throttle_with_retry_after: rate(rng, 0.2),
@@ -291,7 +304,10 @@ impl DrawnScenario {
             token_expired: rate(rng, 0.02),
             latency: millis(1, 200),
             job_time: millis(200, rng.u64(1..20) * 1_000),
-            visibility_lag: millis(0, if rng.bool() { 0 } else { VISIBILITY_LAG.as_millis() as u64 }),
+            visibility_lag: millis(
+                0,
+                if rng.bool() { 0 } else { VISIBILITY_LAG.as_millis() as u64 },
+            ),
             quota: quota.map(|(requests, per)| QuotaRule { requests, per }),
             ..Faults::default()
         }

@@ -28,9 +28,14 @@ fn witness(violation: &str) -> String {
 fn planted_bugs_are_found() {
     let (base, seeds) = (number("SEALIFT_SEED_BASE", 0), number("SEALIFT_PLANTED_SEEDS", 0));
     let only = planted_by_name(std::env::var("SEALIFT_PLANTED").ok().as_deref());
-    let mut board = format!("{:<28} {:>6} {:>12} {:>12}  seen by\n", "planted bug", "first", "seeds", "kill points");
+    let mut board = format!(
+        "{:<28} {:>6} {:>12} {:>12}  seen by\n",
+        "planted bug", "first", "seeds", "kill points"
+    );
     let mut unfound = Vec::new();
-    for (planted, within) in SCOREBOARD.iter().filter(|(planted, _)| only == Planted::Nothing || only == *planted) {
+    for (planted, within) in
+        SCOREBOARD.iter().filter(|(planted, _)| only == Planted::Nothing || only == *planted)
+    {
         let tried = seeds.max(*within);
         let mut seen = on_all_cores(tried, usize::MAX, &|seed| {
             let outcome = run(DrawnScenario::draw(base + seed), *planted, &[]);
@@ -47,13 +52,21 @@ fn planted_bugs_are_found() {
         let counts = (format!("{}/{tried}", seen.len()), format!("{killed}/{points}"));
         let name = format!("{planted:?}");
         let witnesses: Vec<_> = witnesses.into_iter().collect();
-        writeln!(board, "{name:<28} {first:>6} {:>12} {:>12}  {}", counts.0, counts.1, witnesses.join(", ")).expect("a string takes all");
+        writeln!(
+            board,
+            "{name:<28} {first:>6} {:>12} {:>12}  {}",
+            counts.0,
+            counts.1,
+            witnesses.join(", ")
+        )
+        .expect("a string takes all");
     }
     println!("{board}");
     assert!(unfound.is_empty(), "planted bugs that were not found: {unfound:#?}");
 }
 
-/// Kill points of two small worlds, and how many of them show the bug although the unkilled run does not.
+/// Kill points of two small worlds, and how many of them show the bug although the unkilled run
+/// does not.
 fn at_kill_points(planted: Planted) -> (usize, usize) {
     let (mut points, mut seen) = (0, 0);
     for world in 0..KILL_WORLDS {

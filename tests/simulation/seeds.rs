@@ -13,12 +13,14 @@ use crate::{ENOUGH, number, on_all_cores};
 
 /// Seeds of one test run.
 const SEEDS: u64 = 5_000;
-/// Seeds whose journal's digest is kept in the repository: the same on every machine, in debug and release alike.
+/// Seeds whose journal's digest is kept in the repository: the same on every machine, in debug and
+/// release alike.
 const GOLDEN_SEEDS: u64 = 40;
 /// A long run says how far it is, each time so many seeds are done.
 const TOLD_EVERY: u64 = 20_000;
 
-/// Faults and branches that the seeds of one test run must meet; a word that never fires means a test of nothing.
+/// Faults and branches that the seeds of one test run must meet; a word that never fires means a
+/// test of nothing.
 const MUST_FIRE: &[&str] = &[
     "abort",
     "approve",
@@ -106,7 +108,11 @@ fn seeds() {
         sums.seconds += outcome.virtual_seconds;
         sums.calls += outcome.calls;
         if sums.done.is_multiple_of(TOLD_EVERY) {
-            println!("{} of {count} seeds, {:.0} virtual days", sums.done, sums.seconds as f64 / 86_400.0);
+            println!(
+                "{} of {count} seeds, {:.0} virtual days",
+                sums.done,
+                sums.seconds as f64 / 86_400.0
+            );
         }
         let violation = outcome.violations.into_iter().next()?;
         // At once, for a long run may be broken off.
@@ -115,10 +121,17 @@ fn seeds() {
     });
     found.sort();
     let Sums { fired, seconds, calls, .. } = sums.into_inner().expect("no panic");
-    println!("{count} seeds from {base}, {:.1} virtual days, {calls} calls\nfired: {fired:#?}", seconds as f64 / 86_400.0);
-    assert!(found.is_empty(), "violations, each to be seen again with SEALIFT_SEED=<seed>: {found:#?}");
+    println!(
+        "{count} seeds from {base}, {:.1} virtual days, {calls} calls\nfired: {fired:#?}",
+        seconds as f64 / 86_400.0
+    );
+    assert!(
+        found.is_empty(),
+        "violations, each to be seen again with SEALIFT_SEED=<seed>: {found:#?}"
+    );
     if count >= SEEDS {
-        let silent: Vec<_> = MUST_FIRE.iter().filter(|word| fired.get(*word).copied().unwrap_or(0) == 0).collect();
+        let silent: Vec<_> =
+            MUST_FIRE.iter().filter(|word| fired.get(*word).copied().unwrap_or(0) == 0).collect();
         assert!(silent.is_empty(), "never fired: {silent:?}");
     }
 }
@@ -135,10 +148,13 @@ fn one_seed(seed: u64) {
 /// Seeds that once showed a bug, each with what it was.
 #[test]
 fn seeds_that_found_bugs_stay_quiet() {
-    let kept = include_str!("kept-seeds.txt").lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty());
+    let kept = include_str!("kept-seeds.txt")
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.trim().is_empty());
     for line in kept {
         let (seed, story) = line.split_once(' ').expect("a seed and its story");
-        let outcome = run(DrawnScenario::draw(seed.parse().expect("a number")), Planted::Nothing, &[]);
+        let outcome =
+            run(DrawnScenario::draw(seed.parse().expect("a number")), Planted::Nothing, &[]);
         assert!(outcome.violations.is_empty(), "{story}: {:?}", outcome.violations);
     }
 }
@@ -146,7 +162,9 @@ fn seeds_that_found_bugs_stay_quiet() {
 #[test]
 fn the_same_seed_gives_the_same_journal() {
     let digests = || -> String {
-        let digest = |seed| Digest::of(run(DrawnScenario::draw(seed), Planted::Nothing, &[]).journal.as_bytes());
+        let digest = |seed| {
+            Digest::of(run(DrawnScenario::draw(seed), Planted::Nothing, &[]).journal.as_bytes())
+        };
         (0..GOLDEN_SEEDS).map(|seed| format!("{seed} {}\n", digest(seed))).collect()
     };
     let told = digests();

@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use sealift::domain::change::Timing;
 use sealift::domain::group::GroupLimits;
 use sealift::domain::id::{Digest, InstanceId, Name};
-use sealift::domain::lane::{Access, CLOCK_TOLERANCE, Credentials, Lane, LaneTls, Language, SecretSource};
+use sealift::domain::lane::{
+    Access, CLOCK_TOLERANCE, Credentials, Lane, LaneTls, Language, SecretSource,
+};
 use sealift::domain::plan::{Approval, Plan, Promote, Strategy, Wave, WireRules};
 use sealift::domain::proof::TlsVersion;
 use sealift::domain::quota::Quota;
@@ -30,8 +32,9 @@ pub fn fleet(scenario: &DrawnScenario) -> Fleet {
     Fleet::generate(scenario.proxies, scenario.instances, scenario.seed).expect("a valid fleet")
 }
 
-/// What the list says that each proxy showed. The proxies begin with the other value, so a list that says the wanted one
-/// is out of date. Drawn apart, so that everything else of a seed stays as it is.
+/// What the list says that each proxy showed. The proxies begin with the other value, so a list
+/// that says the wanted one is out of date. Drawn apart, so that everything else of a seed stays as
+/// it is.
 pub fn seen(scenario: &DrawnScenario) -> Vec<Option<bool>> {
     let mut rng = fastrand::Rng::with_seed(scenario.seed ^ 0x5ea1_1f70_0000_0007);
     let said = scenario.seen;
@@ -43,10 +46,16 @@ pub fn stop_file(text: Option<String>) -> Option<StopFile> {
     text.map(|text| StopFile::new("/state/STOP", text))
 }
 
-/// What is submitted. A store that does not know the instances is modelled by giving every proxy one of its own; the
-/// network then puts the real one back.
-pub fn submission(scenario: &DrawnScenario, fleet: &Fleet, at: Timestamp, planted: Planted) -> Submission {
-    let made_up = Fleet::generate(scenario.proxies, scenario.proxies, !scenario.seed).expect("one proxy an instance");
+/// What is submitted. A store that does not know the instances is modelled by giving every proxy
+/// one of its own; the network then puts the real one back.
+pub fn submission(
+    scenario: &DrawnScenario,
+    fleet: &Fleet,
+    at: Timestamp,
+    planted: Planted,
+) -> Submission {
+    let made_up = Fleet::generate(scenario.proxies, scenario.proxies, !scenario.seed)
+        .expect("one proxy an instance");
     let instance = |place: usize| -> InstanceId {
         let of = if planted == Planted::InstanceNotLocked { &made_up } else { fleet };
         of.proxies()[place].instance_id
@@ -94,7 +103,8 @@ fn plan(scenario: &DrawnScenario) -> Plan {
     let windows = scenario.window.map(|Often { from, every, length, cutoff }| {
         let cron = format!("{from}-59/{every} * * * *").parse().expect("a valid expression");
         let zone: Zone = "Asia/Singapore".parse().expect("a zone of the database");
-        Window::new(cron, Duration::from_secs(length), zone, Duration::from_secs(cutoff)).expect("a valid window")
+        Window::new(cron, Duration::from_secs(length), zone, Duration::from_secs(cutoff))
+            .expect("a valid window")
     });
     Plan {
         name: name("drill"),
@@ -113,7 +123,11 @@ fn plan(scenario: &DrawnScenario) -> Plan {
             progress_deadline_ms: 3_600_000,
             revert: scenario.gates.revert,
         },
-        retry: retry::Policy { max_attempts: scenario.max_attempts, initial_ms: 500, max_ms: 20_000 },
+        retry: retry::Policy {
+            max_attempts: scenario.max_attempts,
+            initial_ms: 500,
+            max_ms: 20_000,
+        },
         verify_timeout_ms: 30_000,
         approval: Approval { required: scenario.gates.approvals, digest: Digest::of(b"what runs") },
         enforce: None,
@@ -134,9 +148,17 @@ pub fn lane(scenario: &DrawnScenario, planted: Planted) -> Lane {
             tls: LaneTls::default(),
         },
         quota: scenario.quota.map(|(requests, per)| Quota { requests, per }),
-        max_in_flight: if planted == Planted::LaneLimitIgnored { 100 } else { scenario.lane_in_flight },
+        max_in_flight: if planted == Planted::LaneLimitIgnored {
+            100
+        } else {
+            scenario.lane_in_flight
+        },
         call_timeout: CALL_TIMEOUT,
-        clock_tolerance: if planted == Planted::ClockToleranceIgnored { Duration::MAX } else { CLOCK_TOLERANCE },
+        clock_tolerance: if planted == Planted::ClockToleranceIgnored {
+            Duration::MAX
+        } else {
+            CLOCK_TOLERANCE
+        },
         timing: Timing {
             settle: if planted == Planted::AsksBeforeLanding { Duration::ZERO } else { SETTLE },
             poll: Duration::from_millis(500),

@@ -1,11 +1,14 @@
-//! The shipped shell (`engine::start`) with its tasks, channels and timers, on a clock that moves only when all wait.
+//! The shipped shell (`engine::start`) with its tasks, channels and timers, on a clock that moves
+//! only when all wait.
 //!
-//! One seed is one history: a plan is submitted through the handle, operators ask for verbs, the kill-switch file comes
-//! and goes, the engine is drained in the middle and started anew over the same store, until the rollout is final. The
-//! same invariants watch as over the core alone; what is asked here besides: every request to the handle is answered in
-//! time, a drain ends in time and loses nothing that was out, and every proxy ends as its change says.
+//! One seed is one history: a plan is submitted through the handle, operators ask for verbs, the
+//! kill-switch file comes and goes, the engine is drained in the middle and started anew over the
+//! same store, until the rollout is final. The same invariants watch as over the core alone; what
+//! is asked here besides: every request to the handle is answered in time, a drain ends in time and
+//! loses nothing that was out, and every proxy ends as its change says.
 //!
-//! Only the handle, the store, the cloud and the clock are touched, as the rest of the program does.
+//! Only the handle, the store, the cloud and the clock are touched, as the rest of the program
+//! does.
 
 mod bed;
 mod cloud;
@@ -56,7 +59,11 @@ struct RuntimeOutcome {
 }
 
 fn run(seed: u64, planted: RuntimeBug, told: bool) -> RuntimeOutcome {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
     // Made inside, where the paused clock is the one that is read.
     runtime.block_on(async { script::RuntimeScript::new(seed, planted, told).run().await })
 }
@@ -67,11 +74,14 @@ fn shell_seeds() {
         return one_seed(seed.parse().expect("SEALIFT_SHELL_SEED is a number"));
     }
     let seeds = 0..number("SEALIFT_SHELL_SEEDS", SEEDS);
-    seeds_hold(seeds, "SEALIFT_SHELL_SEED", SEEDS, MUST_FIRE, &|seed| run(seed, RuntimeBug::Nothing, false).met);
+    seeds_hold(seeds, "SEALIFT_SHELL_SEED", SEEDS, MUST_FIRE, &|seed| {
+        run(seed, RuntimeBug::Nothing, false).met
+    });
 }
 
 fn one_seed(seed: u64) {
-    let outcome = run(seed, planted::by_name(std::env::var("SEALIFT_PLANTED").ok().as_deref()), true);
+    let outcome =
+        run(seed, planted::by_name(std::env::var("SEALIFT_PLANTED").ok().as_deref()), true);
     println!("{}\n{:#?}", outcome.journal, outcome.met.fired);
     assert!(outcome.met.violations.is_empty(), "seed {seed}: {:?}", outcome.met.violations);
 }

@@ -1,8 +1,9 @@
-//! The world around the shipped core: virtual time, a network, the simulated cloud, the memory store, crashes.
+//! The world around the shipped core: virtual time, a network, the simulated cloud, the memory
+//! store, crashes.
 //!
-//! Everything that happens is an event in the queue that the rehearsal has too, so one seed is one history. This file has
-//! the events and the run; the rest stands by its place: [`daemon`], [`store_side`], [`network`],
-//! [`person`], [`gates`], [`drawn`].
+//! Everything that happens is an event in the queue that the rehearsal has too, so one seed is one
+//! history. This file has the events and the run; the rest stands by its place: [`daemon`],
+//! [`store_side`], [`network`], [`person`], [`gates`], [`drawn`].
 
 mod asks;
 mod daemon;
@@ -80,7 +81,8 @@ pub enum CallPoint {
 }
 
 impl CallPoint {
-    pub const ALL: [Self; 4] = [Self::BeforeWire, Self::AfterWire, Self::BeforeAnswer, Self::AfterAnswer];
+    pub const ALL: [Self; 4] =
+        [Self::BeforeWire, Self::AfterWire, Self::BeforeAnswer, Self::AfterAnswer];
 }
 
 pub(in crate::world) enum SimEvent {
@@ -207,7 +209,11 @@ impl SimWorld {
         let submission = setting::submission(&scenario, &fleet, start(), planted);
         let store = MemoryStore::new();
         let rollout = submission.id();
-        store.submit(submission.clone()).now_or_never().expect("ready").expect("the first submission is taken");
+        store
+            .submit(submission.clone())
+            .now_or_never()
+            .expect("ready")
+            .expect("the first submission is taken");
         let faults = network::planted_faults(&scenario, planted);
         let mut faults = faults;
         faults.clock.ahead = SignedDuration::from_secs(scenario.clock_ahead);
@@ -261,7 +267,8 @@ impl SimWorld {
 
     /// The oracle, and what it sees around an observation.
     fn watch(&mut self) -> (&mut Oracle, Around<'_>) {
-        let around = Around { times: self.times(), now: self.now, store: &self.store, cloud: &self.cloud };
+        let around =
+            Around { times: self.times(), now: self.now, store: &self.store, cloud: &self.cloud };
         (&mut self.oracle, around)
     }
 
@@ -302,7 +309,12 @@ impl SimWorld {
     }
 
     fn read_rollout(&self) -> Rollout {
-        self.store.rollout(self.rollout).now_or_never().expect("ready").expect("memory").expect("submitted")
+        self.store
+            .rollout(self.rollout)
+            .now_or_never()
+            .expect("ready")
+            .expect("memory")
+            .expect("submitted")
     }
 
     fn run(mut self) -> Outcome {
@@ -340,13 +352,18 @@ impl SimWorld {
         for (word, count) in self.cloud.fired() {
             *self.fired.entry(word).or_insert(0) += count;
         }
-        let entries = self.store.journal(None, 0, usize::MAX).now_or_never().expect("ready").expect("memory");
+        let entries =
+            self.store.journal(None, 0, usize::MAX).now_or_never().expect("ready").expect("memory");
         if self.oracle.violations.is_empty() {
             self.cloud.advance(self.cloud_now());
             let (oracle, around) = self.watch();
             oracle.end(&entries, &around);
         }
-        let journal = entries.iter().map(|entry| serde_json::to_string(entry).expect("an entry is JSON")).collect::<Vec<_>>().join("\n");
+        let journal = entries
+            .iter()
+            .map(|entry| serde_json::to_string(entry).expect("an entry is JSON"))
+            .collect::<Vec<_>>()
+            .join("\n");
         self.take_counters();
         Outcome {
             journal,
@@ -360,8 +377,12 @@ impl SimWorld {
 
     fn unfinished(&self) -> String {
         let rollout = self.read_rollout();
-        let due = self.store.due(Timestamp::MAX, 100).now_or_never().expect("ready").expect("memory");
-        let states: Vec<_> = due.iter().map(|active| format!("{} {:?}", active.change.id, active.change.record.state)).collect();
+        let due =
+            self.store.due(Timestamp::MAX, 100).now_or_never().expect("ready").expect("memory");
+        let states: Vec<_> = due
+            .iter()
+            .map(|active| format!("{} {:?}", active.change.id, active.change.record.state))
+            .collect();
         format!("{:?} {:?} {states:?}", rollout.record, rollout.total())
     }
 
@@ -383,19 +404,29 @@ impl SimWorld {
                     self.feed(*input);
                 }
             }
-            SimEvent::Answer { life, ticket, number, reply } => self.answered(life, ticket, number, *reply),
+            SimEvent::Answer { life, ticket, number, reply } => {
+                self.answered(life, ticket, number, *reply)
+            }
             SimEvent::Apply { life, ticket, commit } => self.apply(life, ticket, *commit),
             SimEvent::Wire { life, ticket, number, call } => self.wire(life, ticket, number, *call),
-            SimEvent::Arrive { life, ticket, number, call } => self.arrive(life, ticket, number, &call),
+            SimEvent::Arrive { life, ticket, number, call } => {
+                self.arrive(life, ticket, number, &call)
+            }
             SimEvent::Crash => self.crash(None),
             SimEvent::Start => self.start(),
             SimEvent::Freeze { until } => self.freeze(until),
             SimEvent::Operator { verb } => self.operator(verb),
             SimEvent::Foreign => self.foreign(),
             SimEvent::Look { place, way } => self.look(place, way),
-            SimEvent::Probe { life, ticket, id, endpoint } => self.probed(life, ticket, id, &endpoint),
-            SimEvent::AskWire { life, ticket, call, deadline, way } => self.ask_wire(life, ticket, *call, deadline, way),
-            SimEvent::AskArrive { life, ticket, call, way } => self.ask_arrive(life, ticket, &call, way),
+            SimEvent::Probe { life, ticket, id, endpoint } => {
+                self.probed(life, ticket, id, &endpoint)
+            }
+            SimEvent::AskWire { life, ticket, call, deadline, way } => {
+                self.ask_wire(life, ticket, *call, deadline, way)
+            }
+            SimEvent::AskArrive { life, ticket, call, way } => {
+                self.ask_arrive(life, ticket, &call, way)
+            }
             SimEvent::StopFile { text } => self.stop_file(text),
             SimEvent::TellStop { life } => self.tell_stop(life),
             SimEvent::LaneSwitch { order, paused } => self.lane_switch(order, paused),

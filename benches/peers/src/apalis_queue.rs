@@ -1,8 +1,9 @@
 //! A queue of the `apalis` crate on SQLite: every change a task, every commit synced to disk.
 //!
-//! The queue's own `setup` turns syncing off (`PRAGMA synchronous = OFF`), so its migrations are run on connections that
-//! sync. Tasks are fetched, locked and acknowledged in batches, as the crate does it. What it does not keep: that a switch
-//! was about to leave, and its job id before the end of the task.
+//! The queue's own `setup` turns syncing off (`PRAGMA synchronous = OFF`), so its migrations are
+//! run on connections that sync. Tasks are fetched, locked and acknowledged in batches, as the
+//! crate does it. What it does not keep: that a switch was about to leave, and its job id before
+//! the end of the task.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -41,14 +42,27 @@ pub async fn run(task: Task) -> Result<Told, Failure> {
     storage.push_stream(&mut stream::iter(targets)).await?;
 
     let gathered = Arc::new(Gathered::begin()?);
-    let shared = ApalisShared { caller: CallMaker::new(&task)?, gathered: Arc::clone(&gathered), seconds: task.seconds, total };
-    let worker =
-        WorkerBuilder::new("bench").backend(storage).concurrency(task.in_flight).parallelize(tokio::spawn).data(shared).build(change);
+    let shared = ApalisShared {
+        caller: CallMaker::new(&task)?,
+        gathered: Arc::clone(&gathered),
+        seconds: task.seconds,
+        total,
+    };
+    let worker = WorkerBuilder::new("bench")
+        .backend(storage)
+        .concurrency(task.in_flight)
+        .parallelize(tokio::spawn)
+        .data(shared)
+        .build(change);
     worker.run().await?;
     gathered.end(None)
 }
 
-async fn change(target: PeerTarget, shared: Data<ApalisShared>, worker: WorkerContext) -> Result<String, BoxDynError> {
+async fn change(
+    target: PeerTarget,
+    shared: Data<ApalisShared>,
+    worker: WorkerContext,
+) -> Result<String, BoxDynError> {
     let begun = Instant::now();
     let caller = &shared.caller;
     caller.look(&target).await?;

@@ -1,6 +1,8 @@
-//! The four calls of a change: the proxies before, the switch, the job until it is completed, the proxies after.
+//! The four calls of a change: the proxies before, the switch, the job until it is completed, the
+//! proxies after.
 //!
-//! The job id is read, as it must be, and so is whether the job is completed; everything else in the answers is ignored.
+//! The job id is read, as it must be, and so is whether the job is completed; everything else in
+//! the answers is ignored.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -71,23 +73,36 @@ pub struct CallMaker {
 impl CallMaker {
     /// A client with connections of its own.
     pub fn new(task: &Task) -> Result<Self, Failure> {
-        let client = Client::builder().no_proxy().http1_only().pool_max_idle_per_host(IDLE_MAX).build()?;
-        Ok(Self { client, base: format!("{}/v3/{}", task.endpoint, task.project), token: task.token.clone() })
+        let client =
+            Client::builder().no_proxy().http1_only().pool_max_idle_per_host(IDLE_MAX).build()?;
+        Ok(Self {
+            client,
+            base: format!("{}/v3/{}", task.endpoint, task.project),
+            token: task.token.clone(),
+        })
     }
 
     async fn call(&self, request: RequestBuilder) -> Result<bytes::Bytes, Failure> {
-        Ok(request.header("X-Auth-Token", &self.token).send().await?.error_for_status()?.bytes().await?)
+        Ok(request
+            .header("X-Auth-Token", &self.token)
+            .send()
+            .await?
+            .error_for_status()?
+            .bytes()
+            .await?)
     }
 
     /// The proxies of the target's instance.
     pub async fn look(&self, target: &PeerTarget) -> Result<(), Failure> {
-        let url = format!("{}/instances/{}/proxies?offset=0&limit=100", self.base, target.instance_id);
+        let url =
+            format!("{}/instances/{}/proxies?offset=0&limit=100", self.base, target.instance_id);
         self.call(self.client.get(url)).await.map(|_| ())
     }
 
     /// The switch; its job.
     pub async fn switch(&self, target: &PeerTarget) -> Result<String, Failure> {
-        let url = format!("{}/instances/{}/proxy/{}/ssl", self.base, target.instance_id, target.proxy_id);
+        let url =
+            format!("{}/instances/{}/proxy/{}/ssl", self.base, target.instance_id, target.proxy_id);
         let request = self.client.put(url).header("Content-Type", "application/json;charset=UTF-8");
         let answer = self.call(request.body(r#"{"ssl_option":true}"#)).await?;
         Ok(serde_json::from_slice::<Accepted>(&answer)?.job_id)

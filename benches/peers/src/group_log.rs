@@ -1,4 +1,5 @@
-//! A log that is appended to and synced by one thread: whatever came while it synced shares the next sync.
+//! A log that is appended to and synced by one thread: whatever came while it synced shares the
+//! next sync.
 
 use std::fs::File;
 use std::io::Write as _;

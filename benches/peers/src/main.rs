@@ -1,4 +1,5 @@
-//! Clients that do the benchmark's work without Sealift: the same four calls a change, over the same targets.
+//! Clients that do the benchmark's work without Sealift: the same four calls a change, over the
+//! same targets.
 //!
 //! | role | what it keeps |
 //! |---|---|
@@ -6,8 +7,8 @@
 //! | `log` | a line before the switch and one with the job id, each waited for until it is synced; syncs are shared |
 //! | `apalis` | a queue of the `apalis` crate on SQLite, every commit synced; a change is one task, its result the job id |
 //!
-//! Called with a role and a task as JSON; prints one line of JSON. All work until the targets are used up or the time is
-//! over.
+//! Called with a role and a task as JSON; prints one line of JSON. All work until the targets are
+//! used up or the time is over.
 
 #![forbid(unsafe_code)]
 

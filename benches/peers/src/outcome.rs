@@ -52,7 +52,8 @@ impl Gathered {
         if took.is_empty() {
             return Err("no change was done".into());
         }
-        let share = |share: f64| took[((took.len() - 1) as f64 * share) as usize].as_micros() as u64;
+        let share =
+            |share: f64| took[((took.len() - 1) as f64 * share) as usize].as_micros() as u64;
         Ok(Told {
             changes: took.len(),
             seconds,
@@ -68,12 +69,20 @@ impl Gathered {
 fn cpu_seconds() -> Result<f64, Failure> {
     let stat = read_to_string("/proc/self/stat")?;
     let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
-    let times: Vec<f64> = fields.split_ascii_whitespace().skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
+    let times: Vec<f64> = fields
+        .split_ascii_whitespace()
+        .skip(11)
+        .take(2)
+        .map(str::parse)
+        .collect::<Result<_, _>>()?;
     Ok(times.iter().sum::<f64>() / TICKS)
 }
 
 fn memory_peak_mib() -> Result<f64, Failure> {
     let status = read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("/proc/self/status has another form")?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .ok_or("/proc/self/status has another form")?;
     Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? / 1024.0)
 }

@@ -21,19 +21,30 @@ struct LoopShared {
 pub async fn run(task: Task, logged: bool) -> Result<Told, Failure> {
     let log = if logged { Some(Log::create(&task.dir.join("log.jsonl"))?) } else { None };
     let (targets, caller) = (task.targets()?, CallMaker::new(&task)?);
-    let shared = Arc::new(LoopShared { targets, next: AtomicUsize::new(0), caller, log, gathered: Gathered::begin()? });
-    let workers: Vec<_> = (0..task.in_flight).map(|_| tokio::spawn(work(Arc::clone(&shared), task.seconds))).collect();
+    let shared = Arc::new(LoopShared {
+        targets,
+        next: AtomicUsize::new(0),
+        caller,
+        log,
+        gathered: Gathered::begin()?,
+    });
+    let workers: Vec<_> = (0..task.in_flight)
+        .map(|_| tokio::spawn(work(Arc::clone(&shared), task.seconds)))
+        .collect();
     for worker in workers {
         worker.await??;
     }
-    let LoopShared { log, gathered, .. } = Arc::into_inner(shared).ok_or("a worker is still there")?;
+    let LoopShared { log, gathered, .. } =
+        Arc::into_inner(shared).ok_or("a worker is still there")?;
     let syncs = log.map(Log::close).transpose()?;
     gathered.end(syncs)
 }
 
 async fn work(shared: Arc<LoopShared>, seconds: f64) -> Result<(), Failure> {
     while shared.gathered.seconds() < seconds {
-        let Some(target) = shared.targets.get(shared.next.fetch_add(1, Ordering::Relaxed)) else { break };
+        let Some(target) = shared.targets.get(shared.next.fetch_add(1, Ordering::Relaxed)) else {
+            break;
+        };
         let begun = Instant::now();
         change(&shared, target).await?;
         shared.gathered.done(begun);
@@ -49,7 +60,11 @@ async fn change(shared: &LoopShared, target: &PeerTarget) -> Result<(), Failure>
     }
     let job = caller.switch(target).await?;
     if let Some(log) = log {
-        log.synced(format!(r#"{{"proxy_id":"{}","to":"following","job":"{job}"}}"#, target.proxy_id)).await?;
+        log.synced(format!(
+            r#"{{"proxy_id":"{}","to":"following","job":"{job}"}}"#,
+            target.proxy_id
+        ))
+        .await?;
     }
     caller.follow(&job).await?;
     caller.look(target).await?;

@@ -1,7 +1,9 @@
-//! Connections as they come in: a place for each, and what the door tells of whoever is at the other end.
+//! Connections as they come in: a place for each, and what the door tells of whoever is at the
+//! other end.
 //!
-//! Invariants: a connection has its place before anything is read of it, the TLS handshake included; every request of it carries its
-//! [`Connected`], which nothing that a client sends can change.
+//! Invariants: a connection has its place before anything is read of it, the TLS handshake
+//! included; every request of it carries its [`Connected`], which nothing that a client sends can
+//! change.
 
 use std::io;
 use std::net::SocketAddr;
@@ -87,7 +89,13 @@ impl<S: Send + 'static> Accept<UnixStream, S> for SocketAcceptor {
             let evidence = Evidence::User { uid: peer.uid(), gid: Some(peer.gid()) };
             let caller = callers.user(peer.uid(), Some(peer.gid())).await;
             let (stream, inner) = place.hold(stream, inner);
-            Ok((stream, ConnectedService { inner, connected: Connected { known: Some((evidence, caller)), address: None } }))
+            Ok((
+                stream,
+                ConnectedService {
+                    inner,
+                    connected: Connected { known: Some((evidence, caller)), address: None },
+                },
+            ))
         })
     }
 }
@@ -104,10 +112,12 @@ impl<S: Send + 'static> Accept<TcpStream, S> for PlainAcceptor {
     type Future = std::future::Ready<AcceptedConnection<Self::Stream, S>>;
 
     fn accept(&self, stream: TcpStream, inner: S) -> Self::Future {
-        std::future::ready(placed(&self.connections, stream, inner).map(|(stream, inner, address)| {
-            let connected = Connected { known: None, address: Some(address) };
-            (stream, ConnectedService { inner, connected })
-        }))
+        std::future::ready(placed(&self.connections, stream, inner).map(
+            |(stream, inner, address)| {
+                let connected = Connected { known: None, address: Some(address) };
+                (stream, ConnectedService { inner, connected })
+            },
+        ))
     }
 }
 
@@ -125,26 +135,39 @@ impl<S: Send + 'static> Accept<TcpStream, S> for TlsDoorAcceptor {
     type Future = BoxFuture<'static, AcceptedConnection<Self::Stream, S>>;
 
     fn accept(&self, stream: TcpStream, inner: S) -> Self::Future {
-        let (placed, callers, tls) = (placed(&self.connections, stream, inner), self.callers.clone(), self.tls.clone());
+        let (placed, callers, tls) =
+            (placed(&self.connections, stream, inner), self.callers.clone(), self.tls.clone());
         Box::pin(async move {
             let (stream, inner, address) = placed?;
-            let config = tokio::task::spawn_blocking(move || tls.config()).await.map_err(io::Error::other)?;
+            let config = tokio::task::spawn_blocking(move || tls.config())
+                .await
+                .map_err(io::Error::other)?;
             let handshake = TlsAcceptor::from(config).accept(stream);
-            let stream = tokio::time::timeout(HANDSHAKE, handshake).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+            let stream = tokio::time::timeout(HANDSHAKE, handshake)
+                .await
+                .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
             let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
             let known = shown.and_then(tls::subject).map(|subject| {
                 let caller = callers.certificate(&subject);
                 (Evidence::Certificate { subject }, caller)
             });
-            Ok((stream, ConnectedService { inner, connected: Connected { known, address: Some(address) } }))
+            Ok((
+                stream,
+                ConnectedService { inner, connected: Connected { known, address: Some(address) } },
+            ))
         })
     }
 }
 
-fn placed<S>(connections: &Connections, stream: TcpStream, inner: S) -> io::Result<(PlacedStream<TcpStream>, Timely<S>, AddressBlock)> {
+fn placed<S>(
+    connections: &Connections,
+    stream: TcpStream,
+    inner: S,
+) -> io::Result<(PlacedStream<TcpStream>, Timely<S>, AddressBlock)> {
     let address = AddressBlock::from(stream.peer_addr().map(|address: SocketAddr| address.ip())?);
     // An answer's last part goes out at once.
     stream.set_nodelay(true)?;
-    let (stream, inner) = connections.admit(Some(address)).ok_or_else(too_many)?.hold(stream, inner);
+    let (stream, inner) =
+        connections.admit(Some(address)).ok_or_else(too_many)?.hold(stream, inner);
     Ok((stream, inner, address))
 }

@@ -39,6 +39,9 @@ mod tests {
         assert_ne!(block("2001:db8::1"), block("2001:db8:0:1::1"));
         assert_eq!(block("::ffff:192.0.2.1"), block("192.0.2.1"));
         assert_ne!(block("192.0.2.1"), block("192.0.2.2"));
-        assert_eq!((block("2001:db8::1").to_string().as_str(), block("192.0.2.1").to_string().as_str()), ("2001:db8::/64", "192.0.2.1"));
+        assert_eq!(
+            (block("2001:db8::1").to_string().as_str(), block("192.0.2.1").to_string().as_str()),
+            ("2001:db8::/64", "192.0.2.1")
+        );
     }
 }

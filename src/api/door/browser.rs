@@ -1,10 +1,13 @@
-//! What a browser may do: a browser acts for whoever opened it, and every page that it shows can make it ask.
+//! What a browser may do: a browser acts for whoever opened it, and every page that it shows can
+//! make it ask.
 //!
-//! Invariants: a browser is known by what it cannot leave out (`Origin`, `Sec-Fetch-*`, our cookie), and not by what it says of itself; it acts
-//! from a page of ours alone, and from elsewhere it may only navigate. Which pages are ours is told by the whole origin: cookies are
+//! Invariants: a browser is known by what it cannot leave out (`Origin`, `Sec-Fetch-*`, our
+//! cookie), and not by what it says of itself; it acts from a page of ours alone, and from
+//! elsewhere it may only navigate. Which pages are ours is told by the whole origin: cookies are
 //! shared by all ports of a host, and requests between them count as of one site.
 //!
-//! `Host` is compared for programs too: a page whose name was bound anew to our address asks without any of those marks where HTTP is plain.
+//! `Host` is compared for programs too: a page whose name was bound anew to our address asks
+//! without any of those marks where HTTP is plain.
 //!
 //! Deliberately not here: sessions, and the form's token (`door`).
 
@@ -32,7 +35,8 @@ impl Names {
     pub fn of_network(scheme: &str, address: std::net::SocketAddr, origin: Option<&str>) -> Self {
         let own = (!address.ip().is_unspecified()).then(|| address.to_string());
         let local = LOCAL.iter().map(|name| format!("{name}:{}", address.port())).chain(own);
-        let mut origins: Vec<String> = local.filter_map(|authority| spelled(scheme, &authority)).collect();
+        let mut origins: Vec<String> =
+            local.filter_map(|authority| spelled(scheme, &authority)).collect();
         origins.extend(origin.map(str::to_owned));
         Self::Network(origins)
     }
@@ -43,11 +47,13 @@ impl Names {
         match self {
             Self::Socket => {
                 let name = Url::parse(&format!("http://{host}")).ok()?;
-                let ours = name.host_str().is_some_and(|name| LOCAL.contains(&name) || name == ON_SOCKET);
+                let ours =
+                    name.host_str().is_some_and(|name| LOCAL.contains(&name) || name == ON_SOCKET);
                 ours.then(|| spellings.take(1).collect())
             }
             Self::Network(origins) => {
-                let ours: Vec<String> = spellings.filter(|spelling| origins.contains(spelling)).collect();
+                let ours: Vec<String> =
+                    spellings.filter(|spelling| origins.contains(spelling)).collect();
                 (!ours.is_empty()).then_some(ours)
             }
         }
@@ -77,7 +83,9 @@ pub enum Asker {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotOurs {
     /// It was meant for another host.
-    #[error("this host is not known here by that name; set `api.origin` to the name that clients use")]
+    #[error(
+        "this host is not known here by that name; set `api.origin` to the name that clients use"
+    )]
     Host,
     /// A page of somebody else made the browser ask.
     #[error("another page made the browser ask; open the page of this daemon and act there")]
@@ -89,7 +97,8 @@ pub enum NotOurs {
 
 /// Whether anything of the request says that a browser sent it.
 fn is_browser(headers: &HeaderMap) -> bool {
-    let marked = headers.keys().any(|name| *name == ORIGIN || name.as_str().starts_with("sec-fetch-"));
+    let marked =
+        headers.keys().any(|name| *name == ORIGIN || name.as_str().starts_with("sec-fetch-"));
     marked || super::session::cookies(headers).next().is_some()
 }
 
@@ -97,12 +106,19 @@ fn is_browser(headers: &HeaderMap) -> bool {
 ///
 /// # Errors
 /// [`NotOurs`] for whatever must be refused without a look at its session.
-pub fn judge(names: &Names, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Asker, NotOurs> {
+pub fn judge(
+    names: &Names,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Result<Asker, NotOurs> {
     let mut hosts = headers.get_all(HOST).iter();
     let host = match (uri.authority(), hosts.next(), hosts.next()) {
         (_, _, Some(_)) => return Err(NotOurs::Host),
         (Some(authority), None, _) => Some(authority.as_str()),
-        (Some(authority), Some(host), _) if host.as_bytes() != authority.as_str().as_bytes() => return Err(NotOurs::Host),
+        (Some(authority), Some(host), _) if host.as_bytes() != authority.as_str().as_bytes() => {
+            return Err(NotOurs::Host);
+        }
         (_, Some(host), _) => Some(host.to_str().map_err(|_| NotOurs::Host)?),
         (None, None, _) => None,
     };
@@ -117,7 +133,9 @@ pub fn judge(names: &Names, method: &Method, uri: &Uri, headers: &HeaderMap) -> 
     }
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     let mut origins = headers.get_all(ORIGIN).iter();
-    let ours = |origin: &axum::http::HeaderValue| ours.iter().any(|ours| ours.as_bytes() == origin.as_bytes());
+    let ours = |origin: &axum::http::HeaderValue| {
+        ours.iter().any(|ours| ours.as_bytes() == origin.as_bytes())
+    };
     let origin = match (origins.next(), origins.next()) {
         (None, _) => None,
         (Some(origin), None) => Some(ours(origin)),
@@ -128,16 +146,21 @@ pub fn judge(names: &Names, method: &Method, uri: &Uri, headers: &HeaderMap) -> 
         let from_here = origin == Some(true) && site.is_none_or(|site| site == "same-origin");
         return if from_here { Ok(Asker::Acting) } else { Err(NotOurs::Foreign) };
     }
-    let from_here = origin != Some(false) && site.is_none_or(|site| matches!(site, "same-origin" | "none"));
-    // A link that somebody follows shows the page to them alone; what embeds it could lay something else over it.
-    let navigates = text("sec-fetch-mode") == Some("navigate") && text("sec-fetch-dest").is_none_or(|to| to == "document");
+    let from_here =
+        origin != Some(false) && site.is_none_or(|site| matches!(site, "same-origin" | "none"));
+    // A link that somebody follows shows the page to them alone; what embeds it could lay something
+    // else over it.
+    let navigates = text("sec-fetch-mode") == Some("navigate")
+        && text("sec-fetch-dest").is_none_or(|to| to == "document");
     if from_here || navigates { Ok(Asker::Reading) } else { Err(NotOurs::Foreign) }
 }
 
 /// Whether somebody follows a link or types an address, and sees whatever the answer is.
 pub fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let shown = text("sec-fetch-mode") == "navigate" || text("accept").split(',').any(|kind| kind.trim().starts_with("text/html"));
+    let text =
+        |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let shown = text("sec-fetch-mode") == "navigate"
+        || text("accept").split(',').any(|kind| kind.trim().starts_with("text/html"));
     matches!(*method, Method::GET | Method::HEAD) && shown
 }
 
@@ -155,13 +178,24 @@ mod tests {
     }
 
     fn door() -> Names {
-        Names::of_network("http", "127.0.0.1:7633".parse().expect("an address"), Some("https://sealift.example.net"))
+        Names::of_network(
+            "http",
+            "127.0.0.1:7633".parse().expect("an address"),
+            Some("https://sealift.example.net"),
+        )
     }
 
     #[test]
     fn a_host_is_ours_by_its_name_and_its_port() {
         let host = |names: &Names, host: &str| asked(names, Method::GET, &[("host", host)]);
-        for ours in ["sealift.localhost:7633", "localhost:7633", "127.0.0.1:7633", "[::1]:7633", "LOCALHOST:7633", "sealift.example.net"] {
+        for ours in [
+            "sealift.localhost:7633",
+            "localhost:7633",
+            "127.0.0.1:7633",
+            "[::1]:7633",
+            "LOCALHOST:7633",
+            "sealift.example.net",
+        ] {
             assert_eq!(host(&door(), ours), Ok(Asker::Program), "{ours}");
         }
         for other in [
@@ -175,13 +209,23 @@ mod tests {
         ] {
             assert_eq!(host(&door(), other), Err(NotOurs::Host), "{other}");
         }
-        for ours in ["sealift", "localhost", "localhost:9999", "127.0.0.1:1", "[::1]:2", "sealift.localhost:3"] {
+        for ours in [
+            "sealift",
+            "localhost",
+            "localhost:9999",
+            "127.0.0.1:1",
+            "[::1]:2",
+            "sealift.localhost:3",
+        ] {
             assert_eq!(host(&Names::Socket, ours), Ok(Asker::Program), "{ours}");
         }
         assert_eq!(host(&Names::Socket, "evil.example:7633"), Err(NotOurs::Host));
         assert_eq!(asked(&door(), Method::GET, &[]), Err(NotOurs::Host));
         assert_eq!(asked(&Names::Socket, Method::GET, &[]), Ok(Asker::Program));
-        assert_eq!(asked(&door(), Method::GET, &[("host", "localhost:7633"), ("host", "evil.example")]), Err(NotOurs::Host));
+        assert_eq!(
+            asked(&door(), Method::GET, &[("host", "localhost:7633"), ("host", "evil.example")]),
+            Err(NotOurs::Host)
+        );
     }
 
     #[test]
@@ -218,9 +262,18 @@ mod tests {
         const HOST: (&str, &str) = ("host", "localhost:7633");
         const CROSS: (&str, &str) = ("sec-fetch-site", "cross-site");
         let get = |lines: &[(&str, &str)]| asked(&door(), Method::GET, lines);
-        assert_eq!(get(&[HOST, CROSS, ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")]), Ok(Asker::Reading));
-        assert_eq!(get(&[HOST, ("sec-fetch-site", "none"), ("sec-fetch-mode", "navigate")]), Ok(Asker::Reading));
-        assert_eq!(get(&[HOST, ("sec-fetch-site", "same-origin"), ("sec-fetch-mode", "cors")]), Ok(Asker::Reading));
+        assert_eq!(
+            get(&[HOST, CROSS, ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")]),
+            Ok(Asker::Reading)
+        );
+        assert_eq!(
+            get(&[HOST, ("sec-fetch-site", "none"), ("sec-fetch-mode", "navigate")]),
+            Ok(Asker::Reading)
+        );
+        assert_eq!(
+            get(&[HOST, ("sec-fetch-site", "same-origin"), ("sec-fetch-mode", "cors")]),
+            Ok(Asker::Reading)
+        );
         for lines in [
             [HOST, CROSS, ("sec-fetch-mode", "no-cors")],
             [HOST, CROSS, ("sec-fetch-mode", "cors")],

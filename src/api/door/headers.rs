@@ -1,14 +1,16 @@
 //! The headers of whatever a browser may show.
 //!
-//! Invariant: every answer that a request got past its head has them, those of refusals too; what a route set itself stays only where it may be stricter or
-//! longer kept (`Cache-Control`).
+//! Invariant: every answer that a request got past its head has them, those of refusals too; what a
+//! route set itself stays only where it may be stricter or longer kept (`Cache-Control`).
 
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue};
 
-/// What a page of ours may load and do: nothing but its own files, and no script that makes markup of text.
+/// What a page of ours may load and do: nothing but its own files, and no script that makes markup
+/// of text.
 pub const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; \
                           base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types sealift";
 
@@ -40,7 +42,8 @@ mod tests {
     #[test]
     fn an_asset_may_be_kept_and_nothing_else_may() {
         let mut asset = HeaderMap::new();
-        asset.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
+        asset
+            .insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
         add(&mut asset, false);
         assert!(asset[CACHE_CONTROL].to_str().is_ok_and(|value| value.contains("immutable")));
         assert!(!asset.contains_key(STRICT_TRANSPORT_SECURITY), "plain HTTP promises no TLS");
@@ -48,6 +51,8 @@ mod tests {
         add(&mut view, true);
         assert_eq!(view[CACHE_CONTROL], "no-store");
         assert!(view.contains_key(STRICT_TRANSPORT_SECURITY));
-        assert!(view[CONTENT_SECURITY_POLICY].to_str().is_ok_and(|policy| !policy.contains("unsafe")));
+        assert!(
+            view[CONTENT_SECURITY_POLICY].to_str().is_ok_and(|policy| !policy.contains("unsafe"))
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! One-time codes: whoever is known on the socket brings their browser in with one.
 //!
-//! Invariants: a code is right once and for [`CODE_LASTS`]; it is kept as a hash, in memory alone; at most [`CODES_MAX`] wait, the oldest goes.
+//! Invariants: a code is right once and for [`CODE_LASTS`]; it is kept as a hash, in memory alone;
+//! at most [`CODES_MAX`] wait, the oldest goes.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -35,11 +36,15 @@ impl LinkCodes {
         let mut codes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         codes.retain(|_, given| given.until > now);
         if codes.len() >= CODES_MAX
-            && let Some(oldest) = codes.iter().min_by_key(|(_, given)| given.until).map(|(hash, _)| *hash)
+            && let Some(oldest) =
+                codes.iter().min_by_key(|(_, given)| given.until).map(|(hash, _)| *hash)
         {
             codes.remove(&oldest);
         }
-        codes.insert(Sha256::digest(&code).into(), Given { to, until: now.saturating_add(CODE_LASTS) });
+        codes.insert(
+            Sha256::digest(&code).into(),
+            Given { to, until: now.saturating_add(CODE_LASTS) },
+        );
         code
     }
 
@@ -67,7 +72,8 @@ mod tests {
         let late = codes.give(ada.clone(), second(100));
         assert_eq!(codes.take(&late, second(160)), None);
         let first = codes.give(ada.clone(), second(200));
-        let rest: Vec<String> = (0..CODES_MAX).map(|_| codes.give(ada.clone(), second(201))).collect();
+        let rest: Vec<String> =
+            (0..CODES_MAX).map(|_| codes.give(ada.clone(), second(201))).collect();
         assert_eq!(codes.take(&first, second(202)), None, "it made room");
         assert!(rest.iter().all(|code| codes.take(code, second(202)).is_some()));
     }

@@ -1,10 +1,13 @@
-//! The doors of the API: the socket, and an address of the network; who is let in by each, and as whom.
+//! The doors of the API: the socket, and an address of the network; who is let in by each, and as
+//! whom.
 //!
-//! Invariants: all doors have one set of people, tokens and sessions, and the same bounds; no request reaches a route before its door has looked
-//! at it. A wrong token is told that and nothing more; what is right never waits. A browser counts by its session alone, whatever its connection
+//! Invariants: all doors have one set of people, tokens and sessions, and the same bounds; no
+//! request reaches a route before its door has looked at it. A wrong token is told that and nothing
+//! more; what is right never waits. A browser counts by its session alone, whatever its connection
 //! tells, for any page can make it ask.
 //!
-//! Deliberately not here: what somebody may (`caller`), how many are let in (`places`), and the servers (`server`).
+//! Deliberately not here: what somebody may (`caller`), how many are let in (`places`), and the
+//! servers (`server`).
 
 mod accept;
 mod address;
@@ -66,7 +69,8 @@ const FORM_HEADER: &str = "x-sealift-form";
 /// Field of a form with its token.
 const FORM_FIELD: &str = "form";
 
-/// How long a user's name and groups count without another look: a page asks several times a second.
+/// How long a user's name and groups count without another look: a page asks several times a
+/// second.
 const USER_COUNTS: Duration = Duration::from_secs(30);
 
 /// Users whose names are kept.
@@ -112,7 +116,12 @@ struct SharedDoors {
 
 impl Doors {
     /// Those of a daemon with this configuration and state directory.
-    pub fn open(config: &DoorConfig, state: &Path, callers: Callers, clock: Arc<dyn Clock>) -> Result<Self, DoorError> {
+    pub fn open(
+        config: &DoorConfig,
+        state: &Path,
+        callers: Callers,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, DoorError> {
         let tokens = config.tokens_file.clone().map(Tokens::open).transpose()?;
         if let Some(tokens) = &tokens
             && tokens.count() == 0
@@ -128,7 +137,12 @@ impl Doors {
         Self::with(callers, None, Sessions::passing(), Arc::new(SystemClock))
     }
 
-    fn with(callers: Callers, tokens: Option<Tokens>, sessions: Sessions, clock: Arc<dyn Clock>) -> Self {
+    fn with(
+        callers: Callers,
+        tokens: Option<Tokens>,
+        sessions: Sessions,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         Self(Arc::new(SharedDoors {
             callers,
             tokens,
@@ -143,10 +157,12 @@ impl Doors {
         }))
     }
 
-    /// The same, where `answer` may send whoever is not signed in to a page; before any door is served.
+    /// The same, where `answer` may send whoever is not signed in to a page; before any door is
+    /// served.
     #[must_use]
     pub fn with_signed_out(self, answer: SignedOut) -> Self {
-        let shared = Arc::into_inner(self.0).map(|shared| SharedDoors { signed_out: Some(answer), ..shared });
+        let shared = Arc::into_inner(self.0)
+            .map(|shared| SharedDoors { signed_out: Some(answer), ..shared });
         Self(Arc::new(shared.expect("no door is open yet")))
     }
 
@@ -170,7 +186,12 @@ impl Doors {
         let person = self.0.callers.named(&token.name)?;
         let label = if token.label.is_empty() { &token.id } else { &token.label };
         let may = token.roles().both(&person.may);
-        Some(Caller { name: token.name.as_str().into(), uid: None, may, via: Via::Token { label: label.as_str().into() } })
+        Some(Caller {
+            name: token.name.as_str().into(),
+            uid: None,
+            may,
+            via: Via::Token { label: label.as_str().into() },
+        })
     }
 
     /// Whoever this tells, with what they may now; `None` once it tells nobody any more.
@@ -184,7 +205,10 @@ impl Doors {
             Evidence::User { uid, gid } => {
                 let now = self.0.clock.times().boot;
                 let users = || self.0.users.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some((_, known)) = users().get(evidence).filter(|(since, _)| now.saturating_sub(*since) < USER_COUNTS) {
+                if let Some((_, known)) = users()
+                    .get(evidence)
+                    .filter(|(since, _)| now.saturating_sub(*since) < USER_COUNTS)
+                {
                     return Some(known.clone());
                 }
                 let caller = self.0.callers.user(*uid, *gid).await;
@@ -251,10 +275,14 @@ impl Door {
             let message = format!("the address has more than {ADDRESS_LINE_MAX} bytes");
             return Err(ApiError::new(StatusCode::URI_TOO_LONG, message).into_response());
         }
-        let head: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        let head: usize =
+            request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
         if head > HEAD_BYTES_MAX {
-            let message = format!("the request's headers have more than {} KiB", HEAD_BYTES_MAX / 1024);
-            return Err(ApiError::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, message).into_response());
+            let message =
+                format!("the request's headers have more than {} KiB", HEAD_BYTES_MAX / 1024);
+            return Err(
+                ApiError::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, message).into_response()
+            );
         }
         // One word each, for whatever watches over us.
         if matches!(uri.path(), "/healthz" | "/readyz") {
@@ -270,8 +298,13 @@ impl Door {
     }
 
     /// Whoever shows a token is its person; without one, whoever the connection tells.
-    fn program(&self, connected: &Connected, mut request: Request) -> Result<Request, Box<Response>> {
-        // A cookie is of no use to a program, and every browser says where such a request comes from.
+    fn program(
+        &self,
+        connected: &Connected,
+        mut request: Request,
+    ) -> Result<Request, Box<Response>> {
+        // A cookie is of no use to a program, and every browser says where such a request comes
+        // from.
         if request.uri().path() == SIGN_IN && request.method() != Method::GET {
             return Err(self.refuse(connected, &request, NotOurs::Foreign).into());
         }
@@ -279,8 +312,11 @@ impl Door {
             None => connected.known.as_ref().map(|(_, caller)| caller.clone()),
             Some(shown) => {
                 let text = shown.to_str().ok().and_then(|text| text.split_once(' '));
-                let text = text.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, text)| text.trim());
-                let found = text.and_then(|text| self.doors.token(text, self.doors.0.clock.times().wall));
+                let text = text
+                    .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+                    .map(|(_, text)| text.trim());
+                let found =
+                    text.and_then(|text| self.doors.token(text, self.doors.0.clock.times().wall));
                 let unknown = || self.unknown(connected.address, "a token that is none");
                 Some(found.ok_or_else(unknown)?.1)
             }
@@ -294,7 +330,12 @@ impl Door {
     }
 
     /// Whoever's session it is.
-    async fn browser(&self, asker: Asker, connected: &Connected, mut request: Request) -> Result<Request, Response> {
+    async fn browser(
+        &self,
+        asker: Asker,
+        connected: &Connected,
+        mut request: Request,
+    ) -> Result<Request, Response> {
         let session = self.doors.session(request.headers()).await;
         // To sign in nothing is needed but to be on our page.
         if asker == Asker::Acting && request.uri().path() != SIGN_IN {
@@ -326,7 +367,8 @@ impl Door {
         }
         let (parts, body) = request.into_parts();
         let bytes = axum::body::to_bytes(body, FORM_BYTES_MAX).await.map_err(|_| {
-            let message = format!("the form did not arrive, or has more than {} KiB", FORM_BYTES_MAX / 1024);
+            let message =
+                format!("the form did not arrive, or has more than {} KiB", FORM_BYTES_MAX / 1024);
             ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, message).into_response()
         })?;
         let right = sign_in::carries_form_token(&bytes, session);
@@ -342,7 +384,8 @@ impl Door {
         unauthorized()
     }
 
-    /// The answer to whoever shows something that is wrong: that it is, or that it is enough for now.
+    /// The answer to whoever shows something that is wrong: that it is, or that it is enough for
+    /// now.
     pub fn unknown(&self, from: Option<AddressBlock>, what: &str) -> Response {
         let counted = self.doors.0.wrong.count(from, self.doors.0.clock.times().boot);
         let Err(wait) = counted else {
@@ -358,9 +401,18 @@ impl Door {
 
     fn refuse(&self, connected: &Connected, request: &Request, why: NotOurs) -> Response {
         if self.doors.0.logged.count(connected.address, self.doors.0.clock.times().boot).is_ok() {
-            let from = connected.address.map_or_else(|| "the socket".to_owned(), |from| from.to_string());
-            let shown = |name: &str| request.headers().get(name).map_or("none", |value| value.to_str().unwrap_or("no text"));
-            let (host, origin) = (request.uri().authority().map_or(shown("host"), |host| host.as_str()), shown("origin"));
+            let from =
+                connected.address.map_or_else(|| "the socket".to_owned(), |from| from.to_string());
+            let shown = |name: &str| {
+                request
+                    .headers()
+                    .get(name)
+                    .map_or("none", |value| value.to_str().unwrap_or("no text"))
+            };
+            let (host, origin) = (
+                request.uri().authority().map_or(shown("host"), |host| host.as_str()),
+                shown("origin"),
+            );
             let (method, path) = (request.method(), request.uri().path());
             tracing::warn!(door = self.kind.as_str(), from, %method, path, host, origin, "refused: {why}");
         }
@@ -401,6 +453,9 @@ async fn guard(State(door): State<Door>, request: Request, next: Next) -> Respon
 /// Bytes that nobody can guess.
 pub(super) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    aws_lc_rs::default_provider().secure_random.fill(&mut bytes).expect("the system gives random bytes");
+    aws_lc_rs::default_provider()
+        .secure_random
+        .fill(&mut bytes)
+        .expect("the system gives random bytes");
     bytes
 }

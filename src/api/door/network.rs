@@ -28,7 +28,10 @@ impl NetworkDoor {
         let address = listener.local_addr().map_err(failed)?;
         let kind = if tls.is_some() { DoorKind::Tls } else { DoorKind::Plain };
         let names = Names::of_network(kind.as_str(), address, config.origin.as_deref());
-        let url = config.origin.clone().unwrap_or_else(|| format!("{}://sealift.localhost:{}", kind.as_str(), address.port()));
+        let url = config
+            .origin
+            .clone()
+            .unwrap_or_else(|| format!("{}://sealift.localhost:{}", kind.as_str(), address.port()));
         doors.0.url.get_or_init(|| url);
         let door = Door { kind, names: Arc::new(names), doors: doors.clone() };
         Ok(Some(Self { listener, tls, door, address }))

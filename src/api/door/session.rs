@@ -1,10 +1,13 @@
-//! Sessions of browsers: a signed cookie, so that nothing of them is lost when the daemon starts anew.
+//! Sessions of browsers: a signed cookie, so that nothing of them is lost when the daemon starts
+//! anew.
 //!
-//! Invariants: a cookie counts only with our signature, before its end, and until somebody signs out of it; what its person may is looked up at
-//! each request, so it ends with its token and never outlives a role. The key is drawn once and readable by the daemon alone; a new key
-//! ends all sessions.
+//! Invariants: a cookie counts only with our signature, before its end, and until somebody signs
+//! out of it; what its person may is looked up at each request, so it ends with its token and never
+//! outlives a role. The key is drawn once and readable by the daemon alone; a new key ends all
+//! sessions.
 //!
-//! Deliberately not here: how somebody signs in (`sign_in`), and what a browser may do with a session (`browser`).
+//! Deliberately not here: how somebody signs in (`sign_in`), and what a browser may do with a
+//! session (`browser`).
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -110,7 +113,8 @@ impl Sessions {
         Self { key, ended: Mutex::default(), folder: None }
     }
 
-    /// With the key of this file, else with that of the state directory, which is made if it is not there.
+    /// With the key of this file, else with that of the state directory, which is made if it is not
+    /// there.
     pub fn open(state: &Path, given: Option<&Path>) -> Result<Self, DoorError> {
         let key = match given {
             Some(path) => read_key(path)?,
@@ -123,31 +127,52 @@ impl Sessions {
             Ok(text) => serde_json::from_slice(&text).map_err(io::Error::from),
         };
         let remedy = "mend it, or remove it and `session.key` beside it: then all sign in anew";
-        let ended = ended.map_err(|error| DoorError::File { path, what: format!("cannot be read: {error}"), remedy: remedy.into() })?;
-        Ok(Self { ended: Mutex::new(ended), folder: Some(state.to_owned()), ..Self::with_key(&key) })
+        let ended = ended.map_err(|error| DoorError::File {
+            path,
+            what: format!("cannot be read: {error}"),
+            remedy: remedy.into(),
+        })?;
+        Ok(Self {
+            ended: Mutex::new(ended),
+            folder: Some(state.to_owned()),
+            ..Self::with_key(&key)
+        })
     }
 
     /// Begins a session.
     pub fn begin(&self, name: &str, evidence: Evidence, now: Timestamp) -> (Session, HeaderValue) {
         let id = hex::encode(random::<16>());
         let until = now.checked_add(SESSION_LASTS).unwrap_or(Timestamp::MAX);
-        let session = Session { form: self.form_of(&id), session: id, name: name.to_owned(), evidence, issued: now, until };
+        let session = Session {
+            form: self.form_of(&id),
+            session: id,
+            name: name.to_owned(),
+            evidence,
+            issued: now,
+            until,
+        };
         let text = hex::encode(serde_json::to_vec(&session).expect("names and times are JSON"));
         let signature = hex::encode(self.signed("session", &text).finalize().into_bytes());
         let seconds = SESSION_LASTS.as_secs();
-        let cookie = format!("{NAME}={text}.{signature}; Max-Age={seconds}; HttpOnly; Secure; SameSite=Lax; Path=/");
+        let cookie = format!(
+            "{NAME}={text}.{signature}; Max-Age={seconds}; HttpOnly; Secure; SameSite=Lax; Path=/"
+        );
         (session, HeaderValue::try_from(cookie).expect("hex digits may stand in a header"))
     }
 
     /// The cookie that takes the session away.
     pub fn farewell() -> HeaderValue {
-        HeaderValue::try_from(format!("{NAME}=; Max-Age=0; HttpOnly; Secure; SameSite=Lax; Path=/")).expect("plain text")
+        HeaderValue::try_from(format!("{NAME}=; Max-Age=0; HttpOnly; Secure; SameSite=Lax; Path=/"))
+            .expect("plain text")
     }
 
     /// The session that a request shows, if it is one of ours and goes on.
     pub async fn of(&self, headers: &HeaderMap, now: Timestamp) -> Option<Session> {
         for cookie in cookies(headers) {
-            let Some(session) = self.read(cookie).filter(|session| session.issued <= session.until && now < session.until) else {
+            let Some(session) = self
+                .read(cookie)
+                .filter(|session| session.issued <= session.until && now < session.until)
+            else {
                 continue;
             };
             if !self.ended.lock().await.contains_key(&session.session) {
@@ -169,14 +194,17 @@ impl Sessions {
         let mut ended = self.ended.lock().await;
         ended.retain(|_, until| *until > now);
         while ended.len() >= ENDED_MAX
-            && let Some(soonest) = ended.iter().min_by_key(|(_, until)| **until).map(|(id, _)| id.clone())
+            && let Some(soonest) =
+                ended.iter().min_by_key(|(_, until)| **until).map(|(id, _)| id.clone())
         {
             ended.remove(&soonest);
         }
         ended.insert(session.session.clone(), session.until);
         let Some(folder) = self.folder.clone() else { return Ok(()) };
         let text = serde_json::to_vec(&*ended).expect("ids and times are JSON");
-        tokio::task::spawn_blocking(move || write_whole(&folder, ENDED_FILE, &text)).await.map_err(io::Error::other)?
+        tokio::task::spawn_blocking(move || write_whole(&folder, ENDED_FILE, &text))
+            .await
+            .map_err(io::Error::other)?
     }
 
     fn form_of(&self, id: &str) -> String {
@@ -195,24 +223,46 @@ impl Sessions {
 
 /// The values of our cookie in a request; more than one if somebody else set one too.
 pub(super) fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    let pairs = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(';'));
-    pairs.filter_map(|pair| pair.trim().split_once('=')).filter(|(name, _)| *name == NAME).map(|(_, value)| value)
+    let pairs = headers
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(';'));
+    pairs
+        .filter_map(|pair| pair.trim().split_once('='))
+        .filter(|(name, _)| *name == NAME)
+        .map(|(_, value)| value)
 }
 
 fn read_key(path: &Path) -> Result<Vec<u8>, DoorError> {
-    let failed = |what: String, remedy: &str| DoorError::File { path: path.to_owned(), what, remedy: remedy.to_owned() };
-    let unreadable = |error: io::Error| failed(format!("cannot be read: {error}"), "`api.session_key` names the key of sessions");
+    let failed = |what: String, remedy: &str| DoorError::File {
+        path: path.to_owned(),
+        what,
+        remedy: remedy.to_owned(),
+    };
+    let unreadable = |error: io::Error| {
+        failed(format!("cannot be read: {error}"), "`api.session_key` names the key of sessions")
+    };
     let file = File::open(path).map_err(unreadable)?;
     let mode = file.metadata().map_err(unreadable)?.mode();
     if mode & 0o077 != 0 {
         let line = format!("type `chmod 600 {}`", path.display());
-        return Err(failed(format!("holds the key of sessions, and others may read or write it (mode {:04o})", mode & 0o7777), &line));
+        return Err(failed(
+            format!(
+                "holds the key of sessions, and others may read or write it (mode {:04o})",
+                mode & 0o7777
+            ),
+            &line,
+        ));
     }
     let mut key = Vec::new();
     file.take(KEY_BYTES_MAX + 1).read_to_end(&mut key).map_err(unreadable)?;
     if key.len() < KEY_BYTES || key.len() as u64 > KEY_BYTES_MAX {
         let line = format!("type `head -c 32 /dev/urandom > {}`", path.display());
-        return Err(failed(format!("has {} bytes, and a key has {KEY_BYTES} to {KEY_BYTES_MAX}", key.len()), &line));
+        return Err(failed(
+            format!("has {} bytes, and a key has {KEY_BYTES} to {KEY_BYTES_MAX}", key.len()),
+            &line,
+        ));
     }
     Ok(key)
 }
@@ -228,7 +278,11 @@ fn own_key(state: &Path) -> Result<Vec<u8>, DoorError> {
     };
     written.map_err(|error| {
         let _ = std::fs::remove_file(&path);
-        DoorError::File { path: path.clone(), what: format!("cannot be made: {error}"), remedy: "let the daemon write there".into() }
+        DoorError::File {
+            path: path.clone(),
+            what: format!("cannot be made: {error}"),
+            remedy: "let the daemon write there".into(),
+        }
     })?;
     read_key(&path)
 }
@@ -245,7 +299,10 @@ mod tests {
 
     fn shown(cookie: &HeaderValue) -> HeaderMap {
         let pair = cookie.to_str().expect("text").split(';').next().expect("a pair").to_owned();
-        HeaderMap::from_iter([(COOKIE, HeaderValue::try_from(format!("theme=dark; {pair}")).expect("text"))])
+        HeaderMap::from_iter([(
+            COOKIE,
+            HeaderValue::try_from(format!("theme=dark; {pair}")).expect("text"),
+        )])
     }
 
     fn by_token() -> Evidence {
@@ -265,7 +322,11 @@ mod tests {
         assert_eq!(Sessions::passing().of(&shown(&cookie), now()).await, None, "another key");
         again.end(&session, now()).await.expect("it is kept");
         for sessions in [again, Sessions::open(folder.path(), None).expect("the same key")] {
-            assert_eq!(sessions.of(&shown(&cookie), now()).await, None, "signed out, over a restart too");
+            assert_eq!(
+                sessions.of(&shown(&cookie), now()).await,
+                None,
+                "signed out, over a restart too"
+            );
         }
     }
 
@@ -273,10 +334,19 @@ mod tests {
     async fn what_was_changed_is_no_session() {
         let sessions = Sessions::passing();
         let (session, cookie) = sessions.begin("ada", by_token(), now());
-        let (text, signature) = cookie.to_str().expect("text").split(';').next().and_then(|pair| pair.split_once('.')).expect("two parts");
+        let (text, signature) = cookie
+            .to_str()
+            .expect("text")
+            .split(';')
+            .next()
+            .and_then(|pair| pair.split_once('.'))
+            .expect("two parts");
         let (name, text) = text.split_once('=').expect("a pair");
-        let other =
-            hex::encode(hex::decode(text).map(|json| String::from_utf8(json).expect("JSON").replace("ada", "bob")).expect("hex digits"));
+        let other = hex::encode(
+            hex::decode(text)
+                .map(|json| String::from_utf8(json).expect("JSON").replace("ada", "bob"))
+                .expect("hex digits"),
+        );
         for pair in [
             format!("{name}={other}.{signature}"),
             format!("{name}={text}."),
@@ -285,27 +355,48 @@ mod tests {
             format!("{name}={text}.{}", session.form_token()),
             format!("sealift={text}.{signature}"),
         ] {
-            let headers = HeaderMap::from_iter([(COOKIE, HeaderValue::try_from(&pair).expect("text"))]);
+            let headers =
+                HeaderMap::from_iter([(COOKIE, HeaderValue::try_from(&pair).expect("text"))]);
             assert_eq!(sessions.of(&headers, now()).await, None, "{pair}");
         }
         // One that somebody else put beside it does no harm.
         let both = format!("{name}=x.y; {name}={text}.{signature}");
-        assert!(sessions.of(&HeaderMap::from_iter([(COOKIE, HeaderValue::try_from(both).expect("text"))]), now()).await.is_some());
+        assert!(
+            sessions
+                .of(
+                    &HeaderMap::from_iter([(COOKIE, HeaderValue::try_from(both).expect("text"))]),
+                    now()
+                )
+                .await
+                .is_some()
+        );
     }
 
     #[test]
     fn a_form_is_of_its_session() {
         let sessions = Sessions::passing();
-        let (ada, bob) = (sessions.begin("ada", by_token(), now()).0, sessions.begin("ada", by_token(), now()).0);
-        assert!(ada.is_form_token(ada.form_token()) && !ada.is_form_token(bob.form_token()) && !ada.is_form_token(""));
+        let (ada, bob) = (
+            sessions.begin("ada", by_token(), now()).0,
+            sessions.begin("ada", by_token(), now()).0,
+        );
+        assert!(
+            ada.is_form_token(ada.form_token())
+                && !ada.is_form_token(bob.form_token())
+                && !ada.is_form_token("")
+        );
     }
 
     #[test]
     fn a_key_is_the_daemons_alone_and_long_enough() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("given.key");
-        let open = || Sessions::open(folder.path(), Some(&path)).map(drop).map_err(|error| error.to_string());
-        let mode = |mode| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("our file");
+        let open = || {
+            Sessions::open(folder.path(), Some(&path)).map(drop).map_err(|error| error.to_string())
+        };
+        let mode = |mode| {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode))
+                .expect("our file")
+        };
         assert!(open().is_err_and(|told| told.contains("cannot be read")));
         std::fs::write(&path, [7; 31]).expect("a file");
         mode(0o600);
@@ -316,7 +407,11 @@ mod tests {
             mode(open_to);
             assert!(open().is_err_and(|told| told.contains("chmod 600")), "{open_to:o}");
         }
-        assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1, "no key of ours beside a given one");
+        assert_eq!(
+            std::fs::read_dir(folder.path()).expect("a folder").count(),
+            1,
+            "no key of ours beside a given one"
+        );
         drop(Sessions::open(folder.path(), None).expect("one is made"));
         let made = std::fs::metadata(folder.path().join(KEY_FILE)).expect("it is there");
         assert_eq!((made.mode() & 0o777, made.len()), (0o600, 32));

@@ -1,7 +1,8 @@
-//! How a browser gets a session, and loses it: `/sign-in`, `/sign-out`, and the one-time links of `sealift open`.
+//! How a browser gets a session, and loses it: `/sign-in`, `/sign-out`, and the one-time links of
+//! `sealift open`.
 //!
-//! Invariants: nobody is signed in by a page of somebody else; a link is given on the socket alone, to a program; a wrong code or token is
-//! counted like one that a program shows.
+//! Invariants: nobody is signed in by a page of somebody else; a link is given on the socket alone,
+//! to a program; a wrong code or token is counted like one that a program shows.
 
 use axum::Json;
 use axum::Router;
@@ -70,7 +71,8 @@ fn is_form(headers: &HeaderMap) -> bool {
 
 fn asked(headers: &HeaderMap, body: &[u8]) -> Result<SignIn, ApiError> {
     if !is_form(headers) {
-        return serde_json::from_slice(body).map_err(|error| ApiError::bad(format!("the body signs nobody in: {error}")));
+        return serde_json::from_slice(body)
+            .map_err(|error| ApiError::bad(format!("the body signs nobody in: {error}")));
     }
     let mut asked = SignIn::default();
     for (name, value) in url::form_urlencoded::parse(body) {
@@ -79,7 +81,12 @@ fn asked(headers: &HeaderMap, body: &[u8]) -> Result<SignIn, ApiError> {
             "token" => asked.token = Some(value.into_owned()),
             "go_on" => asked.go_on = true,
             "next" => asked.next = Some(value.into_owned()),
-            _ => return Err(ApiError::bad(format!("the form signs nobody in: unknown field `{}`", name.escape_debug()))),
+            _ => {
+                return Err(ApiError::bad(format!(
+                    "the form signs nobody in: unknown field `{}`",
+                    name.escape_debug()
+                )));
+            }
         }
     }
     Ok(asked)
@@ -98,9 +105,15 @@ async fn sign_in(
     let times = doors.0.clock.times();
     let evidence = match (code, token, go_on) {
         (Some(code), None, false) => doors.0.codes.take(code.trim(), times.boot),
-        (None, Some(token), false) => doors.token(token.trim(), times.wall).map(|(token, _)| Evidence::Token { id: token.id }),
+        (None, Some(token), false) => {
+            doors.token(token.trim(), times.wall).map(|(token, _)| Evidence::Token { id: token.id })
+        }
         (None, None, true) => connected.known.map(|(evidence, _)| evidence),
-        _ => return Err(refused(ApiError::bad("one of `code`, `token` and `go_on` signs somebody in"))),
+        _ => {
+            return Err(refused(ApiError::bad(
+                "one of `code`, `token` and `go_on` signs somebody in",
+            )));
+        }
     };
     let Some((evidence, caller)) = (match evidence {
         Some(evidence) => doors.caller(&evidence).await.map(|caller| (evidence, caller)),
@@ -121,7 +134,11 @@ async fn sign_in(
 }
 
 /// The guard has seen the session and its form's token.
-async fn sign_out(State(door): State<Door>, session: Option<Extension<Session>>, headers: HeaderMap) -> Result<Response, ApiError> {
+async fn sign_out(
+    State(door): State<Door>,
+    session: Option<Extension<Session>>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
     let Some(Extension(session)) = session else { return Err(ApiError::signed_out()) };
     let kept = door.doors.0.sessions.end(&session, door.doors.0.clock.times().wall).await;
     if let Err(error) = kept {
@@ -129,7 +146,9 @@ async fn sign_out(State(door): State<Door>, session: Option<Extension<Session>>,
     }
     tracing::info!(by = %session.name, "signed out");
     let mut response = match is_form(&headers) {
-        true => (StatusCode::SEE_OTHER, [(LOCATION, HeaderValue::from_static(SIGN_IN))]).into_response(),
+        true => {
+            (StatusCode::SEE_OTHER, [(LOCATION, HeaderValue::from_static(SIGN_IN))]).into_response()
+        }
         false => StatusCode::NO_CONTENT.into_response(),
     };
     response.headers_mut().insert(SET_COOKIE, Sessions::farewell());
@@ -142,19 +161,28 @@ async fn link(
     session: Option<Extension<Session>>,
     caller: Caller,
 ) -> Result<Json<LinkAnswer>, ApiError> {
-    let Some((evidence @ Evidence::User { .. }, _)) = connected.known.filter(|_| session.is_none()) else {
-        return Err(ApiError::forbidden("a link is given on the daemon's host: type `sealift open` there, or sign in with a token"));
+    let Some((evidence @ Evidence::User { .. }, _)) = connected.known.filter(|_| session.is_none())
+    else {
+        return Err(ApiError::forbidden(
+            "a link is given on the daemon's host: type `sealift open` there, or sign in with a token",
+        ));
     };
     let times = door.doors.0.clock.times();
     let code = door.doors.0.codes.give(evidence, times.boot);
     tracing::info!(by = %caller, "a link to sign in was given");
     let url = door.doors.url().map(|origin| format!("{origin}{SIGN_IN}#{code}"));
-    Ok(Json(LinkAnswer { code, url, until: times.wall.checked_add(CODE_LASTS).unwrap_or(Timestamp::MAX) }))
+    Ok(Json(LinkAnswer {
+        code,
+        url,
+        until: times.wall.checked_add(CODE_LASTS).unwrap_or(Timestamp::MAX),
+    }))
 }
 
 /// Where somebody goes who is signed in: a path of ours, whatever a link made the form say.
 fn path_of_ours(next: Option<&str>) -> HeaderValue {
-    let ours = next.filter(|path| path.starts_with('/') && !path.starts_with("//") && !path.contains(['\\', '\t', '\r', '\n']));
+    let ours = next.filter(|path| {
+        path.starts_with('/') && !path.starts_with("//") && !path.contains(['\\', '\t', '\r', '\n'])
+    });
     ours.and_then(|path| HeaderValue::from_str(path).ok()).unwrap_or(HeaderValue::from_static("/"))
 }
 

@@ -1,7 +1,8 @@
 //! TLS of the door on the network: our certificate, and whose certificates of clients we take.
 //!
-//! Invariants: the files are right at the start, or the daemon does not start; files that change count from the next connection on, those that
-//! are open go on, and files with a mistake change nothing. A client's certificate is verified before anything is read of it, and its subject is
+//! Invariants: the files are right at the start, or the daemon does not start; files that change
+//! count from the next connection on, those that are open go on, and files with a mistake change
+//! nothing. A client's certificate is verified before anything is read of it, and its subject is
 //! taken only where it can be written in one way.
 //!
 //! Deliberately not here: who has which subject (`domain::people`).
@@ -72,7 +73,9 @@ fn paths(files: &DoorFiles) -> impl Iterator<Item = &PathBuf> {
 }
 
 fn seen(files: &DoorFiles) -> Vec<Option<Seen>> {
-    let of = |about: Metadata| (about.dev(), about.ino(), about.len(), about.mtime(), about.mtime_nsec());
+    let of = |about: Metadata| {
+        (about.dev(), about.ino(), about.len(), about.mtime(), about.mtime_nsec())
+    };
     paths(files).map(|path| std::fs::metadata(path).ok().map(of)).collect()
 }
 
@@ -81,32 +84,59 @@ fn wrong(path: &Path, what: impl Into<String>, remedy: impl Into<String>) -> Doo
 }
 
 fn bytes_of(path: &Path) -> Result<(Vec<u8>, Metadata), DoorError> {
-    let unreadable = |error: io::Error| wrong(path, format!("cannot be read: {error}"), "`api.tls` names it");
+    let unreadable =
+        |error: io::Error| wrong(path, format!("cannot be read: {error}"), "`api.tls` names it");
     let file = File::open(path).map_err(unreadable)?;
     let about = file.metadata().map_err(unreadable)?;
     let mut bytes = Vec::new();
     file.take(CA_FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > CA_FILE_BYTES_MAX {
-        return Err(wrong(path, format!("has more than {} KiB", CA_FILE_BYTES_MAX >> 10), "`api.tls` names certificates and a key alone"));
+        return Err(wrong(
+            path,
+            format!("has more than {} KiB", CA_FILE_BYTES_MAX >> 10),
+            "`api.tls` names certificates and a key alone",
+        ));
     }
     Ok((bytes, about))
 }
 
 fn read(files: &DoorFiles) -> Result<ServerConfig, DoorError> {
     let (pem, _) = bytes_of(&files.cert_file)?;
-    let chain: Result<Vec<CertificateDer<'static>>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let chain =
-        chain.map_err(|error| wrong(&files.cert_file, format!("cannot be read as PEM: {error}"), "write the certificate as PEM"))?;
+    let chain: Result<Vec<CertificateDer<'static>>, _> =
+        CertificateDer::pem_slice_iter(&pem).collect();
+    let chain = chain.map_err(|error| {
+        wrong(
+            &files.cert_file,
+            format!("cannot be read as PEM: {error}"),
+            "write the certificate as PEM",
+        )
+    })?;
     if chain.is_empty() {
-        return Err(wrong(&files.cert_file, "holds no certificate", "write the certificate as PEM, its chain behind it"));
+        return Err(wrong(
+            &files.cert_file,
+            "holds no certificate",
+            "write the certificate as PEM, its chain behind it",
+        ));
     }
     let (pem, about) = bytes_of(&files.key_file)?;
     if about.mode() & 0o027 != 0 {
-        let what = format!("holds the key, and others may read it or a group may write it (mode {:04o})", about.mode() & 0o7777);
-        return Err(wrong(&files.key_file, what, format!("type `chmod 640 {}`", files.key_file.display())));
+        let what = format!(
+            "holds the key, and others may read it or a group may write it (mode {:04o})",
+            about.mode() & 0o7777
+        );
+        return Err(wrong(
+            &files.key_file,
+            what,
+            format!("type `chmod 640 {}`", files.key_file.display()),
+        ));
     }
-    let key = PrivateKeyDer::from_pem_slice(&pem)
-        .map_err(|error| wrong(&files.key_file, format!("holds no key: {error}"), "write an RSA, ECDSA or Ed25519 key as PEM"))?;
+    let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| {
+        wrong(
+            &files.key_file,
+            format!("holds no key: {error}"),
+            "write an RSA, ECDSA or Ed25519 key as PEM",
+        )
+    })?;
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ServerConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
@@ -115,11 +145,18 @@ fn read(files: &DoorFiles) -> Result<ServerConfig, DoorError> {
         None => builder.with_no_client_auth(),
         Some(path) => {
             let roots = Authorities::of_pem(&bytes_of(path)?.0);
-            let roots: Arc<RootCertStore> =
-                roots.map_err(|error| wrong(path, error.to_string(), "name the clients' authorities as PEM"))?.store;
+            let roots: Arc<RootCertStore> = roots
+                .map_err(|error| {
+                    wrong(path, error.to_string(), "name the clients' authorities as PEM")
+                })?
+                .store;
             // Whoever shows none may still have a token, or a session.
-            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider).allow_unauthenticated().build();
-            let verifier = verifier.map_err(|error| wrong(path, error.to_string(), "name the clients' authorities as PEM"))?;
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider)
+                .allow_unauthenticated()
+                .build();
+            let verifier = verifier.map_err(|error| {
+                wrong(path, error.to_string(), "name the clients' authorities as PEM")
+            })?;
             builder.with_client_cert_verifier(verifier)
         }
     };
@@ -131,19 +168,25 @@ fn read(files: &DoorFiles) -> Result<ServerConfig, DoorError> {
     Ok(config)
 }
 
-/// The subject of a verified certificate, such as `O=ops, CN=ada`. `None` for one that has none, or whose parts hold signs that would make it
-/// look like another one.
+/// The subject of a verified certificate, such as `O=ops, CN=ada`. `None` for one that has none, or
+/// whose parts hold signs that would make it look like another one.
 pub fn subject(certificate: &CertificateDer<'_>) -> Option<String> {
     let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
     let mut parts = Vec::new();
     for name in parsed.subject().iter_rdn() {
         let mut attributes = name.iter();
         let (attribute, None) = (attributes.next()?, attributes.next()) else { return None };
-        let kind = x509_parser::objects::oid2abbrev(attribute.attr_type(), x509_parser::objects::oid_registry()).ok()?;
+        let kind = x509_parser::objects::oid2abbrev(
+            attribute.attr_type(),
+            x509_parser::objects::oid_registry(),
+        )
+        .ok()?;
         let value = attribute.as_str().ok()?;
         if value.trim() != value
             || value.is_empty()
-            || value.chars().any(|c| c.is_control() || matches!(c, ',' | '=' | '+' | '"' | '\\' | ';' | '/'))
+            || value
+                .chars()
+                .any(|c| c.is_control() || matches!(c, ',' | '=' | '+' | '"' | '\\' | ';' | '/'))
         {
             return None;
         }
@@ -177,7 +220,10 @@ mod tests {
     fn a_subject_is_written_in_one_way_or_not_taken() {
         let of = |parts: &[(DnType, &str)]| subject(certificate(&named(parts)).0.der());
         assert_eq!(of(&[(DnType::CommonName, "ada")]).as_deref(), Some("CN=ada"));
-        assert_eq!(of(&[(DnType::OrganizationName, "ops"), (DnType::CommonName, "ada")]).as_deref(), Some("O=ops, CN=ada"));
+        assert_eq!(
+            of(&[(DnType::OrganizationName, "ops"), (DnType::CommonName, "ada")]).as_deref(),
+            Some("O=ops, CN=ada")
+        );
         for forged in ["ops, CN=ada", "ada\u{0}", "a=b", " ada", "ops/CN=ada"] {
             assert_eq!(of(&[(DnType::OrganizationName, forged)]), None, "{forged:?}");
         }
@@ -187,13 +233,19 @@ mod tests {
     #[test]
     fn files_that_changed_count_for_the_next_connection_and_mistakes_for_none() {
         let folder = tempfile::tempdir().expect("a folder");
-        let files = DoorFiles { cert_file: folder.path().join("api.crt"), key_file: folder.path().join("api.key"), client_ca_file: None };
+        let files = DoorFiles {
+            cert_file: folder.path().join("api.crt"),
+            key_file: folder.path().join("api.key"),
+            client_ca_file: None,
+        };
         let write = |(certificate, key): &(rcgen::Certificate, KeyPair)| {
             std::fs::write(&files.cert_file, certificate.pem()).expect("a file");
             std::fs::write(&files.key_file, key.serialize_pem()).expect("a file");
-            std::fs::set_permissions(&files.key_file, std::fs::Permissions::from_mode(0o640)).expect("our file");
+            std::fs::set_permissions(&files.key_file, std::fs::Permissions::from_mode(0o640))
+                .expect("our file");
         };
-        let (one, other) = (certificate(&named(&[])), certificate(&named(&[(DnType::CommonName, "another")])));
+        let (one, other) =
+            (certificate(&named(&[])), certificate(&named(&[(DnType::CommonName, "another")])));
         write(&one);
         let tls = DoorTls::open(files.clone()).expect("good files");
         let first = tls.config();
@@ -204,8 +256,10 @@ mod tests {
         assert!(Arc::ptr_eq(&first, &tls.config()), "half of a pair changes nothing");
         write(&other);
         assert!(!Arc::ptr_eq(&first, &tls.config()));
-        std::fs::set_permissions(&files.key_file, std::fs::Permissions::from_mode(0o644)).expect("our file");
-        let told = DoorTls::open(files.clone()).map(drop).expect_err("others may read it").to_string();
+        std::fs::set_permissions(&files.key_file, std::fs::Permissions::from_mode(0o644))
+            .expect("our file");
+        let told =
+            DoorTls::open(files.clone()).map(drop).expect_err("others may read it").to_string();
         assert!(told.contains("chmod 640"), "{told}");
     }
 }

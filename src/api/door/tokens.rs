@@ -1,10 +1,12 @@
 //! Tokens: what a client elsewhere shows instead of being a user of the daemon's host.
 //!
-//! `sealift_ID_SECRET`: the secret has 256 random bits and ends with a checksum, so that one that was cut is told from one that is wrong. The
-//! file has the SHA-256 of the whole: enough for what nobody can guess, and worth nothing to whoever reads it.
+//! `sealift_ID_SECRET`: the secret has 256 random bits and ends with a checksum, so that one that
+//! was cut is told from one that is wrong. The file has the SHA-256 of the whole: enough for what
+//! nobody can guess, and worth nothing to whoever reads it.
 //!
-//! Invariants: the file is written whole or not at all; one that others may read, or a group may write, is not used; a changed file counts
-//! from the next request on, and one with a mistake changes nothing. A hash is compared in constant time.
+//! Invariants: the file is written whole or not at all; one that others may read, or a group may
+//! write, is not used; a changed file counts from the next request on, and one with a mistake
+//! changes nothing. A hash is compared in constant time.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -78,14 +80,16 @@ pub fn draw(name: &str, label: &str, may: &Roles, until: Timestamp) -> (String, 
     write!(text, "{checksum:08x}").expect("a text takes more");
     let may = may.words().into_iter().map(str::to_owned).collect();
     let sha256 = hex::encode(Sha256::digest(&text));
-    let listed = ListedToken { id, name: name.to_owned(), label: label.to_owned(), sha256, may, until };
+    let listed =
+        ListedToken { id, name: name.to_owned(), label: label.to_owned(), sha256, may, until };
     (text, listed)
 }
 
 /// The id that a whole token names.
 fn id_of(text: &str) -> Option<&str> {
     let rest = text.strip_prefix(PREFIX).filter(|_| text.len() == TEXT_MAX && text.is_ascii())?;
-    let (id, secret) = rest.split_once('_').filter(|(id, secret)| id.len() == 8 && secret.len() == 72)?;
+    let (id, secret) =
+        rest.split_once('_').filter(|(id, secret)| id.len() == 8 && secret.len() == 72)?;
     let (whole, checksum) = text.split_at(TEXT_MAX - 8);
     let digits = secret.bytes().all(|digit| digit.is_ascii_hexdigit());
     (digits && format!("{:08x}", crc32fast::hash(whole.as_bytes())) == checksum).then_some(id)
@@ -98,15 +102,24 @@ impl TokenFile {
     }
 
     fn read_with(path: &Path) -> Result<Option<(Self, FileStamp)>, DoorError> {
-        let failed = |what: String, remedy: String| DoorError::File { path: path.to_owned(), what, remedy };
-        let unreadable = |error: io::Error| failed(format!("cannot be read: {error}"), "it holds the tokens of `api.tokens_file`".into());
+        let failed =
+            |what: String, remedy: String| DoorError::File { path: path.to_owned(), what, remedy };
+        let unreadable = |error: io::Error| {
+            failed(
+                format!("cannot be read: {error}"),
+                "it holds the tokens of `api.tokens_file`".into(),
+            )
+        };
         let file = match File::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened.map_err(unreadable)?,
         };
         let about = file.metadata().map_err(unreadable)?;
         if about.mode() & 0o027 != 0 {
-            let what = format!("holds the tokens, and others may read it or a group may write it (mode {:04o})", about.mode() & 0o7777);
+            let what = format!(
+                "holds the tokens, and others may read it or a group may write it (mode {:04o})",
+                about.mode() & 0o7777
+            );
             return Err(failed(what, format!("type `chmod 640 {}`", path.display())));
         }
         let mut text = String::new();
@@ -115,10 +128,12 @@ impl TokenFile {
         if text.len() as u64 > BYTES_MAX {
             return Err(failed(format!("has more than {} KiB", BYTES_MAX >> 10), mend()));
         }
-        let read: Self = match text.lines().all(|line| line.trim().is_empty() || line.starts_with('#')) {
-            true => Self::default(),
-            false => serde_yaml::from_str(&text).map_err(|error| failed(format!("is no file of tokens: {error}"), mend()))?,
-        };
+        let read: Self =
+            match text.lines().all(|line| line.trim().is_empty() || line.starts_with('#')) {
+                true => Self::default(),
+                false => serde_yaml::from_str(&text)
+                    .map_err(|error| failed(format!("is no file of tokens: {error}"), mend()))?,
+            };
         read.check().map_err(|what| failed(what, mend()))?;
         Ok(Some((read, FileStamp::of(&about))))
     }
@@ -131,25 +146,38 @@ impl TokenFile {
         for token in &self.tokens {
             let wrong = |what: &str| Err(format!("has a token {} {what}", token.id.escape_debug()));
             match () {
-                () if token.id.len() != 8 || !token.id.bytes().all(|digit| digit.is_ascii_hexdigit()) => return wrong("whose id is none"),
+                () if token.id.len() != 8
+                    || !token.id.bytes().all(|digit| digit.is_ascii_hexdigit()) =>
+                {
+                    return wrong("whose id is none");
+                }
                 () if !ids.insert(&token.id) => return wrong("twice"),
-                () if hex::decode(&token.sha256).map_or(0, |hash| hash.len()) != 32 => return wrong("without its SHA-256"),
+                () if hex::decode(&token.sha256).map_or(0, |hash| hash.len()) != 32 => {
+                    return wrong("without its SHA-256");
+                }
                 () if token.may.is_empty() => return wrong("that may nothing"),
                 () => {}
             }
             if let Some(word) = token.may.iter().find(|word| Role::of_word(word).is_none()) {
-                return wrong(&format!("with the role {}, which is none of read, operate, approve, off", word.escape_debug()));
+                return wrong(&format!(
+                    "with the role {}, which is none of read, operate, approve, off",
+                    word.escape_debug()
+                ));
             }
         }
         Ok(())
     }
 
-    /// Writes it in one step. It keeps its owner and mode; a new one belongs to whoever owns its folder, if we may give it away.
+    /// Writes it in one step. It keeps its owner and mode; a new one belongs to whoever owns its
+    /// folder, if we may give it away.
     pub fn write(&self, path: &Path) -> io::Result<()> {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder =
+            path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let (about, mode) = match std::fs::metadata(path) {
             Ok(about) => (about.clone(), about.mode() & 0o7777),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => (std::fs::metadata(folder)?, 0o600),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                (std::fs::metadata(folder)?, 0o600)
+            }
             Err(error) => return Err(error),
         };
         let text = format!("{HEADING}{}", serde_yaml::to_string(self).map_err(io::Error::other)?);
@@ -157,7 +185,8 @@ impl TokenFile {
         beside.write_all(text.as_bytes())?;
         let ours = beside.as_file().metadata()?;
         if (ours.uid(), ours.gid()) != (about.uid(), about.gid()) {
-            let given = std::os::unix::fs::fchown(beside.as_file(), Some(about.uid()), Some(about.gid()));
+            let given =
+                std::os::unix::fs::fchown(beside.as_file(), Some(about.uid()), Some(about.gid()));
             // Of another user's file a copy of ours would lock them out; of a folder it is usual.
             if path.exists() {
                 given?;
@@ -272,7 +301,12 @@ mod tests {
     }
 
     fn token() -> (String, ListedToken) {
-        draw("ada", "laptop", &[Role::Read, Role::Operate].into_iter().collect(), at("2027-01-01T00:00:00Z"))
+        draw(
+            "ada",
+            "laptop",
+            &[Role::Read, Role::Operate].into_iter().collect(),
+            at("2027-01-01T00:00:00Z"),
+        )
     }
 
     #[test]
@@ -284,7 +318,10 @@ mod tests {
         assert_eq!(tokens.find(&text, now()), None);
         TokenFile { tokens: vec![listed.clone()] }.write(&path).expect("written");
         assert_eq!(std::fs::metadata(&path).expect("a file").mode() & 0o777, 0o600);
-        assert!(!std::fs::read_to_string(&path).expect("a file").contains(&text[17..]), "the secret stands nowhere");
+        assert!(
+            !std::fs::read_to_string(&path).expect("a file").contains(&text[17..]),
+            "the secret stands nowhere"
+        );
         assert_eq!(tokens.find(&text, now()).as_ref(), Some(&listed));
         let wrong = [
             String::new(),
@@ -327,17 +364,23 @@ mod tests {
         let tokens = Tokens::open(path.clone()).expect("a file");
         let told = || Tokens::open(path.clone()).map(drop).expect_err("a mistake").to_string();
         for mode in [0o644, 0o604, 0o660] {
-            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("our file");
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode))
+                .expect("our file");
             assert!(told().contains("chmod 640"), "{}", told());
         }
         assert!(tokens.find(&text, now()).is_some());
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).expect("our file");
         let twice = TokenFile { tokens: vec![listed.clone(), listed.clone()] };
-        let role = TokenFile { tokens: vec![ListedToken { may: vec!["reed".into()], ..listed.clone() }] };
+        let role =
+            TokenFile { tokens: vec![ListedToken { may: vec!["reed".into()], ..listed.clone() }] };
         let hash = TokenFile { tokens: vec![ListedToken { sha256: "00".into(), ..listed }] };
         for (file, says) in [(twice, "twice"), (role, "reed"), (hash, "without its SHA-256")] {
             file.write(&path).expect("written");
-            assert_eq!(std::fs::metadata(&path).expect("a file").mode() & 0o777, 0o640, "the mode is kept");
+            assert_eq!(
+                std::fs::metadata(&path).expect("a file").mode() & 0o777,
+                0o640,
+                "the mode is kept"
+            );
             assert!(told().contains(says), "{}", told());
             assert!(tokens.find(&text, now()).is_some(), "what was read before stays in force");
         }

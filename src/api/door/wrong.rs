@@ -1,7 +1,8 @@
 //! Counts wrong tokens, codes and other refusals, so that guessing and the log both have an end.
 //!
-//! Invariants: one address is told [`ADDRESS_WRONG_MAX`] times a minute that it was wrong, all together [`ALL_WRONG_MAX`] times, and from then
-//! on to wait; what is right is never counted and never waits. At most [`ALL_WRONG_MAX`] addresses are kept.
+//! Invariants: one address is told [`ADDRESS_WRONG_MAX`] times a minute that it was wrong, all
+//! together [`ALL_WRONG_MAX`] times, and from then on to wait; what is right is never counted and
+//! never waits. At most [`ALL_WRONG_MAX`] addresses are kept.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -41,7 +42,9 @@ impl WrongCount {
             *minute = WrongMinute { began: now, ..WrongMinute::default() };
         }
         let wait = WINDOW.saturating_sub(now.saturating_sub(minute.began));
-        if minute.all >= ALL_WRONG_MAX || minute.by_address.get(&from).is_some_and(|count| *count >= ADDRESS_WRONG_MAX) {
+        if minute.all >= ALL_WRONG_MAX
+            || minute.by_address.get(&from).is_some_and(|count| *count >= ADDRESS_WRONG_MAX)
+        {
             return Err(wait);
         }
         minute.all += 1;
@@ -63,7 +66,9 @@ mod tests {
     #[test]
     fn an_address_and_all_together_have_their_bounds_and_a_minute_ends() {
         let (wrong, second) = (WrongCount::default(), Duration::from_secs);
-        let told = |from: u8, now: u64| (0..20).filter(|_| wrong.count(address(from), second(now)).is_ok()).count();
+        let told = |from: u8, now: u64| {
+            (0..20).filter(|_| wrong.count(address(from), second(now)).is_ok()).count()
+        };
         assert_eq!(told(1, 1000), 10);
         assert_eq!(told(2, 1001), 10, "another address is told as often");
         assert_eq!((3..10).map(|from| told(from, 1002)).sum::<usize>(), 40, "sixty in all");

@@ -1,4 +1,5 @@
-//! The proxies of an instance that a preflight names: what the cloud shows of them, and whether their ports answer.
+//! The proxies of an instance that a preflight names: what the cloud shows of them, and whether
+//! their ports answer.
 
 use std::sync::{Arc, Mutex};
 
@@ -23,21 +24,40 @@ pub(super) struct InstanceTargets {
 
 impl InstanceTargets {
     pub(super) async fn look(self, api: &Api) -> Vec<CheckRow> {
-        let listed = ask(api, Call::Proxies { lane: self.lane.clone(), instance_id: self.instance }).await;
+        let listed =
+            ask(api, Call::Proxies { lane: self.lane.clone(), instance_id: self.instance }).await;
         let proxies = match listed {
             Ok(Reply { outcome: Ok(Answer::Proxies(proxies)), .. }) => proxies,
             Ok(_) => {
-                return self
-                    .all(|name| no_go("proxy", name, "unreadable", "the cloud answered something else than its instance's proxies"));
+                return self.all(|name| {
+                    no_go(
+                        "proxy",
+                        name,
+                        "unreadable",
+                        "the cloud answered something else than its instance's proxies",
+                    )
+                });
             }
             Err(error) => {
-                return self.all(|name| refused("proxy", name, &format!("the proxies of instance {}", self.instance), &error));
+                return self.all(|name| {
+                    refused(
+                        "proxy",
+                        name,
+                        &format!("the proxies of instance {}", self.instance),
+                        &error,
+                    )
+                });
             }
         };
         let mut rows = Vec::new();
         for name in &self.asked.proxies {
             let Some(seen) = proxies.iter().find(|seen| seen.proxy_id.to_string() == *name) else {
-                rows.push(no_go("proxy", name, "not_listed", format!("instance {} has no such proxy", self.instance)));
+                rows.push(no_go(
+                    "proxy",
+                    name,
+                    "not_listed",
+                    format!("instance {} has no such proxy", self.instance),
+                ));
                 continue;
             };
             rows.push(self.proxy(name, seen));
@@ -60,8 +80,12 @@ impl InstanceTargets {
     fn proxy(&self, name: &str, seen: &ProxySeen) -> CheckRow {
         let word = &seen.view.word;
         match (seen.view.status, seen.view.ssl_option) {
-            (ProxyStatus::Faulty, _) => no_go("proxy", name, "faulty", format!("it is {word}, and takes no change")),
-            (ProxyStatus::Busy, _) => note("proxy", name, "busy", format!("it is {word}; its change would wait")),
+            (ProxyStatus::Faulty, _) => {
+                no_go("proxy", name, "faulty", format!("it is {word}, and takes no change"))
+            }
+            (ProxyStatus::Busy, _) => {
+                note("proxy", name, "busy", format!("it is {word}; its change would wait"))
+            }
             (ProxyStatus::Idle, Some(value)) if value == self.ssl_option => {
                 row(CheckRow::GO, "proxy", name, "right", "it shows the wanted value already")
             }
@@ -114,7 +138,9 @@ impl TargetPort {
             (None, Some(trouble)) => {
                 let next = match trouble.word {
                     TroubleWord::HostBlocked => "; let its keeper run FLUSH HOSTS",
-                    TroubleWord::Unreachable | TroubleWord::TimedOut => "; open the way from this host to the proxy",
+                    TroubleWord::Unreachable | TroubleWord::TimedOut => {
+                        "; open the way from this host to the proxy"
+                    }
                     _ => "",
                 };
                 missing(trouble.word.as_str(), format!("{endpoint}: {}{next}", trouble.message))

@@ -23,8 +23,9 @@ pub struct AttentionDoc {
 /// One thing that wants a person.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct AttentionRow {
-    /// `stopped`, `stop_file`, `store_refusing`, `halted`, `in_doubt`, `overdue`, `paused`, `awaiting_promotion`, `awaiting_approval`,
-    /// `enforcement_held`, `lane_held`, `lane_credentials` or `certificate_ends`; what is a hold has the hold's word.
+    /// `stopped`, `stop_file`, `store_refusing`, `halted`, `in_doubt`, `overdue`, `paused`,
+    /// `awaiting_promotion`, `awaiting_approval`, `enforcement_held`, `lane_held`,
+    /// `lane_credentials` or `certificate_ends`; what is a hold has the hold's word.
     pub word: String,
     /// The same for people; who, why and what lifts it stand apart.
     pub text: String,

@@ -45,7 +45,8 @@ pub struct ChangeRow {
     /// Every job id saved for it, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub jobs: Vec<String>,
-    /// Of `jobs`, those that may be somebody else's: each was the only unexplained one of its instance after an answer was lost.
+    /// Of `jobs`, those that may be somebody else's: each was the only unexplained one of its
+    /// instance after an answer was lost.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub presumed: Vec<String>,
     /// Stable word for why it failed, stays in doubt or was skipped.
@@ -54,13 +55,15 @@ pub struct ChangeRow {
     /// Why it failed, stays in doubt or was skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What the cloud answered to the first attempt that did not succeed, since the change was queued.
+    /// What the cloud answered to the first attempt that did not succeed, since the change was
+    /// queued.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_answer: Option<AnswerDoc>,
     /// The same of the latest one, which may be the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_answer: Option<AnswerDoc>,
-    /// Where the cloud says that clients reach the proxy; absent unless the plan asks for a proof on the wire.
+    /// Where the cloud says that clients reach the proxy; absent unless the plan asks for a proof
+    /// on the wire.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
     /// What the wire showed that proved it.
@@ -85,7 +88,10 @@ impl ChangeRow {
             undo: self.undo,
             reason: self.reason.as_deref(),
             request_id: self.last_answer.as_ref().and_then(|answer| answer.request_id.as_deref()),
-            proof: self.proof.as_ref().map(|proof| ProofFacts { tls: proof.tls.as_deref(), expires: proof.expires }),
+            proof: self
+                .proof
+                .as_ref()
+                .map(|proof| ProofFacts { tls: proof.tls.as_deref(), expires: proof.expires }),
             hold,
         }
     }
@@ -127,9 +133,11 @@ pub struct SavedJob {
     pub wave: String,
     /// Which of the change's jobs it is, from 1.
     pub number: u16,
-    /// Whether it is the change's latest job; an earlier one ended without effect and was followed by this one.
+    /// Whether it is the change's latest job; an earlier one ended without effect and was followed
+    /// by this one.
     pub latest: bool,
-    /// Whether it may be somebody else's: it was the only unexplained one of its instance after an answer was lost.
+    /// Whether it may be somebody else's: it was the only unexplained one of its instance after an
+    /// answer was lost.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub presumed: bool,
     /// State of its change.

@@ -50,7 +50,8 @@ pub struct EnforcementDoc {
     /// These targets, the first thousand; only where one enforcement was asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held_list: Vec<HeldTarget>,
-    /// Number of targets that drifted and are not put right until a person releases them, beside those.
+    /// Number of targets that drifted and are not put right until a person releases them, beside
+    /// those.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub held_drift: u32,
     /// Who stopped it and why.

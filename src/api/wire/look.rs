@@ -1,5 +1,5 @@
-//! Reads asked of the cloud through the daemon's lanes: the instances of a project, and a look at what the proxies of some of
-//! them show now.
+//! Reads asked of the cloud through the daemon's lanes: the instances of a project, and a look at
+//! what the proxies of some of them show now.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,8 @@ pub struct LookInstance {
     pub instance_id: String,
 }
 
-/// One line of the answer, in the order in which the cloud answered: the instance's proxies, or why they are not known.
+/// One line of the answer, in the order in which the cloud answered: the instance's proxies, or why
+/// they are not known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LookRow {
     pub lane: String,

@@ -1,8 +1,9 @@
 //! What the API says, on the socket and to every client: one set of JSON shapes.
 //!
-//! Invariant: these types are the contract and belong to nobody else. A change of a stored record or of a domain type
-//! does not bend them, a field is never renamed or given another meaning, and a new field is optional to readers.
-//! Times are RFC 3339 in UTC, ids are written in full, words are those of the domain (`advancing`, `in_doubt`).
+//! Invariant: these types are the contract and belong to nobody else. A change of a stored record
+//! or of a domain type does not bend them, a field is never renamed or given another meaning, and a
+//! new field is optional to readers. Times are RFC 3339 in UTC, ids are written in full, words are
+//! those of the domain (`advancing`, `in_doubt`).
 //!
 //! Deliberately not here: how a document is made (`api::describe`) and how it is shown (`cli`).
 
@@ -22,22 +23,29 @@ mod verb;
 
 pub use attention::{AttentionDoc, AttentionRow};
 pub use change::{AnswerDoc, ChangeRow, SavedJob};
-pub use enforcement::{EnforcePreview, EnforcementDoc, EnforcementRunDoc, HeldTarget, OpposingRow, ReleaseRequest};
+pub use enforcement::{
+    EnforcePreview, EnforcementDoc, EnforcementRunDoc, HeldTarget, OpposingRow, ReleaseRequest,
+};
 pub use found::{FoundDoc, FoundRow};
 pub use journal::JournalRow;
-pub use look::{InstancePage, InstanceRow, LOOK_INSTANCES_MAX, LookInstance, LookProxy, LookRequest, LookRow};
+pub use look::{
+    InstancePage, InstanceRow, LOOK_INSTANCES_MAX, LookInstance, LookProxy, LookRequest, LookRow,
+};
 pub use moved::{Beat, Moved};
 pub use preflight::{CheckRow, PORTS_WITHIN, PreflightInstance, PreflightRequest};
-pub use preview::{ExcludedRow, ExcludedTarget, OpeningRow, Preview, PreviewTarget, PreviewWave, SeenRow};
+pub use preview::{
+    ExcludedRow, ExcludedTarget, OpeningRow, Preview, PreviewTarget, PreviewWave, SeenRow,
+};
 pub use problem::{Problem, ProblemCode};
 pub use proof::{ProofDoc, WireDoc, WirePreview};
 pub use rollout::{
-    ApprovalDoc, Budget, Counters, HaltDoc, HoldView, MarkDoc, MissedDoc, PlanDoc, RevertDoc, RolloutDoc, RolloutRow, TallyDoc, WaveDoc,
+    ApprovalDoc, Budget, Counters, HaltDoc, HoldView, MarkDoc, MissedDoc, PlanDoc, RevertDoc,
+    RolloutDoc, RolloutRow, TallyDoc, WaveDoc,
 };
 
 pub use verb::{
-    AbortRequest, ApproveRequest, AsksDoc, EffectDoc, PauseRequest, PromoteRequest, ResolveRequest, ResumeRequest, RetryRequest,
-    RevertRequest, VerbAnswer, VerbDoc, VerbsDoc,
+    AbortRequest, ApproveRequest, AsksDoc, EffectDoc, PauseRequest, PromoteRequest, ResolveRequest,
+    ResumeRequest, RetryRequest, RevertRequest, VerbAnswer, VerbDoc, VerbsDoc,
 };
 
 use jiff::Timestamp;
@@ -52,7 +60,8 @@ pub struct Whoami {
     /// The user's number on the daemon's host, where the door tells it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<u32>,
-    /// Of `read`, `operate`, `approve` and `off`; none for somebody whom the configuration does not list.
+    /// Of `read`, `operate`, `approve` and `off`; none for somebody whom the configuration does not
+    /// list.
     pub may: Vec<String>,
     /// `socket`.
     pub via: String,
@@ -101,7 +110,8 @@ pub struct StopAnswer {
     pub verb: String,
     /// Who, as the daemon knows them.
     pub by: String,
-    /// Changes whose call may still be on its way or whose job still runs; they are followed to their end.
+    /// Changes whose call may still be on its way or whose job still runs; they are followed to
+    /// their end.
     pub in_flight: u32,
     /// Full path of the kill-switch file, while it is there: it stops everything, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -230,7 +240,8 @@ impl GrowthDoc {
 }
 
 fn size(bytes: u64) -> String {
-    let (kib, mib, gib) = (bytes as f64 / 1024.0, bytes as f64 / 1_048_576.0, bytes as f64 / 1_073_741_824.0);
+    let (kib, mib, gib) =
+        (bytes as f64 / 1024.0, bytes as f64 / 1_048_576.0, bytes as f64 / 1_073_741_824.0);
     match bytes {
         0x4000_0000.. => format!("{gib:.1} GiB"),
         0x10_0000.. => format!("{mib:.1} MiB"),
@@ -263,7 +274,8 @@ pub struct LaneDoc {
     pub quota: Option<LaneQuotaDoc>,
 }
 
-/// How the clock of a lane's cloud stands to this machine's. Milliseconds; negative: the cloud's is behind.
+/// How the clock of a lane's cloud stands to this machine's. Milliseconds; negative: the cloud's is
+/// behind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LaneClockDoc {
     /// The cloud's clock is at least so far ahead.
@@ -274,7 +286,8 @@ pub struct LaneClockDoc {
     pub tolerance_ms: u64,
     /// They may be: no switch is sent.
     pub held: bool,
-    /// How far the creation times of jobs lie from the time of the answers, where that is more than these explain.
+    /// How far the creation times of jobs lie from the time of the answers, where that is more than
+    /// these explain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jobs_apart_ms: Option<i64>,
     /// The same for people.
@@ -288,7 +301,8 @@ pub struct LaneQuotaDoc {
     pub requests: u32,
     /// The interval, in milliseconds.
     pub per_ms: u64,
-    /// Calls in one interval that the account was seen to give: below `requests` after refusals (429), and back up slowly.
+    /// Calls in one interval that the account was seen to give: below `requests` after refusals
+    /// (429), and back up slowly.
     pub ceiling: u32,
     /// Calls of the last interval, with those that are out.
     pub used: u32,

@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Longest time that the ports of a preflight may take together: thousands that answer take seconds, a few dozen that do not take it all.
+/// Longest time that the ports of a preflight may take together: thousands that answer take
+/// seconds, a few dozen that do not take it all.
 pub const PORTS_WITHIN: Duration = Duration::from_secs(60);
 
 /// Body of `POST /v1/preflight`. What is left out is not looked at.
@@ -18,7 +19,8 @@ pub struct PreflightRequest {
     /// Lanes to look at.
     #[serde(default)]
     pub lanes: Vec<String>,
-    /// Instances with those of their proxies that are targets; at most [`super::LOOK_INSTANCES_MAX`].
+    /// Instances with those of their proxies that are targets; at most
+    /// [`super::LOOK_INSTANCES_MAX`].
     #[serde(default)]
     pub instances: Vec<PreflightInstance>,
     pub ssl_option: bool,
@@ -47,7 +49,8 @@ pub struct PreflightInstance {
 /// One line of the answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CheckRow {
-    /// `go`: as it must be; `note`: worth knowing, or not told by a look; `no_go`: stands in the way.
+    /// `go`: as it must be; `note`: worth knowing, or not told by a look; `no_go`: stands in the
+    /// way.
     pub verdict: String,
     /// What was looked at: `daemon`, `store`, `lane`, `permission`, `beta`, `proxy` or `port`.
     pub what: String,

@@ -27,10 +27,12 @@ pub struct Preview {
     pub targets: u32,
     /// Number of instances that they belong to; each has at most one change in flight.
     pub instances: u32,
-    /// What they showed when the list was made; a proxy that shows another value when its change begins is skipped.
+    /// What they showed when the list was made; a proxy that shows another value when its change
+    /// begins is skipped.
     #[serde(default)]
     pub seen: SeenRow,
-    /// When the proxies were looked at for this preview; absent: what `seen` tells is the list's word.
+    /// When the proxies were looked at for this preview; absent: what `seen` tells is the list's
+    /// word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub looked_at: Option<Timestamp>,
@@ -121,7 +123,8 @@ pub struct PreviewWave {
     pub size: u32,
     /// Failures at which it halts the rollout.
     pub max_failures: u32,
-    /// Its changes in flight at most: `max_in_flight`, or less where a failure budget bounds the pace.
+    /// Its changes in flight at most: `max_in_flight`, or less where a failure budget bounds the
+    /// pace.
     #[serde(default)]
     pub max_in_flight: u32,
     /// Wait after its last change, in seconds.

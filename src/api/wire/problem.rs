@@ -20,7 +20,8 @@ pub enum ProblemCode {
     Ambiguous,
     /// It means nothing in the present state.
     Conflict,
-    /// The record is no longer the one of the tag that was sent; `now` has it as it stands. Nothing was done.
+    /// The record is no longer the one of the tag that was sent; `now` has it as it stands. Nothing
+    /// was done.
     Moved,
     /// A plan has mistakes: `diagnostics`, and `rendered` for people.
     PlanMistakes,
@@ -118,7 +119,17 @@ impl Problem {
     pub fn new(status: u16, code: ProblemCode, detail: impl Into<String>) -> Self {
         let (kind, title) = (format!("/problems/{}", code.as_str()), code.title().to_owned());
         let detail = detail.into();
-        Self { kind, title, status, detail, code, diagnostics: None, rendered: None, candidates: Vec::new(), now: None }
+        Self {
+            kind,
+            title,
+            status,
+            detail,
+            code,
+            diagnostics: None,
+            rendered: None,
+            candidates: Vec::new(),
+            now: None,
+        }
     }
 }
 

@@ -25,7 +25,8 @@ pub struct ProofDoc {
     /// SHA-256 of the server's certificate, in hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// Whether plain text is still accepted, as far as it showed itself: `only`, `not_excluded` or `refused`.
+    /// Whether plain text is still accepted, as far as it showed itself: `only`, `not_excluded` or
+    /// `refused`.
     pub plaintext: String,
 }
 
@@ -36,7 +37,8 @@ pub struct WireDoc {
     pub min_tls: String,
     /// Whether the chains are held against a `ca_file`.
     pub trusted: bool,
-    /// Proven changes by their TLS version, `none` for those that show no TLS; absent while they are still being counted.
+    /// Proven changes by their TLS version, `none` for those that show no TLS; absent while they
+    /// are still being counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub versions: Option<BTreeMap<String, u32>>,
     /// The end of the certificate that ends first; absent while none is known.

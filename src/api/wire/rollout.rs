@@ -18,7 +18,8 @@ use crate::words::hold::joined;
 pub struct RolloutRow {
     /// Its id, 32 hex digits.
     pub id: String,
-    /// Of the record, whatever is counted meanwhile: sent as `If-Match`, a verb is for what was seen here or does nothing.
+    /// Of the record, whatever is counted meanwhile: sent as `If-Match`, a verb is for what was
+    /// seen here or does nothing.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub tag: String,
     pub name: String,
@@ -52,7 +53,8 @@ pub struct RolloutRow {
 pub struct RolloutDoc {
     /// Its id, 32 hex digits.
     pub id: String,
-    /// Of the record, whatever is counted meanwhile: sent as `If-Match`, a verb is for what was seen here or does nothing.
+    /// Of the record, whatever is counted meanwhile: sent as `If-Match`, a verb is for what was
+    /// seen here or does nothing.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub tag: String,
     pub name: String,
@@ -113,13 +115,14 @@ pub struct RolloutDoc {
     /// Changes that settled per minute, over the last minutes; absent while nothing is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_per_minute: Option<f64>,
-    /// When it ends: by the forecast (half of its runs) where there is one, else at this rate. Absent when a promotion or an
-    /// approval stands between, and without a forecast also when a soak or a window does.
+    /// When it ends: by the forecast (half of its runs) where there is one, else at this rate.
+    /// Absent when a promotion or an approval stands between, and without a forecast also when a
+    /// soak or a window does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub eta: Option<Timestamp>,
-    /// Which wave ends when, by the engine in virtual time; absent while only a person can move the rollout, where too much
-    /// is left to forecast, and for the moment in which it is made.
+    /// Which wave ends when, by the engine in virtual time; absent while only a person can move the
+    /// rollout, where too much is left to forecast, and for the moment in which it is made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub forecast: Option<Forecast>,
@@ -154,8 +157,8 @@ pub struct RolloutDoc {
 /// What a rollout's plan file said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PlanDoc {
-    /// Its keys, such as `windows[0].cron`, each with its text; `targets.list` left out. Empty for a rollout that an earlier
-    /// version took.
+    /// Its keys, such as `windows[0].cron`, each with its text; `targets.list` left out. Empty for
+    /// a rollout that an earlier version took.
     pub written: BTreeMap<String, String>,
 }
 
@@ -211,10 +214,13 @@ pub struct TallyDoc {
 }
 
 impl RolloutDoc {
-    /// With a forecast, which knows quota, windows and waits: where there is one, the rate's guess at the end is not told.
+    /// With a forecast, which knows quota, windows and waits: where there is one, the rate's guess
+    /// at the end is not told.
     #[must_use]
     pub fn with_forecast(self, forecast: Option<Forecast>) -> Self {
-        let eta = forecast.as_ref().map_or(self.eta, |forecast| forecast.p50.filter(|_| forecast.ends_after().is_none()));
+        let eta = forecast
+            .as_ref()
+            .map_or(self.eta, |forecast| forecast.p50.filter(|_| forecast.ends_after().is_none()));
         Self { forecast, eta, ..self }
     }
 
@@ -223,16 +229,31 @@ impl RolloutDoc {
         self.holds.iter().find(|hold| hold.word == hold::Hold::AWAITING_APPROVAL)
     }
 
-    /// Whether nothing moves until a person resumes it: paused without an end, and nothing is in flight any more.
+    /// Whether nothing moves until a person resumes it: paused without an end, and nothing is in
+    /// flight any more.
     pub fn waits_for_resume(&self) -> bool {
-        !self.is_final && self.paused.is_some() && self.paused_until.is_none() && self.tally.active == 0
+        !self.is_final
+            && self.paused.is_some()
+            && self.paused_until.is_none()
+            && self.tally.active == 0
     }
 }
 
 impl From<Tally> for TallyDoc {
     fn from(tally: Tally) -> Self {
-        let Tally { queued, active, succeeded, failed, in_doubt, cancelled, reverted, skipped } = tally;
-        Self { total: tally.total(), queued, active, succeeded, failed, in_doubt, cancelled, reverted, skipped }
+        let Tally { queued, active, succeeded, failed, in_doubt, cancelled, reverted, skipped } =
+            tally;
+        Self {
+            total: tally.total(),
+            queued,
+            active,
+            succeeded,
+            failed,
+            in_doubt,
+            cancelled,
+            reverted,
+            skipped,
+        }
     }
 }
 
@@ -243,10 +264,12 @@ impl TallyDoc {
     }
 }
 
-/// Four stages of a change at the cloud, each counted once per change; "applied" is not "effective".
+/// Four stages of a change at the cloud, each counted once per change; "applied" is not
+/// "effective".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Counters {
-    /// The cloud took the switch and gave a job; absent while a large rollout is still being counted.
+    /// The cloud took the switch and gave a job; absent while a large rollout is still being
+    /// counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<u32>,
     /// That job ended well; absent likewise.

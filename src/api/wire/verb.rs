@@ -57,7 +57,8 @@ pub struct RetryRequest {
     /// Also what is in doubt, after a person looked at the proxies.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub in_doubt: bool,
-    /// The one change of this proxy, whether it failed or is in doubt; a unique beginning of its id is enough.
+    /// The one change of this proxy, whether it failed or is in doubt; a unique beginning of its id
+    /// is enough.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy: Option<String>,
 }
@@ -117,7 +118,8 @@ pub struct VerbAnswer {
     /// How many waves its plan has.
     #[serde(default)]
     pub waves: u16,
-    /// Changes whose call may still be on its way or whose job still runs; they are followed to their end.
+    /// Changes whose call may still be on its way or whose job still runs; they are followed to
+    /// their end.
     pub in_flight: u32,
     /// The journal's entry of it; absent where it was not found soon among what was written since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -129,7 +131,8 @@ pub struct VerbAnswer {
 pub struct VerbsDoc {
     /// The rollout's id.
     pub id: String,
-    /// The tag of the record that this was decided on: sent as `If-Match`, a verb does what is told here or nothing.
+    /// The tag of the record that this was decided on: sent as `If-Match`, a verb does what is told
+    /// here or nothing.
     pub tag: String,
     /// Every verb, in the order in which they are shown.
     pub verbs: Vec<VerbDoc>,

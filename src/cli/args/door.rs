@@ -31,7 +31,9 @@ pub enum TokenVerb {
     )]
     New(TokenNewArgs),
     /// List the tokens: whose, where, what they may and until when
-    #[command(after_help = "Examples:\n  sealift token list\n  sealift token list -o json | jq '.rows[] | select(.name == \"ada\")'")]
+    #[command(
+        after_help = "Examples:\n  sealift token list\n  sealift token list -o json | jq '.rows[] | select(.name == \"ada\")'"
+    )]
     List(TokenListArgs),
     /// Take a token back: from then on it is none, and sessions that began with it end
     #[command(after_help = "Example:\n  sudo -u sealift sealift token revoke 5f2a90c1")]

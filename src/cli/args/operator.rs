@@ -44,8 +44,8 @@ pub struct PauseArgs {
     /// Which, and why.
     #[command(flatten)]
     pub what: HoldArgs,
-    /// Go on by itself then: `06:00` (the next one here), `2026-12-01T06:00` (here), `2026-12-01T06:00:00+08:00`, or a
-    /// length of time such as `90m`
+    /// Go on by itself then: `06:00` (the next one here), `2026-12-01T06:00` (here),
+    /// `2026-12-01T06:00:00+08:00`, or a length of time such as `90m`
     #[arg(long, value_name = "TIME", conflicts_with = "lane")]
     pub until: Option<String>,
 }
@@ -109,7 +109,8 @@ pub struct RetryArgs {
     /// Also put back what is in doubt, after you looked at the proxies
     #[arg(long)]
     pub in_doubt: bool,
-    /// Only this proxy's change, whether it failed or is in doubt; a unique beginning of its id is enough
+    /// Only this proxy's change, whether it failed or is in doubt; a unique beginning of its id is
+    /// enough
     #[arg(long, value_name = "PROXY", conflicts_with_all = ["failed", "in_doubt"])]
     pub proxy: Option<String>,
 }
@@ -123,8 +124,14 @@ pub struct ResolveArgs {
     /// The proxy; a unique beginning of its id is enough
     #[arg(long, value_name = "PROXY")]
     pub proxy: String,
-    /// This job switched it: it is followed, and the proxy looked at, before the change counts as succeeded
-    #[arg(long, value_name = "JOB", conflicts_with = "give_up", required_unless_present = "give_up")]
+    /// This job switched it: it is followed, and the proxy looked at, before the change counts as
+    /// succeeded
+    #[arg(
+        long,
+        value_name = "JOB",
+        conflicts_with = "give_up",
+        required_unless_present = "give_up"
+    )]
     pub job: Option<String>,
     /// It is not worth a further look: the change counts as failed
     #[arg(long)]
@@ -149,7 +156,8 @@ pub struct EnforceArgs {
 pub enum EnforceVerb {
     /// End it; a run that is under way goes on as the rollout that it is
     Stop(EnforcementArgs),
-    /// Go on with what is held: drift beyond `max_drift`, and targets that flipped back again and again
+    /// Go on with what is held: drift beyond `max_drift`, and targets that flipped back again and
+    /// again
     Release(ReleaseArgs),
 }
 

@@ -1,4 +1,5 @@
-//! What many verbs have in common: where the daemon is found and how the answer is printed; and the command line as a whole.
+//! What many verbs have in common: where the daemon is found and how the answer is printed; and the
+//! command line as a whole.
 //!
 //! Invariant: a common option stands behind a verb's own, and is offered only where it works.
 
@@ -7,8 +8,8 @@ use clap::{Arg, Args, Command, CommandFactory as _, FromArgMatches as _, ValueEn
 use super::Cli;
 use crate::cli::reach::LAST;
 
-/// Verbs that need neither daemon nor configuration, or not all of it, each with the common options that mean nothing to
-/// it: they are not offered there, and refused.
+/// Verbs that need neither daemon nor configuration, or not all of it, each with the common options
+/// that mean nothing to it: they are not offered there, and refused.
 const MEANINGLESS: &[(&str, &[&str])] = &[
     ("serve", &["wait"]),
     ("demo", &["config", "addr", "wait"]),
@@ -29,9 +30,13 @@ const MEANINGLESS: &[(&str, &[&str])] = &[
 pub fn command() -> Command {
     let refuse = |_: &str| Err::<String, _>("it means nothing to this verb; leave it out");
     let without = |verb: Command, options: &[&'static str]| {
-        options.iter().fold(verb, |verb, option| verb.arg(Arg::new(*option).long(*option).hide(true).value_parser(refuse)))
+        options.iter().fold(verb, |verb, option| {
+            verb.arg(Arg::new(*option).long(*option).hide(true).value_parser(refuse))
+        })
     };
-    MEANINGLESS.iter().fold(Cli::command(), |command, (verb, options)| command.mut_subcommand(verb, |verb| without(verb, options)))
+    MEANINGLESS.iter().fold(Cli::command(), |command, (verb, options)| {
+        command.mut_subcommand(verb, |verb| without(verb, options))
+    })
 }
 
 /// What was typed.
@@ -129,25 +134,50 @@ mod tests {
         let mut listed = String::new();
         for (verb, help) in helps() {
             let flags = help.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
-            let options: Vec<&str> = flags.filter_map(|line| line.split_once("--")?.1.split([' ', ',']).next()).collect();
-            let own =
-                options.iter().rposition(|option| !["output", "config", "addr", "wait", "help"].contains(option)).map_or(0, |at| at + 1);
-            assert!(options[..own].iter().all(|option| !["output", "config", "addr", "wait"].contains(option)), "{verb}: {help}");
-            let common: Vec<&str> = ["output", "config", "addr", "wait"].into_iter().filter(|option| options.contains(option)).collect();
+            let options: Vec<&str> = flags
+                .filter_map(|line| line.split_once("--")?.1.split([' ', ',']).next())
+                .collect();
+            let own = options
+                .iter()
+                .rposition(|option| !["output", "config", "addr", "wait", "help"].contains(option))
+                .map_or(0, |at| at + 1);
+            assert!(
+                options[..own]
+                    .iter()
+                    .all(|option| !["output", "config", "addr", "wait"].contains(option)),
+                "{verb}: {help}"
+            );
+            let common: Vec<&str> = ["output", "config", "addr", "wait"]
+                .into_iter()
+                .filter(|option| options.contains(option))
+                .collect();
             listed.push_str(&format!("{verb:<22} {}\n", common.join(" ")));
         }
         insta::with_settings!({snapshot_path => "../../../tests/golden/cli", prepend_module_to_snapshot => false, omit_expression => true}, {
             insta::assert_snapshot!("common-options", listed);
         });
-        let refused = command().try_get_matches_from(["sealift", "demo", "--config", "x"]).expect_err("it means nothing there");
+        let refused = command()
+            .try_get_matches_from(["sealift", "demo", "--config", "x"])
+            .expect_err("it means nothing there");
         assert!(refused.to_string().contains("means nothing to this verb"), "{refused}");
     }
 
     #[test]
     fn csv_is_offered_only_where_there_are_rows() {
         for (verb, help) in helps() {
-            let rows = ["plan", "windows", "discover", "list", "changes", "jobs", "journal", "enforce", "config", "token list"]
-                .contains(&verb.as_str());
+            let rows = [
+                "plan",
+                "windows",
+                "discover",
+                "list",
+                "changes",
+                "jobs",
+                "journal",
+                "enforce",
+                "config",
+                "token list",
+            ]
+            .contains(&verb.as_str());
             assert_eq!(help.contains("csv]"), rows, "{verb}: {help}");
         }
     }

@@ -17,7 +17,8 @@ pub struct StoreArgs {
 /// What can be done with a store's directory.
 #[derive(Debug, Subcommand)]
 pub enum StoreVerb {
-    /// Tell all that is wrong with a store's directory, each with its place and what to do; changes nothing
+    /// Tell all that is wrong with a store's directory, each with its place and what to do; changes
+    /// nothing
     #[command(
         after_help = "Examples:\n  sealift store check\n  sealift store check --state /var/lib/sealift/queue -o json | jq '.findings[]'\n\nWhile a daemon works on the directory, journal and submissions are checked as far as they are written; stop the daemon to have the\nqueue compared with the journal too. For that the queue is copied to TMPDIR and built anew there.\n\nExit codes:\n  0  sound\n  3  damaged\n  1  usage, or it cannot be checked"
     )]
@@ -27,7 +28,8 @@ pub enum StoreVerb {
         after_help = "Examples:\n  sealift store backup /backup/sealift-$(date +%F)\n  sealift store backup --state /var/lib/sealift/queue /backup/sealift\n\nNo daemon starts on a backup: `sealift store import` makes a directory of it that one can work on, `sealift store repair --from` puts\nback from it what is damaged elsewhere. What happens after it was made is not in it."
     )]
     Backup(BackupArgs),
-    /// Write the store into one file (tar), while the daemon runs or when none does; - is standard output
+    /// Write the store into one file (tar), while the daemon runs or when none does; - is standard
+    /// output
     #[command(
         after_help = "Examples:\n  sealift store export sealift.tar\n  sealift store export - | ssh other-host sealift store import - --state /var/lib/sealift/queue\n  sealift store export --hand-over sealift.tar      (the daemon must be stopped; none starts here again)\n\nA hand-over moves a store with its half-done rollouts to another directory or host: the journal's chain goes on there."
     )]
@@ -42,10 +44,14 @@ pub enum StoreVerb {
         after_help = "Example:\n  sealift store new --state /var/lib/sealift/queue\n\nA daemon begins a store by itself where none ever was. Where one was and is gone, `serve` refuses (exit code 9): removed, moved, or its\ndisk not mounted. A new store knows nothing of what was done: no rollout, no job id, no verb. Where there is a backup, import it instead.\nRun it as the daemon's user: sudo -u sealift sealift store new …"
     )]
     New(StateArgs),
-    /// Let a daemon work again on a directory that was handed over, because its export was imported nowhere
-    #[command(after_help = "Example:\n  sealift store take-back --state /var/lib/sealift/queue --yes")]
+    /// Let a daemon work again on a directory that was handed over, because its export was imported
+    /// nowhere
+    #[command(
+        after_help = "Example:\n  sealift store take-back --state /var/lib/sealift/queue --yes"
+    )]
     TakeBack(TakeBackArgs),
-    /// Put back what is damaged, from a backup or export of the same store, and keep the newer rest; the daemon must be stopped
+    /// Put back what is damaged, from a backup or export of the same store, and keep the newer
+    /// rest; the daemon must be stopped
     #[command(
         after_help = "Examples:\n  sealift store repair --from /backup/sealift-2026-11-27\n  sealift store repair --from sealift.tar --state /var/lib/sealift/queue\n  sealift store repair            (a lost mark, or one changed byte of a journal line, needs no copy)\n\nThe damaged journal is kept beside the repaired one, as journal.bad-ENTRY. What cannot be repaired without loss is refused with its place,\nand nothing is changed."
     )]
@@ -80,7 +86,8 @@ pub struct BackupArgs {
     /// The new directory
     #[arg(value_name = "DIR")]
     pub dir: PathBuf,
-    /// Of this directory, on which no daemon works [default: of the daemon, or of store.sled of the configuration when none runs]
+    /// Of this directory, on which no daemon works [default: of the daemon, or of store.sled of the
+    /// configuration when none runs]
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
     /// How to print
@@ -94,7 +101,8 @@ pub struct ExportArgs {
     /// The new file, or - for standard output
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// Of this directory, on which no daemon works [default: of the daemon, or of store.sled of the configuration when none runs]
+    /// Of this directory, on which no daemon works [default: of the daemon, or of store.sled of the
+    /// configuration when none runs]
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
     /// The store goes on where this is imported: no daemon starts here again

@@ -1,7 +1,7 @@
 //! The list of instances, as the vendor really sends it.
 //!
-//! Invariant: a page is read whole or not at all; leaving out an instance that could not be read would show a
-//! smaller fleet.
+//! Invariant: a page is read whole or not at all; leaving out an instance that could not be read
+//! would show a smaller fleet.
 
 use serde::Deserialize;
 
@@ -47,8 +47,13 @@ struct Tag<'a> {
 pub(super) fn read(body: &[u8], secret: Option<&str>) -> Result<Answer, String> {
     let body: InstanceListBody<'_> = parse(body)?;
     let rows = body.instances.rows.ok_or("there is no list of instances")?;
-    let total = body.total_count.text().and_then(|text| text.parse().ok()).ok_or("there is no total_count")?;
-    let instances: Option<Vec<InstanceSeen>> = rows.iter().map(|row| seen(row.as_ref()?, secret)).collect();
+    let total = body
+        .total_count
+        .text()
+        .and_then(|text| text.parse().ok())
+        .ok_or("there is no total_count")?;
+    let instances: Option<Vec<InstanceSeen>> =
+        rows.iter().map(|row| seen(row.as_ref()?, secret)).collect();
     let instances = instances.ok_or("an instance without a readable id")?;
     Ok(Answer::Instances { instances, total })
 }

@@ -26,11 +26,24 @@ fn follow() -> Call {
     Call::Follow { target: target(), job: JOB.parse().expect("an id") }
 }
 fn find() -> Call {
-    Call::FindJobs { target: target(), within: crate::domain::cloud_clock::TimeSpan::at(jiff::Timestamp::UNIX_EPOCH), offset: 1 }
+    Call::FindJobs {
+        target: target(),
+        within: crate::domain::cloud_clock::TimeSpan::at(jiff::Timestamp::UNIX_EPOCH),
+        offset: 1,
+    }
 }
 
 fn wire(status: u16, body: &[u8]) -> WireAnswer<'_> {
-    WireAnswer { status, request_id: None, retry_after: None, date: None, aged: false, body, cut: false, secret: None }
+    WireAnswer {
+        status,
+        request_id: None,
+        retry_after: None,
+        date: None,
+        aged: false,
+        body,
+        cut: false,
+        secret: None,
+    }
 }
 
 fn outcome(call: &Call, status: u16, body: &str) -> Result<Answer, Disposition> {
@@ -41,8 +54,16 @@ fn outcome(call: &Call, status: u16, body: &str) -> Result<Answer, Disposition> 
 fn a_submission_is_accepted_with_a_documented_job_id_or_without_any() {
     let job = || JOB.parse().expect("an id");
     for (status, body, expected) in [
-        (200, r#"{"job_id":"e0fbbfc8-1ac4-4721-b9e9-7dd685c5bdd7"}"#, Ok(Answer::Accepted(Some(job())))),
-        (202, r#"{"new":[1], "job_id" : " e0fbbfc8-1ac4-4721-b9e9-7dd685c5bdd7 "}"#, Ok(Answer::Accepted(Some(job())))),
+        (
+            200,
+            r#"{"job_id":"e0fbbfc8-1ac4-4721-b9e9-7dd685c5bdd7"}"#,
+            Ok(Answer::Accepted(Some(job()))),
+        ),
+        (
+            202,
+            r#"{"new":[1], "job_id" : " e0fbbfc8-1ac4-4721-b9e9-7dd685c5bdd7 "}"#,
+            Ok(Answer::Accepted(Some(job()))),
+        ),
         (200, r#"{"job_id":null}"#, Ok(Answer::Accepted(None))),
         (200, r#"{"job_id":""}"#, Ok(Answer::Accepted(None))),
         (200, "{}", Ok(Answer::Accepted(None))),
@@ -65,9 +86,18 @@ fn a_submission_is_accepted_with_a_documented_job_id_or_without_any() {
     assert_eq!(outcome(&submit(), 200, &deep), Err(Disposition::Unknown));
     assert_eq!(outcome(&submit(), 200, &format!(r#"{{"x":{deep}"#)), Err(Disposition::Unknown));
     let invalid = WireAnswer { body: b"{\"job_id\":\"\xff\xfe\"}", ..wire(200, b"") };
-    assert_eq!(read(&submit(), &invalid).outcome.map_err(|error| error.disposition), Err(Disposition::Unknown));
-    let cut = WireAnswer { cut: true, ..wire(200, br#"{"job_id":"e0fbbfc8-1ac4-4721-b9e9-7dd685c5bdd7"}"#) };
-    assert_eq!(read(&submit(), &cut).outcome.map_err(|error| error.disposition), Err(Disposition::Unknown));
+    assert_eq!(
+        read(&submit(), &invalid).outcome.map_err(|error| error.disposition),
+        Err(Disposition::Unknown)
+    );
+    let cut = WireAnswer {
+        cut: true,
+        ..wire(200, br#"{"job_id":"e0fbbfc8-1ac4-4721-b9e9-7dd685c5bdd7"}"#)
+    };
+    assert_eq!(
+        read(&submit(), &cut).outcome.map_err(|error| error.disposition),
+        Err(Disposition::Unknown)
+    );
 }
 
 fn seen(ssl_option: Option<bool>, status: ProxyStatus, word: &str) -> Result<Answer, Disposition> {
@@ -76,27 +106,47 @@ fn seen(ssl_option: Option<bool>, status: ProxyStatus, word: &str) -> Result<Ans
 
 #[test]
 fn a_proxy_is_read_in_every_shape_the_vendor_sends() {
-    let one = |fields: &str| format!(r#"{{"proxy_list":[{{"proxy":{{"pool_id":"{PROXY}",{fields}}},"readonly_nodes":{{"id":"x"}}}}]}}"#);
+    let one = |fields: &str| {
+        format!(
+            r#"{{"proxy_list":[{{"proxy":{{"pool_id":"{PROXY}",{fields}}},"readonly_nodes":{{"id":"x"}}}}]}}"#
+        )
+    };
     for (fields, expected) in [
         (r#""status":"ACTIVE","ssl_option":"true""#, seen(Some(true), ProxyStatus::Idle, "ACTIVE")),
-        (r#""status":"ACTIVE","ssl_option":"False","port":"3306""#, seen(Some(false), ProxyStatus::Idle, "ACTIVE")),
+        (
+            r#""status":"ACTIVE","ssl_option":"False","port":"3306""#,
+            seen(Some(false), ProxyStatus::Idle, "ACTIVE"),
+        ),
         (r#""status":"active","ssl_option":true"#, seen(Some(true), ProxyStatus::Idle, "active")),
         (r#""status":"ACTIVE""#, seen(None, ProxyStatus::Idle, "ACTIVE")),
         (r#""status":"ACTIVE","ssl_option":null"#, seen(None, ProxyStatus::Idle, "ACTIVE")),
         (r#""status":"ACTIVE","ssl_option":1"#, seen(None, ProxyStatus::Idle, "ACTIVE")),
         (r#""status":"ACTIVE","ssl_option":["true"]"#, seen(None, ProxyStatus::Idle, "ACTIVE")),
         (r#""status":"ACTIVE","ssl_option":"maybe""#, seen(None, ProxyStatus::Idle, "ACTIVE")),
-        (r#""pool_status":"ACTIVE","ssl_option":"true""#, seen(Some(true), ProxyStatus::Idle, "ACTIVE")),
-        (r#""status":"ACTIVE","pool_status":"ABNORMAL""#, seen(None, ProxyStatus::Faulty, "ABNORMAL")),
+        (
+            r#""pool_status":"ACTIVE","ssl_option":"true""#,
+            seen(Some(true), ProxyStatus::Idle, "ACTIVE"),
+        ),
+        (
+            r#""status":"ACTIVE","pool_status":"ABNORMAL""#,
+            seen(None, ProxyStatus::Faulty, "ABNORMAL"),
+        ),
         (r#""status":"FAILED""#, seen(None, ProxyStatus::Faulty, "FAILED")),
         (r#""status":"DELETED""#, seen(None, ProxyStatus::Faulty, "DELETED")),
-        (r#""status":"ENABLING PROXY","pool_status":"ACTIVE""#, seen(None, ProxyStatus::Busy, "ENABLING PROXY")),
-        (r#""status":"SOMETHING NEW","ssl_option":"true""#, seen(Some(true), ProxyStatus::Busy, "SOMETHING NEW")),
+        (
+            r#""status":"ENABLING PROXY","pool_status":"ACTIVE""#,
+            seen(None, ProxyStatus::Busy, "ENABLING PROXY"),
+        ),
+        (
+            r#""status":"SOMETHING NEW","ssl_option":"true""#,
+            seen(Some(true), ProxyStatus::Busy, "SOMETHING NEW"),
+        ),
         (r#""name":7"#, seen(None, ProxyStatus::Busy, "unknown")),
     ] {
         assert_eq!(outcome(&inspect(), 200, &one(fields)), expected, "{fields}");
     }
-    let lone = format!(r#"{{"proxy_list":{{"proxy":[{{"pool_id":"{PROXY}","status":"ACTIVE"}}]}}}}"#);
+    let lone =
+        format!(r#"{{"proxy_list":{{"proxy":[{{"pool_id":"{PROXY}","status":"ACTIVE"}}]}}}}"#);
     assert_eq!(outcome(&inspect(), 200, &lone), seen(None, ProxyStatus::Idle, "ACTIVE"));
 }
 
@@ -111,8 +161,14 @@ fn a_proxy_is_absent_only_when_the_whole_list_shows_it() {
         (r#"{"proxy_list":"none"}"#.into(), Err(Disposition::Unknown)),
         (r#"{"proxy_list":[{"proxy":{"status":"ACTIVE"}}]}"#.into(), Err(Disposition::Unknown)),
         (r#"{"proxy_list":[null]}"#.into(), Err(Disposition::Unknown)),
-        (format!(r#"{{"proxy_list":[{}]}}"#, vec![other; 100].join(",")), Err(Disposition::Unknown)),
-        (format!(r#"{{"proxy_list":[{}]}}"#, vec![other; 2000].join(",")), Err(Disposition::Unknown)),
+        (
+            format!(r#"{{"proxy_list":[{}]}}"#, vec![other; 100].join(",")),
+            Err(Disposition::Unknown),
+        ),
+        (
+            format!(r#"{{"proxy_list":[{}]}}"#, vec![other; 2000].join(",")),
+            Err(Disposition::Unknown),
+        ),
     ] {
         assert_eq!(outcome(&inspect(), 200, &body), expected, "{}", &body[..body.len().min(200)]);
     }
@@ -120,7 +176,9 @@ fn a_proxy_is_absent_only_when_the_whole_list_shows_it() {
 
 #[test]
 fn a_job_is_final_only_by_a_known_word() {
-    let one = |fields: &str| format!(r#"{{"job":{{"id":"{JOB}","name":"x","instance":{{"id":"y"}},{fields}}}}}"#);
+    let one = |fields: &str| {
+        format!(r#"{{"job":{{"id":"{JOB}","name":"x","instance":{{"id":"y"}},{fields}}}}}"#)
+    };
     let running = |process: &str| Ok(Answer::Job(JobView::Running { process: process.into() }));
     let broken = |reason: &str| Ok(Answer::Job(JobView::Broken { reason: reason.into() }));
     for (fields, expected) in [
@@ -129,7 +187,10 @@ fn a_job_is_final_only_by_a_known_word() {
         (r#""status":"Running","process":60"#, running("60")),
         (r#""status":"Unauthorized""#, running("")),
         (r#""status":"Sleeping","process":null"#, running("")),
-        (r#""status":"Completed","ended":"2018-08-06T10:41:14+0800""#, Ok(Answer::Job(JobView::Completed))),
+        (
+            r#""status":"Completed","ended":"2018-08-06T10:41:14+0800""#,
+            Ok(Answer::Job(JobView::Completed)),
+        ),
         (r#""status":"Failed","fail_reason":"node\u0000 down""#, broken("node down")),
         (r#""status":"Failed""#, broken("Failed")),
         (r#""status":"Canceled","fail_reason":"""#, broken("Canceled")),
@@ -138,7 +199,11 @@ fn a_job_is_final_only_by_a_known_word() {
         assert_eq!(outcome(&follow(), 200, &one(fields)), expected, "{fields}");
     }
     let other = r#"{"job":{"id":"aaaaaaaa-1ac4-4721-b9e9-7dd685c5bdd7","status":"Completed"}}"#;
-    assert_eq!(outcome(&follow(), 200, other), Err(Disposition::Unknown), "another job's end is not ours");
+    assert_eq!(
+        outcome(&follow(), 200, other),
+        Err(Disposition::Unknown),
+        "another job's end is not ours"
+    );
     assert_eq!(outcome(&follow(), 200, "{}"), Err(Disposition::Unknown));
     let unknown = r#"{"error_code":"DBS.200543","error_msg":"The job does not exist."}"#;
     assert_eq!(outcome(&follow(), 400, unknown), Err(Disposition::NotFound));
@@ -146,11 +211,16 @@ fn a_job_is_final_only_by_a_known_word() {
 
 #[test]
 fn the_job_list_keeps_what_may_be_ours() {
-    let row = |name: &str, job: &str, instance: &str| format!(r#"{{"job_name":"{name}","job_id":"{job}","instance_id":"{instance}"}}"#);
-    let list = |rows: &[String]| format!(r#"{{"jobs":[{}],"total_count":"7","action_names":[]}}"#, rows.join(","));
+    let row = |name: &str, job: &str, instance: &str| {
+        format!(r#"{{"job_name":"{name}","job_id":"{job}","instance_id":"{instance}"}}"#)
+    };
+    let list = |rows: &[String]| {
+        format!(r#"{{"jobs":[{}],"total_count":"7","action_names":[]}}"#, rows.join(","))
+    };
     let page = |rows: &[String]| match outcome(&find(), 200, &list(rows)) {
         Ok(Answer::Jobs { jobs, page }) => {
-            let kept = jobs.into_iter().map(|seen| (seen.job.to_string(), seen.name)).collect::<Vec<_>>();
+            let kept =
+                jobs.into_iter().map(|seen| (seen.job.to_string(), seen.name)).collect::<Vec<_>>();
             assert_eq!(page.total, Some(7));
             Ok((kept, page.ids.len()))
         }
@@ -164,12 +234,17 @@ fn the_job_list_keeps_what_may_be_ours() {
         row("SomethingNew", "job-4", "an-instance-of-another-product"),
         row("SomethingNew", "", "ffffffffffffffffffffffffffffffffin07"),
     ];
-    let kept = vec![("job-1".to_owned(), "SomethingNew".to_owned()), ("job-3".to_owned(), "GaussDBforMySQLSwitchSSL".to_owned())];
+    let kept = vec![
+        ("job-1".to_owned(), "SomethingNew".to_owned()),
+        ("job-3".to_owned(), "GaussDBforMySQLSwitchSSL".to_owned()),
+    ];
     assert_eq!(page(&rows), Ok((kept, 4)), "every row that has an id counts");
     assert_eq!(page(&[row("SomethingNew", "", INSTANCE)]), Err(Disposition::Unknown));
     assert_eq!(page(&vec![row("OpenGaussDBforMySQLProxy", "job", INSTANCE); 50]), Ok((vec![], 50)));
     assert_eq!(page(&[]), Ok((vec![], 0)));
-    for unsaid in [r#"{"jobs":[]}"#, r#"{"jobs":[],"total_count":"many"}"#, r#"{"jobs":[],"total_count":-1}"#] {
+    for unsaid in
+        [r#"{"jobs":[]}"#, r#"{"jobs":[],"total_count":"many"}"#, r#"{"jobs":[],"total_count":-1}"#]
+    {
         let none = Ok(Answer::Jobs { jobs: vec![], page: JobsPage { ids: vec![], total: None } });
         assert_eq!(outcome(&find(), 200, unsaid), none, "{unsaid}");
     }
@@ -179,14 +254,21 @@ fn the_job_list_keeps_what_may_be_ours() {
 #[test]
 fn the_job_list_says_when_a_job_was_made() {
     let created = |more: &str| {
-        let body = format!(r#"{{"jobs":[{{"job_name":"SomethingNew","job_id":"job-1","instance_id":"{INSTANCE}"{more}}}]}}"#);
+        let body = format!(
+            r#"{{"jobs":[{{"job_name":"SomethingNew","job_id":"job-1","instance_id":"{INSTANCE}"{more}}}]}}"#
+        );
         match outcome(&find(), 200, &body) {
             Ok(Answer::Jobs { jobs, .. }) => jobs[0].created.map(|at| at.to_string()),
             other => panic!("no list: {other:?}"),
         }
     };
-    assert_eq!(created(r#","created_time":"2018-08-06T10:41:14+0800""#).as_deref(), Some("2018-08-06T02:41:14Z"));
-    for unknown in ["", r#","created_time":"""#, r#","created_time":null"#, r#","created_time":"yesterday""#] {
+    assert_eq!(
+        created(r#","created_time":"2018-08-06T10:41:14+0800""#).as_deref(),
+        Some("2018-08-06T02:41:14Z")
+    );
+    for unknown in
+        ["", r#","created_time":"""#, r#","created_time":null"#, r#","created_time":"yesterday""#]
+    {
         assert_eq!(created(unknown), None, "{unknown}");
     }
 }
@@ -194,11 +276,31 @@ fn the_job_list_says_when_a_job_was_made() {
 #[test]
 fn every_envelope_is_found() {
     for (body, code, message) in [
-        (r#"{"error_code":"DBS.200019","error_msg":"busy"}"#, Some("DBS.200019"), "answer 409, DBS.200019: busy"),
-        (r#"{"errorCode":"DBS.200019","errorMsg":"busy"}"#, Some("DBS.200019"), "answer 409, DBS.200019: busy"),
-        (r#"{"code":"DBS.200019","message":"busy"}"#, Some("DBS.200019"), "answer 409, DBS.200019: busy"),
-        (r#"{"error":{"code":409,"message":"busy","title":"Conflict"}}"#, Some("409"), "answer 409, 409: busy"),
-        (r#"{"a":1,"inner":{"error_code":"DBS.200019","error_msg":"busy"}}"#, Some("DBS.200019"), "answer 409, DBS.200019: busy"),
+        (
+            r#"{"error_code":"DBS.200019","error_msg":"busy"}"#,
+            Some("DBS.200019"),
+            "answer 409, DBS.200019: busy",
+        ),
+        (
+            r#"{"errorCode":"DBS.200019","errorMsg":"busy"}"#,
+            Some("DBS.200019"),
+            "answer 409, DBS.200019: busy",
+        ),
+        (
+            r#"{"code":"DBS.200019","message":"busy"}"#,
+            Some("DBS.200019"),
+            "answer 409, DBS.200019: busy",
+        ),
+        (
+            r#"{"error":{"code":409,"message":"busy","title":"Conflict"}}"#,
+            Some("409"),
+            "answer 409, 409: busy",
+        ),
+        (
+            r#"{"a":1,"inner":{"error_code":"DBS.200019","error_msg":"busy"}}"#,
+            Some("DBS.200019"),
+            "answer 409, DBS.200019: busy",
+        ),
         (r#"{"error_code":"a b","error_msg":"x"}"#, None, "answer 409: x"),
         (r#"{"error_code":"DBS.200019"}"#, Some("DBS.200019"), "answer 409, DBS.200019"),
         ("<html><title>Bad</title><body>Gateway</body></html>", None, "answer 409: Bad Gateway"),
@@ -237,7 +339,8 @@ fn retry_after_is_carried() {
 }
 
 proptest::proptest! {
-    /// Whatever comes, the reader neither panics nor takes it for a job id or a value that is not there.
+    /// Whatever comes, the reader neither panics nor takes it for a job id or a value that is not
+    /// there.
     #[test]
     fn no_answer_breaks_the_reader(status in 100u16..=999, body in proptest::collection::vec(proptest::num::u8::ANY, 0..300)) {
         for call in [submit(), inspect(), follow(), find()] {
@@ -262,8 +365,11 @@ proptest::proptest! {
 fn a_secret_that_a_success_repeats_is_starred() {
     let lane = || Name::parse("a", "lane").expect("a name");
     let echo = "x tok3n-0f-ours";
-    let proxies = format!(r#"{{"proxy_list":[{{"proxy":{{"pool_id":"{PROXY}","status":"{echo}"}}}}]}}"#);
-    let jobs = format!(r#"{{"jobs":[{{"instance_id":"{INSTANCE}","job_id":"{JOB}","job_name":"{echo}"}}]}}"#);
+    let proxies =
+        format!(r#"{{"proxy_list":[{{"proxy":{{"pool_id":"{PROXY}","status":"{echo}"}}}}]}}"#);
+    let jobs = format!(
+        r#"{{"jobs":[{{"instance_id":"{INSTANCE}","job_id":"{JOB}","job_name":"{echo}"}}]}}"#
+    );
     let instances = format!(
         r#"{{"instances":[{{"id":"{INSTANCE}","name":"{echo}","status":"{echo}","tags":[{{"key":"{echo}","value":"{echo}"}}]}}],"total_count":1}}"#
     );

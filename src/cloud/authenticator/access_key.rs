@@ -1,11 +1,12 @@
-//! Lanes with an access key: every request is signed, the halves of the key are read together, and an unproven key is
-//! tried by one call at a time, whichever lane makes it.
+//! Lanes with an access key: every request is signed, the halves of the key are read together, and
+//! an unproven key is tried by one call at a time, whichever lane makes it.
 //!
-//! Invariants: the cloud counts failures for each access key, so the lanes that sign with the same one share its count and
-//! its holds; a pair that no answer of its endpoint has accepted yet is used by one call at a time, the others wait for its
-//! answer, so a wrong pair costs one refusal and not one for each call in flight; the same holds after a step of the wall
-//! clock, which makes every signature wrong at once. A rotation that replaces one file after the other costs a refusal or
-//! two, of calls that were surely not executed.
+//! Invariants: the cloud counts failures for each access key, so the lanes that sign with the same
+//! one share its count and its holds; a pair that no answer of its endpoint has accepted yet is
+//! used by one call at a time, the others wait for its answer, so a wrong pair costs one refusal
+//! and not one for each call in flight; the same holds after a step of the wall clock, which makes
+//! every signature wrong at once. A rotation that replaces one file after the other costs a refusal
+//! or two, of calls that were surely not executed.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -27,7 +28,8 @@ const DATE: HeaderName = HeaderName::from_static(DATE_HEADER);
 const PROJECT: HeaderName = HeaderName::from_static("x-project-id");
 const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-security-token");
 
-/// The cloud bears 15 minutes between its clock and the signature; a step of ours by a third of it is looked at.
+/// The cloud bears 15 minutes between its clock and the signature; a step of ours by a third of it
+/// is looked at.
 const STEP: SignedDuration = SignedDuration::from_mins(5);
 
 /// How often the halves are read again when one changes under the reading.
@@ -135,7 +137,16 @@ impl AccessKey {
         keys: Arc<Keys>,
     ) -> Self {
         let (endpoint, project) = (endpoint.into(), plain(project.as_str()));
-        Self { access_key, secret_key, security_token, endpoint, project, clock, keys, latest: Mutex::new(None) }
+        Self {
+            access_key,
+            secret_key,
+            security_token,
+            endpoint,
+            project,
+            clock,
+            keys,
+            latest: Mutex::new(None),
+        }
     }
 
     pub(super) async fn admit(self: &Arc<Self>) -> Result<SignedPass, Denied> {
@@ -154,10 +165,14 @@ impl AccessKey {
         let mut latest = self.latest();
         // Read under the lock, so that an older reading never comes after a newer one.
         let kept = latest.as_ref().map(|latest| &*latest.pair);
-        let pair = self.once(|half| half.lately(now.boot)).and_then(|pair| if kept == Some(&pair) { Ok(pair) } else { self.read() });
+        let pair = self
+            .once(|half| half.lately(now.boot))
+            .and_then(|pair| if kept == Some(&pair) { Ok(pair) } else { self.read() });
         let pair = pair.map_err(|error| Denied::new(error.to_string()))?;
         let (key, replaced) = match &*latest {
-            Some(latest) if latest.pair.access_key == pair.access_key => (latest.key.clone(), *latest.pair != pair),
+            Some(latest) if latest.pair.access_key == pair.access_key => {
+                (latest.key.clone(), *latest.pair != pair)
+            }
             Some(_) | None => (self.keys.of(&pair.access_key), false),
         };
         let mut state = key.state();
@@ -179,7 +194,10 @@ impl AccessKey {
         Ok(trial.map(|trial| SignedPass { lane: self.clone(), key, pair, trial }))
     }
 
-    fn once(&self, find: impl Fn(&SecretReader) -> Result<Arc<Secret>, SecretError>) -> Result<KeyPair, SecretError> {
+    fn once(
+        &self,
+        find: impl Fn(&SecretReader) -> Result<Arc<Secret>, SecretError>,
+    ) -> Result<KeyPair, SecretError> {
         Ok(KeyPair {
             access_key: find(&self.access_key)?,
             secret_key: find(&self.secret_key)?,
@@ -187,8 +205,8 @@ impl AccessKey {
         })
     }
 
-    /// Both halves as they stand now. A half that is replaced under the reading is read again; a rotation that is
-    /// slower than that is told by the cloud.
+    /// Both halves as they stand now. A half that is replaced under the reading is read again; a
+    /// rotation that is slower than that is told by the cloud.
     fn read(&self) -> Result<KeyPair, SecretError> {
         let mut pair = self.once(SecretReader::current)?;
         for _ in 1..READS_MAX {
@@ -209,7 +227,10 @@ impl AccessKey {
     /// Whether a half of the pair was just new; told once.
     fn was_half_new(&self, pair: &Arc<KeyPair>) -> bool {
         let mut latest = self.latest();
-        latest.as_mut().filter(|latest| Arc::ptr_eq(&latest.pair, pair)).is_some_and(|latest| std::mem::take(&mut latest.half_new))
+        latest
+            .as_mut()
+            .filter(|latest| Arc::ptr_eq(&latest.pair, pair))
+            .is_some_and(|latest| std::mem::take(&mut latest.half_new))
     }
 }
 
@@ -220,18 +241,25 @@ impl SharedKey {
 }
 
 impl State {
-    /// Where a pair stands, and whether it came just now. Pairs that no lane has any more are forgotten.
+    /// Where a pair stands, and whether it came just now. Pairs that no lane has any more are
+    /// forgotten.
     fn place(&mut self, endpoint: &Arc<str>, pair: KeyPair) -> (usize, bool) {
         let same = |known: &Use| known.endpoint == *endpoint && *known.pair == pair;
         if let Some(place) = self.uses.iter().position(same) {
             return (place, false);
         }
         self.uses.retain(|known| Arc::strong_count(&known.pair) > 1);
-        self.uses.push(Use { endpoint: endpoint.clone(), pair: Arc::new(pair), proven: false, refusals: Refusals::default() });
+        self.uses.push(Use {
+            endpoint: endpoint.clone(),
+            pair: Arc::new(pair),
+            proven: false,
+            refusals: Refusals::default(),
+        });
         (self.uses.len() - 1, true)
     }
 
-    /// Whether a call may go out with a pair, and whether the others wait for it; `None`: it waits itself.
+    /// Whether a call may go out with a pair, and whether the others wait for it; `None`: it waits
+    /// itself.
     fn admit(&mut self, place: usize, now: Times) -> Result<Option<bool>, Denied> {
         if self.origin.is_some_and(|origin| origin.duration_until(origin_of(now)).abs() > STEP) {
             // What was right may be wrong now, and the other way round.
@@ -246,7 +274,9 @@ impl State {
         if known.proven {
             return Ok(Some(false));
         }
-        if let Some((count, left)) = self.refusals.held(now.boot).or_else(|| known.refusals.held(now.boot)) {
+        if let Some((count, left)) =
+            self.refusals.held(now.boot).or_else(|| known.refusals.held(now.boot))
+        {
             let left = minutes(left);
             return Err(Denied::new(format!(
                 "the access key was refused {count} times in a row; not tried for {left}, or until its files change: {}",
@@ -268,7 +298,8 @@ fn origin_of(now: Times) -> Timestamp {
 }
 
 impl SignedPass {
-    /// Signs the request as of this date. Every header that it has by now is signed; what the client adds later is not.
+    /// Signs the request as of this date. Every header that it has by now is signed; what the
+    /// client adds later is not.
     pub(super) fn sign(&self, request: &mut Request, body: &[u8], date: Timestamp) {
         let date = date.strftime(DATE_FORMAT).to_string();
         let host = plain(&request.url()[Position::BeforeHost..Position::AfterPort]);
@@ -279,10 +310,24 @@ impl SignedPass {
         if let Some(token) = &self.pair.security_token {
             headers.insert(SECURITY_TOKEN, token.header());
         }
-        let signed: Vec<(&str, &[u8])> = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        let signed: Vec<(&str, &[u8])> = request
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_bytes()))
+            .collect();
         let (method, url) = (request.method().as_str(), request.url());
-        let signable = Signable { method, path: url.path(), query: url.query().unwrap_or(""), headers: &signed, body };
-        let authorization = signable.authorization(self.pair.access_key.expose(), self.pair.secret_key.expose(), &date);
+        let signable = Signable {
+            method,
+            path: url.path(),
+            query: url.query().unwrap_or(""),
+            headers: &signed,
+            body,
+        };
+        let authorization = signable.authorization(
+            self.pair.access_key.expose(),
+            self.pair.secret_key.expose(),
+            &date,
+        );
         let mut authorization = plain(&authorization);
         authorization.set_sensitive(true);
         request.headers_mut().insert(AUTHORIZATION, authorization);
@@ -304,7 +349,8 @@ impl SignedPass {
         }
     }
 
-    /// Tells whether it is worth coming again soon: the files hold another pair by now, or a half of it was just new.
+    /// Tells whether it is worth coming again soon: the files hold another pair by now, or a half
+    /// of it was just new.
     pub(super) fn refused(self, said: &str) -> bool {
         let now = self.lane.clock.times();
         let mut state = self.key.state();

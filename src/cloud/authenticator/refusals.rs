@@ -1,21 +1,23 @@
 //! Refusals in a row, and how long nothing is sent after them.
 //!
-//! Invariant: the cloud locks an access key for five minutes after more than five failures in a row. After the third the
-//! waits are as long as that lock, and before the sixth there is an hour.
+//! Invariant: the cloud locks an access key for five minutes after more than five failures in a
+//! row. After the third the waits are as long as that lock, and before the sixth there is an hour.
 
 use std::time::Duration;
 
 /// Refusals in a row that are borne with the engine's own pause only.
 const BORNE: u32 = 2;
 
-/// Nothing is sent for this long after one more: as long as the cloud's lock. Source: gateway FAQ of the vendor.
+/// Nothing is sent for this long after one more: as long as the cloud's lock. Source: gateway FAQ
+/// of the vendor.
 pub(super) const HOLD: Duration = Duration::from_secs(5 * 60);
 
-/// From this many in a row on the wait is [`HOLD_LONG`]: one more may lock the key, if nobody else used it with success
-/// in all that time.
+/// From this many in a row on the wait is [`HOLD_LONG`]: one more may lock the key, if nobody else
+/// used it with success in all that time.
 const NEAR_LOCK: u32 = 5;
 
-/// Long enough for somebody to be awake, short enough that a key that is good again is noticed the same night.
+/// Long enough for somebody to be awake, short enough that a key that is good again is noticed the
+/// same night.
 pub(super) const HOLD_LONG: Duration = Duration::from_secs(60 * 60);
 
 /// Refusals in a row of one and the same secret.

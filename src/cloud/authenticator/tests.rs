@@ -1,4 +1,5 @@
-//! Credentials over real HTTP, judged by the emulator: what is sent, how often, and what is never sent or told.
+//! Credentials over real HTTP, judged by the emulator: what is sent, how often, and what is never
+//! sent or told.
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -58,11 +59,20 @@ struct AuthFixture {
 }
 
 fn key(access_key: &str, secret_key: &str) -> AccountKey {
-    AccountKey { access_key: access_key.to_owned(), secret_key: secret_key.into(), security_token: None }
+    AccountKey {
+        access_key: access_key.to_owned(),
+        secret_key: secret_key.into(),
+        security_token: None,
+    }
 }
 
 fn user(password: &str) -> Known {
-    Known { domain: "acme".into(), user: "sealift".into(), password: password.into(), projects: None }
+    Known {
+        domain: "acme".into(),
+        user: "sealift".into(),
+        password: password.into(),
+        projects: None,
+    }
 }
 
 fn accounts(keys: Vec<AccountKey>, users: Vec<Known>) -> Accounts {
@@ -73,8 +83,13 @@ fn bed(accounts: Accounts, credentials: impl FnOnce(&Path, &str) -> Credentials)
     bed_within(PATIENT, accounts, credentials)
 }
 
-fn bed_within(timeout: Duration, accounts: Accounts, credentials: impl FnOnce(&Path, &str) -> Credentials) -> AuthFixture {
-    let (running, clock, proxy) = emulator(accounts, Some("056538411200d4cd2f79c003c7606412".parse().expect("an id")));
+fn bed_within(
+    timeout: Duration,
+    accounts: Accounts,
+    credentials: impl FnOnce(&Path, &str) -> Credentials,
+) -> AuthFixture {
+    let (running, clock, proxy) =
+        emulator(accounts, Some("056538411200d4cd2f79c003c7606412".parse().expect("an id")));
     let dir = tempfile::tempdir().expect("a temporary directory");
     let lane = lane_as(&running.endpoint(), credentials(dir.path(), &running.endpoint()), timeout);
     let target = proxy.target(&lane.name);
@@ -83,7 +98,10 @@ fn bed_within(timeout: Duration, accounts: Accounts, credentials: impl FnOnce(&P
 }
 
 /// An emulator with these accounts, our clock beside its own, and the one proxy that it has.
-fn emulator(accounts: Accounts, project_id: Option<ProjectId>) -> (RunningEmulator, Arc<OurClock>, FleetProxy) {
+fn emulator(
+    accounts: Accounts,
+    project_id: Option<ProjectId>,
+) -> (RunningEmulator, Arc<OurClock>, FleetProxy) {
     let hand = Arc::new(HandClock(Mutex::new(Duration::from_secs(1000))));
     let fleet = Fleet::generate(1, 1, 1).expect("possible numbers");
     let proxy = fleet.proxies()[0];
@@ -145,7 +163,8 @@ impl AuthFixture {
 
     /// Our wall clock is so many minutes ahead of the cloud's.
     fn step(&self, minutes: i64) {
-        *self.clock.ahead.lock().expect("no panic under the lock") = SignedDuration::from_mins(minutes);
+        *self.clock.ahead.lock().expect("no panic under the lock") =
+            SignedDuration::from_mins(minutes);
     }
 
     fn pass(&self, time: Duration) {
@@ -166,7 +185,12 @@ impl AuthFixture {
     }
 
     async fn submit(&self) -> Reply {
-        self.cloud.perform(Call::Submit { target: self.target.clone(), ssl_option: true }, Box::new(|| Ok(()))).await
+        self.cloud
+            .perform(
+                Call::Submit { target: self.target.clone(), ssl_option: true },
+                Box::new(|| Ok(())),
+            )
+            .await
     }
 
     async fn many(&self, count: usize) -> Vec<Reply> {
@@ -189,8 +213,15 @@ async fn signed_calls_are_let_in() {
     let bed = signing(accounts(vec![key(AK, SK)], vec![]), AK, SK);
     assert!(bed.submit().await.outcome.is_ok());
     assert!(bed.many(20).await.iter().all(|reply| reply.outcome.is_ok()));
-    let find = Call::FindJobs { target: bed.target.clone(), within: TimeSpan::at(bed.clock.times().wall), offset: 1 };
-    assert!(bed.cloud.perform(find, Box::new(|| Ok(()))).await.outcome.is_ok(), "a query with escapes");
+    let find = Call::FindJobs {
+        target: bed.target.clone(),
+        within: TimeSpan::at(bed.clock.times().wall),
+        offset: 1,
+    };
+    assert!(
+        bed.cloud.perform(find, Box::new(|| Ok(()))).await.outcome.is_ok(),
+        "a query with escapes"
+    );
     let seen = bed.running.admissions();
     assert_eq!((seen.signed, seen.signed_refused), (22, 0));
 }
@@ -199,14 +230,22 @@ async fn signed_calls_are_let_in() {
 async fn what_is_signed_is_what_the_vendors_clients_sign() {
     let (endpoint, mut asked) = server(ServerReaction::Silence).await;
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let [access_key, secret_key] = [("ak", AK), ("sk", SK)].map(|(name, text)| SecretSource::File(write(dir.path(), name, text)));
-    let lane = lane_as(&endpoint, Credentials::AccessKey { access_key, secret_key, security_token: None }, SHORT);
+    let [access_key, secret_key] = [("ak", AK), ("sk", SK)]
+        .map(|(name, text)| SecretSource::File(write(dir.path(), name, text)));
+    let lane = lane_as(
+        &endpoint,
+        Credentials::AccessKey { access_key, secret_key, security_token: None },
+        SHORT,
+    );
     let call = Call::Instances { lane: lane.name.clone(), offset: 0 };
     let cloud = HttpCloud::new(&[lane], &crate::cloud::http::tests::clock()).expect("a client");
     let _reply = cloud.perform(call, Box::new(|| Ok(()))).await;
     let request = asked.recv().await.expect("it came whole");
     // Theirs has their user agent besides.
-    assert!(request.contains("SignedHeaders=content-type;host;x-language;x-project-id;x-sdk-date,"), "{request}");
+    assert!(
+        request.contains("SignedHeaders=content-type;host;x-language;x-project-id;x-sdk-date,"),
+        "{request}"
+    );
 }
 
 #[tokio::test]
@@ -214,7 +253,8 @@ async fn a_temporary_key_carries_its_security_token() {
     let temporary = AccountKey { security_token: Some(SECURITY_TOKEN.into()), ..key(AK, SK) };
     let bed = bed(accounts(vec![temporary], vec![]), |dir, _| {
         let [access_key, secret_key, security_token] =
-            [("ak", AK), ("sk", SK), ("st", SECURITY_TOKEN)].map(|(name, text)| SecretSource::File(write(dir, name, text)));
+            [("ak", AK), ("sk", SK), ("st", SECURITY_TOKEN)]
+                .map(|(name, text)| SecretSource::File(write(dir, name, text)));
         Credentials::AccessKey { access_key, secret_key, security_token: Some(security_token) }
     });
     assert!(bed.submit().await.outcome.is_ok());
@@ -224,11 +264,17 @@ async fn a_temporary_key_carries_its_security_token() {
 
 #[tokio::test]
 async fn what_the_gateway_refuses_is_reported() {
-    for (access_key, secret_key, said) in [("UNKNOWN", SK, "ak UNKNOWN not exist"), (AK, "other", "verify aksk signature fail")] {
+    for (access_key, secret_key, said) in
+        [("UNKNOWN", SK, "ak UNKNOWN not exist"), (AK, "other", "verify aksk signature fail")]
+    {
         let bed = signing(accounts(vec![key(AK, SK)], vec![]), access_key, secret_key);
         let reply = bed.inspect().await;
         let error = refused(&reply);
-        assert_eq!((error.status, error.code.as_deref(), error.retry_after), (Some(401), Some("APIGW.0301"), None), "{said}");
+        assert_eq!(
+            (error.status, error.code.as_deref(), error.retry_after),
+            (Some(401), Some("APIGW.0301"), None),
+            "{said}"
+        );
         assert!(error.message.contains(said) && reply.request_id.is_some(), "{error:?}");
     }
     let bed = signing(accounts(vec![key(AK, SK)], vec![]), AK, SK);
@@ -241,11 +287,19 @@ async fn a_wrong_key_is_tried_by_one_call_at_a_time_and_never_locked() {
     let bed = signing(accounts(vec![key(AK, SK)], vec![]), AK, "wrong");
     let replies = bed.many(50).await;
     assert!(replies.iter().all(|reply| reply.outcome.is_err()));
-    assert_eq!(replies.iter().filter(|reply| reply.sent).count(), 3, "the others were answered here");
+    assert_eq!(
+        replies.iter().filter(|reply| reply.sent).count(),
+        3,
+        "the others were answered here"
+    );
     let held = replies.iter().find(|reply| !reply.sent).expect("most");
-    assert!(refused(held).message.contains("3 times in a row; not tried for 5 minutes"), "{held:?}");
+    assert!(
+        refused(held).message.contains("3 times in a row; not tried for 5 minutes"),
+        "{held:?}"
+    );
     assert!(refused(held).message.contains("verify aksk signature fail"), "{held:?}");
-    // As an engine would, minute after minute, with many calls each time: for more than an hour nothing locks the key.
+    // As an engine would, minute after minute, with many calls each time: for more than an hour
+    // nothing locks the key.
     for _ in 0..69 {
         bed.pass(MINUTE);
         bed.many(10).await;
@@ -266,7 +320,10 @@ async fn waits_after_refusals_grow() {
             refusals.held(MINUTE).map_or(Duration::ZERO, |(_, left)| left)
         })
         .collect();
-    assert_eq!(waits, [Duration::ZERO, Duration::ZERO, HOLD, HOLD, HOLD_LONG, HOLD_LONG, HOLD_LONG]);
+    assert_eq!(
+        waits,
+        [Duration::ZERO, Duration::ZERO, HOLD, HOLD, HOLD_LONG, HOLD_LONG, HOLD_LONG]
+    );
     assert!(refusals.held(MINUTE + HOLD_LONG).is_none());
     refusals.lift();
     assert!(refusals.held(MINUTE).is_none());
@@ -278,12 +335,17 @@ async fn a_rotation_half_way_costs_a_call_and_no_more() {
     assert!(bed.inspect().await.outcome.is_ok());
     bed.running.set_accounts(accounts(vec![key(AK, SK), key("NEW", "new-secret")], vec![]));
     bed.write("ak", "NEW");
-    assert_eq!(refused(&bed.inspect().await).retry_after, Some(SOON), "the other half may just be on its way");
+    assert_eq!(
+        refused(&bed.inspect().await).retry_after,
+        Some(SOON),
+        "the other half may just be on its way"
+    );
     bed.write("sk", "new-secret");
     assert!(bed.many(10).await.iter().all(|reply| reply.outcome.is_ok()));
     assert_eq!(bed.running.admissions().signed_refused, 1);
 
-    // A half that stays alone is no rotation: after the second refusal the engine's own pause counts.
+    // A half that stays alone is no rotation: after the second refusal the engine's own pause
+    // counts.
     bed.write("ak", AK);
     assert_eq!(refused(&bed.inspect().await).retry_after, Some(SOON));
     assert_eq!(refused(&bed.inspect().await).retry_after, None);
@@ -325,8 +387,15 @@ async fn a_date_that_the_cloud_does_not_bear_is_no_refusal_of_the_key() {
         bed.step(minutes);
         let reply = bed.inspect().await;
         let error = reply.outcome.as_ref().expect_err("misdated");
-        assert_eq!((error.disposition, error.status), (Disposition::Misdated, Some(401)), "{error:?}");
-        assert!(error.message.contains("signed anew by the cloud's time") && reply.cloud_time.is_some(), "{reply:?}");
+        assert_eq!(
+            (error.disposition, error.status),
+            (Disposition::Misdated, Some(401)),
+            "{error:?}"
+        );
+        assert!(
+            error.message.contains("signed anew by the cloud's time") && reply.cloud_time.is_some(),
+            "{reply:?}"
+        );
         assert!(bed.many(50).await.iter().all(|reply| reply.outcome.is_ok()), "{minutes}");
         let seen = bed.running.admissions();
         assert_eq!((seen.signed_refused, seen.locks), (1, 0), "{seen:?}");
@@ -334,18 +403,25 @@ async fn a_date_that_the_cloud_does_not_bear_is_no_refusal_of_the_key() {
     // Dated right, a refusal is one of the key.
     let bed = signing(accounts(vec![key(AK, SK)], vec![]), AK, "wrong");
     bed.step(60);
-    assert_eq!(bed.inspect().await.outcome.expect_err("misdated").disposition, Disposition::Misdated);
+    assert_eq!(
+        bed.inspect().await.outcome.expect_err("misdated").disposition,
+        Disposition::Misdated
+    );
     assert!(refused(&bed.inspect().await).message.contains("verify aksk signature fail"));
 }
 
 #[tokio::test]
 async fn a_trial_without_an_answer_leaves_the_next_one_to_try() {
     let bed = signing(accounts(vec![key(AK, SK)], vec![]), AK, SK);
-    let drop_all = Faults { drop_before: Rate::always(1.0).expect("in range"), ..Faults::default() };
+    let drop_all =
+        Faults { drop_before: Rate::always(1.0).expect("in range"), ..Faults::default() };
     bed.running.with_model(|model| model.set_faults(drop_all));
     let replies = bed.many(5).await;
     assert!(
-        replies.iter().all(|reply| reply.outcome.as_ref().is_err_and(|error| error.disposition == Disposition::Unknown)),
+        replies.iter().all(|reply| reply
+            .outcome
+            .as_ref()
+            .is_err_and(|error| error.disposition == Disposition::Unknown)),
         "{replies:?}"
     );
     bed.running.with_model(|model| model.set_faults(Faults::default()));
@@ -357,7 +433,8 @@ async fn a_withheld_switch_is_no_refusal_and_no_verdict() {
     let bed = signing(accounts(vec![key(AK, SK)], vec![]), AK, SK);
     for _ in 0..10 {
         let call = Call::Submit { target: bed.target.clone(), ssl_option: true };
-        let reply = bed.cloud.perform(call, Box::new(|| Err(Withheld("the window has shut".into())))).await;
+        let reply =
+            bed.cloud.perform(call, Box::new(|| Err(Withheld("the window has shut".into())))).await;
         assert_eq!(reply.outcome.expect_err("withheld").disposition, Disposition::Withheld);
     }
     assert!(bed.many(5).await.iter().all(|reply| reply.outcome.is_ok()));
@@ -368,10 +445,14 @@ async fn a_withheld_switch_is_no_refusal_and_no_verdict() {
 #[tokio::test]
 async fn a_login_that_takes_too_long_costs_no_attempt_and_is_not_begun_again() {
     let (iam, mut asked) = server(ServerReaction::Silence).await;
-    let bed = bed_within(SHORT, accounts(vec![], vec![user(PASSWORD)]), password(PASSWORD, Some(&iam)));
+    let bed =
+        bed_within(SHORT, accounts(vec![], vec![user(PASSWORD)]), password(PASSWORD, Some(&iam)));
     for _ in 0..2 {
         for reply in bed.many(20).await {
-            assert!(!reply.sent && refused(&reply).message.contains("have passed over a login"), "{reply:?}");
+            assert!(
+                !reply.sent && refused(&reply).message.contains("have passed over a login"),
+                "{reply:?}"
+            );
         }
     }
     assert!(asked.recv().await.is_some() && asked.try_recv().is_err(), "one login for all");
@@ -417,7 +498,8 @@ async fn a_token_that_dies_early_is_replaced_once() {
 #[tokio::test]
 async fn fresh_tokens_that_are_refused_make_no_loop() {
     let bed = logging_in(accounts(vec![], vec![user(PASSWORD)]), PASSWORD, None);
-    let faults = Faults { token_expired: Rate::always(1.0).expect("in range"), ..Faults::default() };
+    let faults =
+        Faults { token_expired: Rate::always(1.0).expect("in range"), ..Faults::default() };
     bed.running.with_model(|model| model.set_faults(faults));
     for _ in 0..30 {
         let replies = bed.many(5).await;
@@ -437,13 +519,21 @@ async fn a_wrong_password_is_asked_for_once() {
     for _ in 0..50 {
         for reply in bed.many(5).await {
             let message = &refused(&reply).message;
-            assert!(!reply.sent && message.contains("username or password is wrong") && !message.contains("wrong-password"), "{message}");
+            assert!(
+                !reply.sent
+                    && message.contains("username or password is wrong")
+                    && !message.contains("wrong-password"),
+                "{message}"
+            );
         }
         bed.pass(MINUTE);
     }
     assert_eq!((bed.running.admissions().logins_refused, bed.arrivals()), (1, 0));
     bed.write("password", PASSWORD);
-    assert!(bed.many(5).await.iter().all(|reply| reply.outcome.is_ok()), "a new one is tried at once");
+    assert!(
+        bed.many(5).await.iter().all(|reply| reply.outcome.is_ok()),
+        "a new one is tried at once"
+    );
     assert_eq!(bed.running.admissions().logins_refused, 1);
 }
 
@@ -460,11 +550,19 @@ async fn an_iam_that_is_out_of_order_is_asked_ever_more_seldom() {
         for _ in 0..60 {
             for reply in bed.many(5).await {
                 let error = refused(&reply);
-                assert!(!reply.sent && error.message.contains("IAM at 127.0.0.1") && error.retry_after.is_some(), "{error:?}");
+                assert!(
+                    !reply.sent
+                        && error.message.contains("IAM at 127.0.0.1")
+                        && error.retry_after.is_some(),
+                    "{error:?}"
+                );
             }
             while let Ok(request) = asked.try_recv() {
                 count += 1;
-                assert!(request.starts_with("POST /v3/auth/tokens?nocatalog=true HTTP/1.1\r\n"), "{request}");
+                assert!(
+                    request.starts_with("POST /v3/auth/tokens?nocatalog=true HTTP/1.1\r\n"),
+                    "{request}"
+                );
             }
             bed.pass(Duration::from_secs(10));
         }
@@ -482,7 +580,9 @@ async fn an_iam_that_is_out_of_order_is_asked_ever_more_seldom() {
 
 #[tokio::test]
 async fn a_fixed_token_that_was_replaced_is_to_be_repeated() {
-    let bed = bed(accounts(vec![key("x", "x")], vec![]), |dir, _| Credentials::Token(SecretSource::File(write(dir, "token", "old-token"))));
+    let bed = bed(accounts(vec![key("x", "x")], vec![]), |dir, _| {
+        Credentials::Token(SecretSource::File(write(dir, "token", "old-token")))
+    });
     assert_eq!(refused(&bed.inspect().await).retry_after, None);
     let dir = bed.dir.path().to_owned();
     let check: LastCheck = Box::new(move || {

@@ -1,10 +1,12 @@
-//! Lanes with a user and a password: tokens of IAM, requested when they are needed and renewed before they expire.
+//! Lanes with a user and a password: tokens of IAM, requested when they are needed and renewed
+//! before they expire.
 //!
-//! Invariants: a lane has one login out at a time, shared by all its calls that wait; a password that IAM has not accepted
-//! yet is in one login at a time over all lanes of its user, and one that IAM refused is not tried again by any of them
-//! until a long time has passed, so that a wrong password costs one login; what IAM answers about a
-//! lane's project concerns that lane alone. The gap between logins grows, whatever the calls need; a token that is refused
-//! is replaced once, and if the new one is refused too, the waits are those of a refused key.
+//! Invariants: a lane has one login out at a time, shared by all its calls that wait; a password
+//! that IAM has not accepted yet is in one login at a time over all lanes of its user, and one that
+//! IAM refused is not tried again by any of them until a long time has passed, so that a wrong
+//! password costs one login; what IAM answers about a lane's project concerns that lane alone. The
+//! gap between logins grows, whatever the calls need; a token that is refused is replaced once, and
+//! if the new one is refused too, the waits are those of a refused key.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -19,22 +21,23 @@ use crate::cloud::iam::{Iam, LoginError, LoginIdentity};
 use crate::cloud::secret::{Secret, SecretError, SecretReader};
 use crate::domain::lane::NameSource;
 
-/// The share of its life after which a token is renewed, in fifths: of 24 hours nearly five are left for an IAM that is
-/// out of order.
+/// The share of its life after which a token is renewed, in fifths: of 24 hours nearly five are
+/// left for an IAM that is out of order.
 const RENEW_AFTER_FIFTHS: u32 = 4;
 
-/// Least time between the starts of two logins, but for tokens of shorter life; it doubles with every one that fails.
+/// Least time between the starts of two logins, but for tokens of shorter life; it doubles with
+/// every one that fails.
 const GAP: Duration = Duration::from_secs(10);
 
 /// Longest such gap: an IAM that is back is noticed within minutes.
 const GAP_MAX: Duration = Duration::from_secs(5 * 60);
 
-/// A refused password is not tried again for this long: the usual rule locks an account after five in a quarter of an
-/// hour. Source: IAM's default account policy.
+/// A refused password is not tried again for this long: the usual rule locks an account after five
+/// in a quarter of an hour. Source: IAM's default account policy.
 const REFUSED_HOLD: Duration = Duration::from_secs(60 * 60);
 
-/// Passwords of one user that may be refused in that time. Lanes whose files hold still other ones wait; one that was just
-/// written is tried all the same.
+/// Passwords of one user that may be refused in that time. Lanes whose files hold still other ones
+/// wait; one that was just written is tried all the same.
 const REFUSED_MAX: usize = 3;
 
 /// The users of all lanes.
@@ -105,11 +108,20 @@ impl Account {
 
 impl KnownToken {
     /// Why nobody may ask for this password now. `changed`: somebody has just written it.
-    fn denies(&self, iam: &str, password: &Arc<Secret>, changed: bool, now: Duration) -> Option<Denied> {
+    fn denies(
+        &self,
+        iam: &str,
+        password: &Arc<Secret>,
+        changed: bool,
+        now: Duration,
+    ) -> Option<Denied> {
         let refused = || self.refused.iter().filter(|refused| now < refused.until);
         if let Some(refused) = refused().find(|refused| refused.password == *password) {
             let left = minutes(refused.until - now);
-            return Some(Denied::new(format!("{}; not asked again for {left}, or until the password changes", refused.said)));
+            return Some(Denied::new(format!(
+                "{}; not asked again for {left}, or until the password changes",
+                refused.said
+            )));
         }
         if self.proven.as_ref() != Some(password)
             && !changed
@@ -123,12 +135,19 @@ impl KnownToken {
             );
             return Some(Denied::new(message));
         }
-        let failing = self.failing.get(iam).filter(|failing| now < failing.not_before && failing.password == *password)?;
-        Some(Denied { message: failing.said.clone(), retry_after: Some(seconds(failing.not_before - now)) })
+        let failing = self
+            .failing
+            .get(iam)
+            .filter(|failing| now < failing.not_before && failing.password == *password)?;
+        Some(Denied {
+            message: failing.said.clone(),
+            retry_after: Some(seconds(failing.not_before - now)),
+        })
     }
 
-    /// IAM's verdict on a password is that it is wrong; whether it stands for all lanes. One that was accepted before is
-    /// refused only when the next login, which goes alone, is refused too: until then it may be this lane's project.
+    /// IAM's verdict on a password is that it is wrong; whether it stands for all lanes. One that
+    /// was accepted before is refused only when the next login, which goes alone, is refused too:
+    /// until then it may be this lane's project.
     fn refuse(&mut self, password: Arc<Secret>, said: String, now: Duration) -> bool {
         if self.proven.take_if(|proven| *proven == password).is_some() {
             return false;
@@ -139,11 +158,23 @@ impl KnownToken {
     }
 
     /// IAM at this endpoint gave no verdict; the gap until it is asked again.
-    fn fail(&mut self, iam: &str, password: Arc<Secret>, said: &str, wait: Option<Duration>, now: Duration) -> Duration {
+    fn fail(
+        &mut self,
+        iam: &str,
+        password: Arc<Secret>,
+        said: &str,
+        wait: Option<Duration>,
+        now: Duration,
+    ) -> Duration {
         let before = self.failing.get(iam).map_or(0, |failing| failing.in_row);
         let grown = GAP.saturating_mul(1 << before.min(10)).min(GAP_MAX);
         let gap = wait.map_or(grown, |wait| wait.max(grown));
-        let failing = Failing { password, not_before: now + gap, in_row: before.saturating_add(1), said: said.to_owned() };
+        let failing = Failing {
+            password,
+            not_before: now + gap,
+            in_row: before.saturating_add(1),
+            said: said.to_owned(),
+        };
         self.failing.insert(iam.to_owned(), failing);
         gap
     }
@@ -227,12 +258,17 @@ impl IamUser {
         clock: Arc<dyn Clock>,
         users: Arc<Users>,
     ) -> Self {
-        let (name, domain) = (UserName::new("user name", name), UserName::new("domain name", domain));
+        let (name, domain) =
+            (UserName::new("user name", name), UserName::new("domain name", domain));
         Self { iam, name, password, domain, clock, users, state: Mutex::new(State::default()) }
     }
 
     fn identity(&self, now: Duration) -> Result<LoginIdentity, SecretError> {
-        Ok(LoginIdentity { user: self.name.lately(now)?, domain: self.domain.lately(now)?, password: self.password.lately(now)? })
+        Ok(LoginIdentity {
+            user: self.name.lately(now)?,
+            domain: self.domain.lately(now)?,
+            password: self.password.lately(now)?,
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -279,13 +315,21 @@ impl IamUser {
         }
         // A token that is still good is used while a new one is on its way, or cannot be had.
         let instead = |denied: Denied| usable.clone().map(Look::Settled).ok_or(denied);
-        if let Some((_, until, said)) = state.refused.as_ref().filter(|(whom, until, _)| *whom == who && now < *until) {
+        if let Some((_, until, said)) =
+            state.refused.as_ref().filter(|(whom, until, _)| *whom == who && now < *until)
+        {
             let left = minutes(*until - now);
-            return instead(Denied::new(format!("{said}; not asked again for {left}, or until the password changes")));
+            return instead(Denied::new(format!(
+                "{said}; not asked again for {left}, or until the password changes"
+            )));
         }
         if state.flight.is_none() {
             let account = match &state.asked {
-                Some((asked, account)) if (&asked.domain, &asked.user) == (&who.domain, &who.user) => account.clone(),
+                Some((asked, account))
+                    if (&asked.domain, &asked.user) == (&who.domain, &who.user) =>
+                {
+                    account.clone()
+                }
                 Some(_) | None => self.users.of(&who),
             };
             let mut known = account.known();
@@ -293,8 +337,13 @@ impl IamUser {
                 return instead(denied);
             }
             if now < state.not_before && !changed {
-                let message = "the last token of IAM is not good any more, and a new one was got just before".to_owned();
-                return instead(Denied { message, retry_after: Some(seconds(state.not_before - now)) });
+                let message =
+                    "the last token of IAM is not good any more, and a new one was got just before"
+                        .to_owned();
+                return instead(Denied {
+                    message,
+                    retry_after: Some(seconds(state.not_before - now)),
+                });
             }
             let trial = known.proven.as_ref() != Some(&who.password);
             if trial && std::mem::replace(&mut known.on_trial, true) {
@@ -313,7 +362,12 @@ impl IamUser {
     }
 
     /// A task of its own: whoever waits may stop waiting.
-    fn start(self: Arc<Self>, who: LoginIdentity, account: Arc<Account>, trial: bool) -> watch::Receiver<Option<LoginOutcome>> {
+    fn start(
+        self: Arc<Self>,
+        who: LoginIdentity,
+        account: Arc<Account>,
+        trial: bool,
+    ) -> watch::Receiver<Option<LoginOutcome>> {
         let (outcome_sender, outcome_receiver) = watch::channel(None);
         tokio::spawn(async move {
             let answer = self.iam.login(&who).await;
@@ -327,7 +381,12 @@ impl IamUser {
         outcome_receiver
     }
 
-    fn land(&self, who: LoginIdentity, account: &Account, answer: Result<(Secret, Duration), LoginError>) -> LoginOutcome {
+    fn land(
+        &self,
+        who: LoginIdentity,
+        account: &Account,
+        answer: Result<(Secret, Duration), LoginError>,
+    ) -> LoginOutcome {
         let now = self.clock.times().boot;
         let mut state = self.state();
         let mut known = account.known();
@@ -352,7 +411,10 @@ impl IamUser {
                 Err(Denied::new(message))
             }
             Err(LoginError::Refused(message)) => {
-                tracing::error!("{message}; not asked again for {}, or until the password changes", minutes(REFUSED_HOLD));
+                tracing::error!(
+                    "{message}; not asked again for {}, or until the password changes",
+                    minutes(REFUSED_HOLD)
+                );
                 state.refused = Some((who, now + REFUSED_HOLD, message.clone()));
                 Err(Denied::new(message))
             }
@@ -381,7 +443,8 @@ impl IamUser {
             return true;
         }
         state.token = None;
-        // It died before its time: the password may have been changed at IAM, so the next login goes alone.
+        // It died before its time: the password may have been changed at IAM, so the next login
+        // goes alone.
         if let Some((_, account)) = &state.asked {
             account.known().proven = None;
         }

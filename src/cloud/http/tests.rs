@@ -1,4 +1,5 @@
-//! The client against raw sockets: what is on the wire, and what is made of every way in which an answer fails to come.
+//! The client against raw sockets: what is on the wire, and what is made of every way in which an
+//! answer fails to come.
 
 mod client;
 
@@ -133,7 +134,9 @@ pub(crate) async fn server(act: ServerReaction) -> (String, mpsc::UnboundedRecei
                 while let Some(request) = read_request(&mut stream).await {
                     let _ = requests.send(request);
                     match act {
-                        ServerReaction::Send(text) => stream.write_all(text.as_bytes()).await.expect("the client reads"),
+                        ServerReaction::Send(text) => {
+                            stream.write_all(text.as_bytes()).await.expect("the client reads")
+                        }
                         ServerReaction::SendAndClose(text) => {
                             stream.write_all(text.as_bytes()).await.expect("the client reads");
                             return;
@@ -156,13 +159,16 @@ pub(crate) async fn server(act: ServerReaction) -> (String, mpsc::UnboundedRecei
     (endpoint, received)
 }
 
-/// One whole request: head, and as much body as it announces. `None` when the connection ends before.
+/// One whole request: head, and as much body as it announces. `None` when the connection ends
+/// before.
 async fn read_request(stream: &mut TcpStream) -> Option<String> {
     let mut bytes = Vec::new();
     loop {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse::<usize>().ok());
+            let length = head.lines().find_map(|line| {
+                line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse::<usize>().ok()
+            });
             if body.len() >= length.unwrap_or(0) {
                 return Some(text);
             }
@@ -222,7 +228,8 @@ async fn a_refused_switch_never_becomes_a_whole_request() {
         let _ = stream.read_to_end(&mut bytes).await;
         String::from_utf8_lossy(&bytes).into_owned()
     });
-    let reply = bed.cloud.perform(submit(), Box::new(|| Err(Withheld("the window has shut".into())))).await;
+    let reply =
+        bed.cloud.perform(submit(), Box::new(|| Err(Withheld("the window has shut".into())))).await;
     assert_eq!(error(&reply).disposition, Disposition::Withheld);
     assert!(error(&reply).message.contains("the window has shut"), "{}", error(&reply).message);
     assert!(!reply.sent);
@@ -246,11 +253,16 @@ async fn a_refused_read_never_leaves() {
 #[tokio::test]
 async fn a_refused_connection_is_surely_not_done() {
     // Bound and dropped: nobody listens there now.
-    let addr: SocketAddr = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("loopback");
+    let addr: SocketAddr =
+        std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("loopback");
     let bed = bed(&format!("http://{addr}"), PATIENT);
     for call in [submit(), inspect()] {
         let reply = bed.cloud.perform(call, allow()).await;
-        assert_eq!((error(&reply).disposition, reply.sent), (Disposition::NotDone, false), "{reply:?}");
+        assert_eq!(
+            (error(&reply).disposition, reply.sent),
+            (Disposition::NotDone, false),
+            "{reply:?}"
+        );
         assert!(error(&reply).message.contains("refused"), "{}", error(&reply).message);
     }
 }
@@ -258,7 +270,8 @@ async fn a_refused_connection_is_surely_not_done() {
 #[tokio::test]
 async fn an_unknown_host_and_a_failed_handshake_are_surely_not_done() {
     let asked = Arc::new(AtomicU32::new(0));
-    let (endpoint, _received) = server(ServerReaction::Send("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")).await;
+    let (endpoint, _received) =
+        server(ServerReaction::Send("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")).await;
     // The server speaks no TLS; `.invalid` has no address by RFC 6761.
     for endpoint in [endpoint.replace("http://", "https://"), "http://nowhere.invalid".to_owned()] {
         let bed = bed(&endpoint, Duration::from_secs(1));
@@ -268,7 +281,11 @@ async fn an_unknown_host_and_a_failed_handshake_are_surely_not_done() {
             Ok(())
         });
         let reply = bed.cloud.perform(submit(), check).await;
-        assert_eq!((error(&reply).disposition, reply.sent), (Disposition::NotDone, false), "{endpoint}: {reply:?}");
+        assert_eq!(
+            (error(&reply).disposition, reply.sent),
+            (Disposition::NotDone, false),
+            "{endpoint}: {reply:?}"
+        );
     }
     assert_eq!(asked.load(Ordering::SeqCst), 0, "the check is asked when the connection stands");
 }
@@ -280,24 +297,40 @@ async fn what_left_and_was_not_clearly_answered_is_unknown() {
         ServerReaction::Silence,
         ServerReaction::SendAndClose(""),
         ServerReaction::SendAndClose("HTTP/1.1 200 OK\r\nContent-Le"),
-        ServerReaction::SendAndClose("HTTP/1.1 200 OK\r\nContent-Length: 49\r\n\r\n{\"job_id\":\"e0fbbfc8"),
-        ServerReaction::SendAndClose("HTTP/1.1 429 Too Many Requests\r\nContent-Length: 49\r\n\r\n{\"job"),
+        ServerReaction::SendAndClose(
+            "HTTP/1.1 200 OK\r\nContent-Length: 49\r\n\r\n{\"job_id\":\"e0fbbfc8",
+        ),
+        ServerReaction::SendAndClose(
+            "HTTP/1.1 429 Too Many Requests\r\nContent-Length: 49\r\n\r\n{\"job",
+        ),
         ServerReaction::SendAndClose("this is no HTTP at all\r\n\r\n"),
         ServerReaction::Send("HTTP/1.1 200 OK\r\nContent-Length: 49\r\n\r\n{"),
         ServerReaction::Send("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n<html/>"),
         ServerReaction::Send("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"),
         ServerReaction::Send("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 12\r\n\r\n<html>x</ht>"),
-        ServerReaction::Send("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 3\r\nContent-Length: 0\r\n\r\n"),
+        ServerReaction::Send(
+            "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 3\r\nContent-Length: 0\r\n\r\n",
+        ),
         ServerReaction::Send("HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 0\r\n\r\n"),
         ServerReaction::Endless("HTTP/1.1 200 OK\r\n\r\n"),
-        ServerReaction::Endless("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 99999999999\r\n\r\n"),
+        ServerReaction::Endless(
+            "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 99999999999\r\n\r\n",
+        ),
     ] {
         let (endpoint, mut received) = server(act).await;
         // Endings by the server come soon; silence ends by the timeout.
-        let open_ended = matches!(act, ServerReaction::Silence | ServerReaction::Send("HTTP/1.1 200 OK\r\nContent-Length: 49\r\n\r\n{"));
+        let open_ended = matches!(
+            act,
+            ServerReaction::Silence
+                | ServerReaction::Send("HTTP/1.1 200 OK\r\nContent-Length: 49\r\n\r\n{")
+        );
         let bed = bed(&endpoint, if open_ended { SHORT } else { PATIENT });
         let reply = bed.cloud.perform(submit(), allow()).await;
-        assert_eq!((error(&reply).disposition, reply.sent), (Disposition::Unknown, true), "{reply:?}");
+        assert_eq!(
+            (error(&reply).disposition, reply.sent),
+            (Disposition::Unknown, true),
+            "{reply:?}"
+        );
         assert!(received.recv().await.is_some(), "it came whole");
         assert!(received.try_recv().is_err(), "and only once");
     }
@@ -311,7 +344,9 @@ async fn a_connection_that_never_stands_is_given_up_and_nothing_leaves_later() {
     let listener = socket.listen(1).expect("listening");
     let addr = listener.local_addr().expect("bound");
     let mut fillers = Vec::new();
-    while let Ok(stream) = tokio::time::timeout(Duration::from_millis(200), TcpStream::connect(addr)).await {
+    while let Ok(stream) =
+        tokio::time::timeout(Duration::from_millis(200), TcpStream::connect(addr)).await
+    {
         fillers.push(stream.expect("loopback"));
     }
     let bed = bed(&format!("http://{addr}"), SHORT);
@@ -334,13 +369,22 @@ async fn a_connection_is_not_waited_for_as_long_as_an_answer() {
     let listener = socket.listen(1).expect("listening");
     let addr = listener.local_addr().expect("bound");
     let mut fillers = Vec::new();
-    while let Ok(stream) = tokio::time::timeout(Duration::from_millis(200), TcpStream::connect(addr)).await {
+    while let Ok(stream) =
+        tokio::time::timeout(Duration::from_millis(200), TcpStream::connect(addr)).await
+    {
         fillers.push(stream.expect("loopback"));
     }
     let patience = Patience { connect: Duration::from_millis(300), ..Patience::default() };
-    let reply = waiting_bed(&format!("http://{addr}"), UNREACHED, patience).cloud.perform(submit(), allow()).await;
+    let reply = waiting_bed(&format!("http://{addr}"), UNREACHED, patience)
+        .cloud
+        .perform(submit(), allow())
+        .await;
     assert_eq!((error(&reply).disposition, reply.sent), (Disposition::NotDone, false), "{reply:?}");
-    assert!(!error(&reply).message.contains("no answer from"), "the call timeout ended it: {}", error(&reply).message);
+    assert!(
+        !error(&reply).message.contains("no answer from"),
+        "the call timeout ended it: {}",
+        error(&reply).message
+    );
 }
 
 /// The head of an answer came, and part of its body; then nothing.
@@ -351,8 +395,16 @@ async fn a_body_that_stops_coming_is_not_waited_for_as_long_as_an_answer() {
     for call in [submit(), inspect()] {
         let (endpoint, _received) = server(ServerReaction::Send(stopped)).await;
         let reply = waiting_bed(&endpoint, UNREACHED, patience).cloud.perform(call, allow()).await;
-        assert_eq!((error(&reply).disposition, error(&reply).status, reply.sent), (Disposition::Unknown, Some(200), true), "{reply:?}");
-        assert!(error(&reply).message.ends_with("broke off: nothing more of it came within 300 ms"), "{}", error(&reply).message);
+        assert_eq!(
+            (error(&reply).disposition, error(&reply).status, reply.sent),
+            (Disposition::Unknown, Some(200), true),
+            "{reply:?}"
+        );
+        assert!(
+            error(&reply).message.ends_with("broke off: nothing more of it came within 300 ms"),
+            "{}",
+            error(&reply).message
+        );
         assert_eq!(reply.request_id.as_deref(), Some("0123456789abcdef0123456789abcdef"));
     }
 }
@@ -392,7 +444,8 @@ async fn a_connection_is_used_again() {
 async fn every_call_says_its_type_and_in_which_language_it_is_to_be_answered() {
     let within = TimeSpan::at("2026-11-24T08:09:10Z".parse().expect("an instant"));
     let (name, job) = (target().lane, JOB.parse().expect("an id"));
-    let (endpoint, mut received) = server(ServerReaction::Send("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")).await;
+    let (endpoint, mut received) =
+        server(ServerReaction::Send("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")).await;
     let dir = tempfile::tempdir().expect("a temporary directory");
     let token = dir.path().join("token");
     crate::cloud::secret::write(&token, TOKEN);
@@ -410,12 +463,21 @@ async fn every_call_says_its_type_and_in_which_language_it_is_to_be_answered() {
         Call::Proxies { lane: name, instance_id: target().instance_id },
     ] {
         let word = call.as_str();
-        let content = if call.is_write() { "application/json;charset=utf-8" } else { "application/json" };
+        let content =
+            if call.is_write() { "application/json;charset=utf-8" } else { "application/json" };
         for (cloud, language) in [(&bed.cloud, "en-us"), (&chinese, "zh-cn")] {
             let _reply = cloud.perform(call.clone(), allow()).await;
             let request = received.recv().await.expect("it came whole").to_ascii_lowercase();
-            assert_eq!(request.matches(&format!("x-language: {language}\r\n")).count(), 1, "{word}: {request}");
-            assert_eq!(request.matches(&format!("content-type: {content}\r\n")).count(), 1, "{word}: {request}");
+            assert_eq!(
+                request.matches(&format!("x-language: {language}\r\n")).count(),
+                1,
+                "{word}: {request}"
+            );
+            assert_eq!(
+                request.matches(&format!("content-type: {content}\r\n")).count(),
+                1,
+                "{word}: {request}"
+            );
         }
     }
 }
@@ -424,12 +486,17 @@ async fn every_call_says_its_type_and_in_which_language_it_is_to_be_answered() {
 async fn a_redirect_is_not_followed() {
     let (elsewhere, mut followed) = server(ServerReaction::Send(ACCEPTED)).await;
     for status in ["301 Moved", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"] {
-        let answer = format!("HTTP/1.1 {status}\r\nLocation: {elsewhere}/\r\nContent-Length: 0\r\n\r\n");
+        let answer =
+            format!("HTTP/1.1 {status}\r\nLocation: {elsewhere}/\r\nContent-Length: 0\r\n\r\n");
         let (endpoint, _received) = server(ServerReaction::Send(answer.leak())).await;
         let bed = bed(&endpoint, PATIENT);
         for call in [submit(), inspect()] {
             let reply = bed.cloud.perform(call, allow()).await;
-            assert_eq!((error(&reply).disposition, reply.sent), (Disposition::Fatal, true), "{status}");
+            assert_eq!(
+                (error(&reply).disposition, reply.sent),
+                (Disposition::Fatal, true),
+                "{status}"
+            );
         }
     }
     assert!(followed.try_recv().is_err());
@@ -464,7 +531,10 @@ async fn without_a_token_nothing_is_sent_and_a_new_one_is_taken_up() {
 
 #[tokio::test]
 async fn an_echoed_token_does_not_reach_the_message() {
-    let answer = format!("HTTP/1.1 401 Unauthorized\r\nContent-Length: {}\r\n\r\n{{\"error_msg\":\"{TOKEN}\"}}", TOKEN.len() + 16);
+    let answer = format!(
+        "HTTP/1.1 401 Unauthorized\r\nContent-Length: {}\r\n\r\n{{\"error_msg\":\"{TOKEN}\"}}",
+        TOKEN.len() + 16
+    );
     let (endpoint, _received) = server(ServerReaction::Send(answer.leak())).await;
     let reply = bed(&endpoint, PATIENT).cloud.perform(inspect(), allow()).await;
     assert_eq!(error(&reply).disposition, Disposition::Unauthorised);
@@ -473,9 +543,20 @@ async fn an_echoed_token_does_not_reach_the_message() {
 
 #[test]
 fn endpoints_are_checked_before_anything_is_sent() {
-    for endpoint in ["", "gaussdb.example.com", "ftp://host", "https://user@host", "https://host?x=1", "https://host#x", "https://"] {
+    for endpoint in [
+        "",
+        "gaussdb.example.com",
+        "ftp://host",
+        "https://user@host",
+        "https://host?x=1",
+        "https://host#x",
+        "https://",
+    ] {
         let lane = lane(endpoint, SecretSource::Env("X".into()), PATIENT);
-        assert!(matches!(HttpCloud::new(&[lane], &clock()), Err(Error::Endpoint { .. })), "{endpoint}");
+        assert!(
+            matches!(HttpCloud::new(&[lane], &clock()), Err(Error::Endpoint { .. })),
+            "{endpoint}"
+        );
     }
 }
 

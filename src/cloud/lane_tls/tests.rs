@@ -49,12 +49,19 @@ impl CertificateFiles {
 
     fn showing(cert: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Self {
         let mut files = Self::new();
-        files.tls.client = Some(ClientCertificate { certificate: files.write("cert.pem", cert), key: files.write("key.pem", key) });
+        files.tls.client = Some(ClientCertificate {
+            certificate: files.write("cert.pem", cert),
+            key: files.write("key.pem", key),
+        });
         files
     }
 
     fn read(&self) -> Result<OwnTls, TlsError> {
-        let mut lane = lane("https://gateway.example", SecretSource::Env("UNUSED".into()), Duration::from_secs(1));
+        let mut lane = lane(
+            "https://gateway.example",
+            SecretSource::Env("UNUSED".into()),
+            Duration::from_secs(1),
+        );
         lane.access.tls = self.tls.clone();
         OwnTls::read(&lane, now()).map(|own| own.expect("it names files"))
     }
@@ -62,7 +69,8 @@ impl CertificateFiles {
 
 #[test]
 fn a_lane_that_names_nothing_is_as_usual() {
-    let lane = lane("https://gateway.example", SecretSource::Env("UNUSED".into()), Duration::from_secs(1));
+    let lane =
+        lane("https://gateway.example", SecretSource::Env("UNUSED".into()), Duration::from_secs(1));
     assert!(OwnTls::read(&lane, now()).expect("nothing to read").is_none());
 }
 
@@ -70,20 +78,61 @@ fn a_lane_that_names_nothing_is_as_usual() {
 fn what_cannot_be_used_is_reported_with_key_file_and_remedy() {
     let (cert, key) = certificate(2020..=2999, false);
     let (_, other_key) = certificate(2020..=2999, false);
-    let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    let encrypted =
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
     let broken = "-----BEGIN CERTIFICATE-----\n***\n-----END CERTIFICATE-----\n";
     let empty = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     for (files, key, what, remedy) in [
         (CertificateFiles::trusting(""), "ca_file", "holds no certificate", "BEGIN CERTIFICATE"),
-        (CertificateFiles::trusting([0x30, 0x82, 0x01]), "ca_file", "holds no certificate", "openssl x509"),
+        (
+            CertificateFiles::trusting([0x30, 0x82, 0x01]),
+            "ca_file",
+            "holds no certificate",
+            "openssl x509",
+        ),
         (CertificateFiles::trusting(broken), "ca_file", "cannot be read as PEM", "PEM"),
-        (CertificateFiles::trusting(empty), "ca_file", "certificate 1 cannot be used", "get it anew"),
-        (CertificateFiles::trusting(vec![b' '; CA_FILE_BYTES_MAX as usize + 1]), "ca_file", "longer than", "only what this lane needs"),
-        (CertificateFiles::showing(&key, &key), "client_cert_file", "holds no certificate", "BEGIN CERTIFICATE"),
-        (CertificateFiles::showing(cert.repeat(CHAIN_MAX + 1), &key), "client_cert_file", "more than 16", "only what this lane needs"),
-        (CertificateFiles::showing(&cert, &cert), "client_key_file", "holds no private key", "BEGIN PRIVATE KEY"),
-        (CertificateFiles::showing(&cert, encrypted), "client_key_file", "encrypted", "openssl pkey"),
-        (CertificateFiles::showing(&cert, &other_key), "client_key_file", "not that of the certificate in", "made together"),
+        (
+            CertificateFiles::trusting(empty),
+            "ca_file",
+            "certificate 1 cannot be used",
+            "get it anew",
+        ),
+        (
+            CertificateFiles::trusting(vec![b' '; CA_FILE_BYTES_MAX as usize + 1]),
+            "ca_file",
+            "longer than",
+            "only what this lane needs",
+        ),
+        (
+            CertificateFiles::showing(&key, &key),
+            "client_cert_file",
+            "holds no certificate",
+            "BEGIN CERTIFICATE",
+        ),
+        (
+            CertificateFiles::showing(cert.repeat(CHAIN_MAX + 1), &key),
+            "client_cert_file",
+            "more than 16",
+            "only what this lane needs",
+        ),
+        (
+            CertificateFiles::showing(&cert, &cert),
+            "client_key_file",
+            "holds no private key",
+            "BEGIN PRIVATE KEY",
+        ),
+        (
+            CertificateFiles::showing(&cert, encrypted),
+            "client_key_file",
+            "encrypted",
+            "openssl pkey",
+        ),
+        (
+            CertificateFiles::showing(&cert, &other_key),
+            "client_key_file",
+            "not that of the certificate in",
+            "made together",
+        ),
     ] {
         let error = files.read().err().unwrap_or_else(|| panic!("{what}: it was taken"));
         assert_eq!(error.key, key, "{error}");
@@ -101,7 +150,8 @@ fn a_missing_file_and_a_folder_are_reported() {
     files.tls.ca_file = Some(files.folder.path().join("absent.pem"));
     let message = files.read().err().expect("it is missing").to_string();
     assert!(
-        message.contains("absent.pem: cannot be read: No such file") && message.contains("begins at the configuration file"),
+        message.contains("absent.pem: cannot be read: No such file")
+            && message.contains("begins at the configuration file"),
         "{message}"
     );
     files.tls.ca_file = Some(files.folder.path().to_owned());
@@ -112,7 +162,8 @@ fn a_missing_file_and_a_folder_are_reported() {
 fn no_message_holds_the_key() {
     let (cert, key) = certificate(2020..=2999, false);
     let half: String = key.lines().take(2).collect::<Vec<_>>().join("\n");
-    let message = CertificateFiles::showing(&cert, &half).read().err().expect("half a key").to_string();
+    let message =
+        CertificateFiles::showing(&cert, &half).read().err().expect("half a key").to_string();
     let secret = key.lines().nth(1).expect("base64");
     assert!(!message.contains(&secret[..16]), "{message}");
 }
@@ -130,13 +181,21 @@ fn what_has_ended_is_a_warning() {
         (CertificateFiles::showing(&ended, &ended_key), Some("has ended on 2020-12-31 00:00 UTC")),
         (CertificateFiles::showing(&to_come, &to_come_key), Some("begins only on 2040-01-01")),
         (CertificateFiles::trusting(&authority), None),
-        (CertificateFiles::trusting(&old_authority), Some("its last authority has ended on 2020-12-31")),
+        (
+            CertificateFiles::trusting(&old_authority),
+            Some("its last authority has ended on 2020-12-31"),
+        ),
         (CertificateFiles::trusting(format!("{old_authority}{authority}")), None),
     ] {
         let warnings = files.read().expect("usable").warnings;
         match expected {
             None => assert!(warnings.is_empty(), "{warnings:?}"),
-            Some(part) => assert!(warnings.len() == 1 && warnings[0].contains(part) && warnings[0].contains("restart"), "{warnings:?}"),
+            Some(part) => assert!(
+                warnings.len() == 1
+                    && warnings[0].contains(part)
+                    && warnings[0].contains("restart"),
+                "{warnings:?}"
+            ),
         }
     }
     let (soon, soon_key) = {
@@ -147,7 +206,10 @@ fn what_has_ended_is_a_warning() {
         (params.self_signed(&key).expect("a certificate").pem(), key.serialize_pem())
     };
     let warnings = CertificateFiles::showing(soon, soon_key).read().expect("usable").warnings;
-    assert!(warnings.len() == 1 && warnings[0].contains("the certificate ends on 2026-12-01"), "{warnings:?}");
+    assert!(
+        warnings.len() == 1 && warnings[0].contains("the certificate ends on 2026-12-01"),
+        "{warnings:?}"
+    );
 }
 
 #[test]
@@ -157,5 +219,9 @@ fn a_key_that_others_may_read_is_refused_with_the_line_to_type() {
     let path = files.tls.client.as_ref().expect("a client certificate").key.clone();
     fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).expect("our own file");
     let error = files.read().err().expect("others may read it").to_string();
-    assert!(error.contains("client_key_file") && error.ends_with(&format!("; chmod g-w,o-rwx {}", path.display())), "{error}");
+    assert!(
+        error.contains("client_key_file")
+            && error.ends_with(&format!("; chmod g-w,o-rwx {}", path.display())),
+        "{error}"
+    );
 }

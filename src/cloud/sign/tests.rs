@@ -34,17 +34,38 @@ impl Vector {
     /// The query as a client writes it: every byte that may need it escaped.
     fn wire_query(&self) -> String {
         let escaped = |text: &str| {
-            text.bytes().map(|b| if b.is_ascii_alphanumeric() { char::from(b).into() } else { format!("%{b:02x}") }).collect::<String>()
+            text.bytes()
+                .map(|b| {
+                    if b.is_ascii_alphanumeric() {
+                        char::from(b).into()
+                    } else {
+                        format!("%{b:02x}")
+                    }
+                })
+                .collect::<String>()
         };
-        self.query.iter().map(|(key, value)| format!("{}={}", escaped(key), escaped(value))).collect::<Vec<_>>().join("&")
+        self.query
+            .iter()
+            .map(|(key, value)| format!("{}={}", escaped(key), escaped(value)))
+            .collect::<Vec<_>>()
+            .join("&")
     }
 
     fn with<T>(&self, f: impl FnOnce(&Signable<'_>) -> T) -> T {
         assert_eq!(self.body_base64, None, "{}: bodies are texts", self.name);
-        let headers: Vec<(&str, &[u8])> =
-            self.expected_headers.iter().map(|(name, value)| (name.as_str(), value.as_str().expect("a text").as_bytes())).collect();
+        let headers: Vec<(&str, &[u8])> = self
+            .expected_headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str().expect("a text").as_bytes()))
+            .collect();
         let body = self.body.as_deref().unwrap_or("").as_bytes();
-        f(&Signable { method: &self.method, path: &self.path, query: &self.wire_query(), headers: &headers, body })
+        f(&Signable {
+            method: &self.method,
+            path: &self.path,
+            query: &self.wire_query(),
+            headers: &headers,
+            body,
+        })
     }
 }
 
@@ -61,9 +82,13 @@ fn every_vector_of_the_vendor_matches_byte_for_byte() {
                     "{}: canonical request\n  ours:   {text:?}\n  vendor: {:?}",
                     vector.name, vector.expected_canonical_request
                 ));
-            } else if string_to_sign(&vector.date, &canonical) != vector.expected_string_to_sign.as_bytes() {
+            } else if string_to_sign(&vector.date, &canonical)
+                != vector.expected_string_to_sign.as_bytes()
+            {
                 wrong.push(format!("{}: string to sign", vector.name));
-            } else if request.authorization(&vector.ak, &vector.sk, &vector.date) != vector.expected_authorization {
+            } else if request.authorization(&vector.ak, &vector.sk, &vector.date)
+                != vector.expected_authorization
+            {
                 wrong.push(format!("{}: authorization", vector.name));
             }
         });
@@ -87,16 +112,22 @@ fn every_vector_verifies_and_with_another_key_none_does() {
 
 #[test]
 fn whatever_is_signed_must_arrive_as_it_was() {
-    let headers: &[(&str, &[u8])] = &[("Host", b"h"), ("X-Sdk-Date", b"20260102T030405Z"), ("X-Security-Token", b"t")];
+    let headers: &[(&str, &[u8])] =
+        &[("Host", b"h"), ("X-Sdk-Date", b"20260102T030405Z"), ("X-Security-Token", b"t")];
     let request = Signable { method: "PUT", path: "/a", query: "b=1&a=2", headers, body: b"{}" };
     let authorization = request.authorization("AK", "SK", "20260102T030405Z");
     let claim = Claim::read(&authorization).expect("our own");
     assert_eq!(claim.verify(&request, "SK"), Ok(()));
     // Headers that were not signed may come on top, and the order of the query is free.
     let more = [headers, &[("accept", b"*/*" as &[u8])]].concat();
-    assert_eq!(claim.verify(&Signable { headers: &more, query: "a=2&b=1", ..request }, "SK"), Ok(()));
-    let date: &[(&str, &[u8])] = &[("Host", b"h"), ("X-Sdk-Date", b"20260102T030406Z"), ("X-Security-Token", b"t")];
-    let token: &[(&str, &[u8])] = &[("Host", b"h"), ("X-Sdk-Date", b"20260102T030405Z"), ("X-Security-Token", b"u")];
+    assert_eq!(
+        claim.verify(&Signable { headers: &more, query: "a=2&b=1", ..request }, "SK"),
+        Ok(())
+    );
+    let date: &[(&str, &[u8])] =
+        &[("Host", b"h"), ("X-Sdk-Date", b"20260102T030406Z"), ("X-Security-Token", b"t")];
+    let token: &[(&str, &[u8])] =
+        &[("Host", b"h"), ("X-Sdk-Date", b"20260102T030405Z"), ("X-Security-Token", b"u")];
     for other in [
         Signable { method: "GET", ..request },
         Signable { path: "/b", ..request },

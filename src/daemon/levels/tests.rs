@@ -33,7 +33,11 @@ fn marks() -> Vec<Level> {
 }
 
 fn file(state: &Path, boot: Option<&str>, now: u64) -> Levels {
-    Levels { state: state.to_owned(), boot: boot_of(boot.map(str::to_owned), None), clock: Arc::new(Stopped(now)) }
+    Levels {
+        state: state.to_owned(),
+        boot: boot_of(boot.map(str::to_owned), None),
+        clock: Arc::new(Stopped(now)),
+    }
 }
 
 #[test]
@@ -57,7 +61,11 @@ fn counts_of_another_boot_or_clock_are_nothing_and_marks_hold_over_it() {
         assert_eq!(file(state.path(), boot, now).read(), Some(marks()), "{now} {boot:?}");
     }
     file(state.path(), None, 5).leave(counts()).expect("the folder can be written");
-    assert_eq!(file(state.path(), None, 6).read(), Some(Vec::new()), "two boots without a name are not the same");
+    assert_eq!(
+        file(state.path(), None, 6).read(),
+        Some(Vec::new()),
+        "two boots without a name are not the same"
+    );
 }
 
 #[test]
@@ -66,7 +74,8 @@ fn what_is_not_whole_is_nothing() {
     let file = file(state.path(), Some(BOOT), 6);
     file.leave(counts()).expect("the folder can be written");
     let whole = std::fs::read_to_string(state.path().join(NAME)).expect("a file");
-    for text in ["", "{", "[]", &whole[..whole.len() - 2], &whole.replace("\"count\"", "\"calls\"")] {
+    for text in ["", "{", "[]", &whole[..whole.len() - 2], &whole.replace("\"count\"", "\"calls\"")]
+    {
         std::fs::write(state.path().join(NAME), text).expect("a file");
         assert_eq!(file.read(), Some(Vec::new()), "{text}");
     }
@@ -77,7 +86,9 @@ fn a_file_from_before_the_marks_is_read() {
     let state = tempfile::tempdir().expect("a folder");
     let file = file(state.path(), Some(BOOT), 6);
     let count = r#"{"quota":{"requests":3,"per":{"secs":1,"nanos":0}},"leaving":null,"out":0,"returned":[],"forgotten":null}"#;
-    let lane = format!(r#"{{"lane":"main","endpoint":"https://cloud.invalid","project_id":"0","count":{count},"ceiling":null}}"#);
+    let lane = format!(
+        r#"{{"lane":"main","endpoint":"https://cloud.invalid","project_id":"0","count":{count},"ceiling":null}}"#
+    );
     let text = format!(r#"{{"boot":"{BOOT}","at":{{"secs":5,"nanos":0}},"lanes":[{lane}]}}"#);
     std::fs::write(state.path().join(NAME), text).expect("a file");
     let read = file.read().expect("it is there");
@@ -104,8 +115,16 @@ fn a_boot_is_named_by_the_kernel_or_by_the_unit() {
     let id = boot().expect("this machine tells which boot it is");
     assert_eq!(id.len(), BOOT_ID_DIGITS);
     let kernel = std::fs::read_to_string(BOOT_ID).ok();
-    assert_eq!(boot_of(kernel.clone(), Some(OTHER.replace('-', ""))), Some(id.clone()), "the kernel goes first");
-    assert_eq!(boot_of(None, kernel.map(|text| text.trim().replace('-', ""))), Some(id), "and both say the same");
+    assert_eq!(
+        boot_of(kernel.clone(), Some(OTHER.replace('-', ""))),
+        Some(id.clone()),
+        "the kernel goes first"
+    );
+    assert_eq!(
+        boot_of(None, kernel.map(|text| text.trim().replace('-', ""))),
+        Some(id),
+        "and both say the same"
+    );
     for unusable in ["", "%b", "no boot"] {
         assert_eq!(boot_of(Some(unusable.into()), None), None);
     }

@@ -71,7 +71,10 @@ fn calls_that_were_out_together_are_refused_once() {
     ceiling.on_other();
     assert_eq!(ceiling.allowed(), 80);
     assert!(ceiling.on_refused(at(2), 5, 0), "it left after the fall");
-    assert_eq!((ceiling.allowed(), ceiling.refused_of_late(at(2)), ceiling.refused_of_late(at(61))), (64, 3, 1));
+    assert_eq!(
+        (ceiling.allowed(), ceiling.refused_of_late(at(2)), ceiling.refused_of_late(at(61))),
+        (64, 3, 1)
+    );
 }
 
 #[test]

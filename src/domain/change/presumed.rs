@@ -1,11 +1,12 @@
-//! Presumed jobs: a job that was adopted for a PUT in doubt because it was the only unexplained one of its instance.
+//! Presumed jobs: a job that was adopted for a PUT in doubt because it was the only unexplained one
+//! of its instance.
 //!
-//! Invariants: a presumed job only decides what its change asks next: it ends in the proxy's wanted value, in the doubt
-//! from which it was adopted, or in a person's hands, never in a PUT and never in a failure; a job that is set aside is not
-//! adopted again, and stays listed as presumed.
+//! Invariants: a presumed job only decides what its change asks next: it ends in the proxy's wanted
+//! value, in the doubt from which it was adopted, or in a person's hands, never in a PUT and never
+//! in a failure; a job that is set aside is not adopted again, and stays listed as presumed.
 //!
-//! Deliberately not here: which jobs may be the one that is sought (`domain::job_match`), and the names that rule a job
-//! out (`cloud::job_names`).
+//! Deliberately not here: which jobs may be the one that is sought (`domain::job_match`), and the
+//! names that rule a job out (`cloud::job_names`).
 
 #[cfg(test)]
 mod tests;
@@ -16,7 +17,8 @@ use super::{ChangeStep, Decision, How, JOBS_MAX, ReasonWord, Record, State};
 use crate::domain::call::JobSeen;
 use crate::domain::id::JobId;
 
-/// Presumed jobs that one change holds; when as many were set aside, a person decides. A record stays small by it.
+/// Presumed jobs that one change holds; when as many were set aside, a person decides. A record
+/// stays small by it.
 pub const PRESUMED_MAX: usize = 8;
 
 /// What is kept of jobs that may be other people's.
@@ -32,8 +34,8 @@ pub struct Presumed {
     pub named: bool,
 }
 
-/// Whether a job's name says that it switches SSL. The vendor publishes no name for the switch of a proxy; the one that it has
-/// for an instance, and no other one, speaks of SSL.
+/// Whether a job's name says that it switches SSL. The vendor publishes no name for the switch of a
+/// proxy; the one that it has for an instance, and no other one, speaks of SSL.
 fn is_switch(name: &str) -> bool {
     name.to_ascii_lowercase().contains("ssl")
 }
@@ -82,7 +84,10 @@ impl ChangeStep<'_> {
         if let State::Recovering { candidates, .. } = &mut doubt {
             *candidates = None;
         }
-        let mut decision = self.follow(&seen.job, &format!("presumed, the one unexplained job of the instance: {seen}"));
+        let mut decision = self.follow(
+            &seen.job,
+            &format!("presumed, the one unexplained job of the instance: {seen}"),
+        );
         decision.record.presume(doubt, seen);
         decision
     }
@@ -98,10 +103,13 @@ impl ChangeStep<'_> {
         }
     }
 
-    /// The proxy shows the wanted value after a job's end: how the change came to it, and what that makes of a presumed job.
+    /// The proxy shows the wanted value after a job's end: how the change came to it, and what that
+    /// makes of a presumed job.
     pub(super) fn met(&self, shows: impl Fn(How) -> Decision) -> Decision {
         let record = &self.change.record;
-        let (State::Verifying { job }, true) = (&record.state, self.presumes()) else { return shows(How::Switched) };
+        let (State::Verifying { job }, true) = (&record.state, self.presumes()) else {
+            return shows(How::Switched);
+        };
         match (job, &record.presumed) {
             (Some(job), Some(presumed)) if presumed.named && presumed.jobs.last() == Some(job) => {
                 let mut decision = shows(How::Switched);
@@ -112,7 +120,8 @@ impl ChangeStep<'_> {
         }
     }
 
-    /// The presumed job is over and the proxy does not show the wanted value: it was not the job that is sought.
+    /// The presumed job is over and the proxy does not show the wanted value: it was not the job
+    /// that is sought.
     pub(super) fn set_aside(&self, what: &str) -> Option<Decision> {
         let presumed = self.change.record.presumed.as_ref().filter(|_| self.presumes())?;
         let count = presumed.jobs.len();

@@ -1,12 +1,15 @@
-//! Setbacks: what the cloud answered to an attempt that did not succeed, in its own words, for its support.
+//! Setbacks: what the cloud answered to an attempt that did not succeed, in its own words, for its
+//! support.
 //!
-//! Job: hold the first such answer and the latest beside the change, so that no later step hides the cause.
+//! Job: hold the first such answer and the latest beside the change, so that no later step hides
+//! the cause.
 //!
-//! Invariants: a setback belongs to a look before a switch, to a switch or to the end of its job; what costs no attempt
-//! and no look (a call that never left, a lane that is throttled or not let in) is none. A record holds two at most. They
-//! decide nothing.
+//! Invariants: a setback belongs to a look before a switch, to a switch or to the end of its job;
+//! what costs no attempt and no look (a call that never left, a lane that is throttled or not let
+//! in) is none. A record holds two at most. They decide nothing.
 //!
-//! Deliberately not here: every other answer (the journal has each of them), and how one is printed.
+//! Deliberately not here: every other answer (the journal has each of them), and how one is
+//! printed.
 
 #[cfg(test)]
 mod tests;
@@ -93,13 +96,25 @@ impl Setbacks {
             (State::Inspecting, Event::Answer(AnswerEvent::Error(error))) if costs(error) => {
                 Some(Self::with(before(), Setback::answered(Asked::Look, record.attempts, error)))
             }
-            (State::Submitting { .. }, Event::Answer(AnswerEvent::Error(error))) if costs(error) => {
+            (State::Submitting { .. }, Event::Answer(AnswerEvent::Error(error)))
+                if costs(error) =>
+            {
                 Some(Self::with(before(), Setback::answered(Asked::Switch, record.attempts, error)))
             }
             // A presumed job may be somebody else's.
-            (State::Following { job }, Event::Answer(AnswerEvent::Job(JobView::Broken { reason }))) if !record.presumes(job) => {
+            (
+                State::Following { job },
+                Event::Answer(AnswerEvent::Job(JobView::Broken { reason })),
+            ) if !record.presumes(job) => {
                 let (attempt, message) = (record.attempts, reason.clone());
-                let broken = Setback { to: Asked::Job, attempt, status: None, code: None, request_id: None, message };
+                let broken = Setback {
+                    to: Asked::Job,
+                    attempt,
+                    status: None,
+                    code: None,
+                    request_id: None,
+                    message,
+                };
                 Some(Self::with(before(), broken))
             }
             _ => before(),
@@ -116,15 +131,24 @@ impl Setback {
 
 fn costs(error: &CallError) -> bool {
     match error.disposition {
-        Disposition::NotDone | Disposition::Busy | Disposition::Unknown | Disposition::NotFound | Disposition::Fatal => true,
-        Disposition::Withheld | Disposition::Throttled | Disposition::Unauthorised | Disposition::Misdated => false,
+        Disposition::NotDone
+        | Disposition::Busy
+        | Disposition::Unknown
+        | Disposition::NotFound
+        | Disposition::Fatal => true,
+        Disposition::Withheld
+        | Disposition::Throttled
+        | Disposition::Unauthorised
+        | Disposition::Misdated => false,
     }
 }
 
 impl ChangeStep<'_> {
     /// What came of a switch in doubt, after the answer that brought it there.
     pub(super) fn with_cause(&self, what: &str) -> String {
-        let of_this_switch = |last: &&Setback| last.to == Asked::Switch && last.attempt == self.change.record.attempts;
+        let of_this_switch = |last: &&Setback| {
+            last.to == Asked::Switch && last.attempt == self.change.record.attempts
+        };
         match self.setbacks.as_ref().map(|setbacks| setbacks.last()).filter(of_this_switch) {
             Some(last) => format!("{}; {what}", last.message),
             None => what.to_owned(),

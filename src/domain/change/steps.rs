@@ -1,6 +1,7 @@
 //! The steps that the table names: each makes the next record, the call and the wake.
 //!
-//! Invariant: a step that changes the record gives it the next version; a PUT is made by `inspected` alone.
+//! Invariant: a step that changes the record gives it the next version; a PUT is made by
+//! `inspected` alone.
 //!
 //! Deliberately not here: which step an event leads to (`table`).
 
@@ -9,8 +10,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    BUSY_WAITS_MAX, Change, Clearance, Context, Decision, Event, HELD_LOOK, How, LOOKS_MAX, Reason, ReasonWord, Record, Setbacks, Stale,
-    State, Wake,
+    BUSY_WAITS_MAX, Change, Clearance, Context, Decision, Event, HELD_LOOK, How, LOOKS_MAX, Reason,
+    ReasonWord, Record, Setbacks, Stale, State, Wake,
 };
 use crate::domain::call::{Call, CallError, Disposition, JobSeen, JobView, ProxyStatus, ProxyView};
 use crate::domain::cloud_clock::TimeSpan;
@@ -24,7 +25,11 @@ use crate::domain::window::Opening;
 fn what(view: Option<&ProxyView>) -> String {
     match view {
         Some(view) => {
-            format!("the proxy is {}, ssl_option {}", view.word, view.ssl_option.map_or("unknown".to_owned(), |on| on.to_string()))
+            format!(
+                "the proxy is {}, ssl_option {}",
+                view.word,
+                view.ssl_option.map_or("unknown".to_owned(), |on| on.to_string())
+            )
         }
         None => "the proxy is not listed".to_owned(),
     }
@@ -79,7 +84,10 @@ impl<'a> ChangeStep<'a> {
 
     pub(super) fn to(&self, state: State) -> NextRecord<'a> {
         let setbacks = self.setbacks.clone();
-        NextRecord { was: &self.change.record, record: Record { state, setbacks, ..self.change.record.clone() } }
+        NextRecord {
+            was: &self.change.record,
+            record: Record { state, setbacks, ..self.change.record.clone() },
+        }
     }
 
     pub(super) fn inspect(&self) -> Call {
@@ -119,12 +127,17 @@ impl<'a> ChangeStep<'a> {
         }
         match &self.ctx.window {
             // Its place in flight is kept, as by one that waits for its lane's quota.
-            Opening::Open { .. } if let Some(why) = self.held_by_lane() => self.stay().after(HELD_LOOK, why),
+            Opening::Open { .. } if let Some(why) = self.held_by_lane() => {
+                self.stay().after(HELD_LOOK, why)
+            }
             Opening::Open { .. } => match &self.change.record.adopted {
                 Some(job) => self.follow(job, "the job that a person named"),
-                None => self.to(State::Inspecting).call(self.inspect(), "the check before the switch"),
+                None => {
+                    self.to(State::Inspecting).call(self.inspect(), "the check before the switch")
+                }
             },
-            // A place in flight and an instance are not kept over a closed window; the rollout releases it again.
+            // A place in flight and an instance are not kept over a closed window; the rollout
+            // releases it again.
             Opening::Shut { .. } => self.to(State::Queued).never("the window is shut"),
         }
     }
@@ -152,7 +165,9 @@ impl<'a> ChangeStep<'a> {
         let mut ready = self.to(State::Ready);
         ready.record.misses = 0;
         match view.status {
-            ProxyStatus::Faulty => return self.fail(ReasonWord::Faulty, format!("the proxy is {}", view.word)),
+            ProxyStatus::Faulty => {
+                return self.fail(ReasonWord::Faulty, format!("the proxy is {}", view.word));
+            }
             ProxyStatus::Busy => return self.busy(ready, format!("the proxy is {}", view.word)),
             ProxyStatus::Idle => {}
         }
@@ -167,10 +182,17 @@ impl<'a> ChangeStep<'a> {
         }
         let attempts = self.change.record.attempts;
         if attempts >= self.ctx.retry.max_attempts {
-            // No way leads here; yet this is the last place that can keep a record from overspending.
-            return self.fail(ReasonWord::AttemptsSpent, format!("{} spent", count(attempts, "attempt is", "attempts are")));
+            // No way leads here; yet this is the last place that can keep a record from
+            // overspending.
+            return self.fail(
+                ReasonWord::AttemptsSpent,
+                format!("{} spent", count(attempts, "attempt is", "attempts are")),
+            );
         }
-        let mut next = self.to(State::Submitting { sent: self.ctx.now, cloud: self.ctx.cloud.map(TimeSpan::whole_seconds) });
+        let mut next = self.to(State::Submitting {
+            sent: self.ctx.now,
+            cloud: self.ctx.cloud.map(TimeSpan::whole_seconds),
+        });
         match &mut next.record.undo {
             Some(undo) => undo.puts = undo.puts.saturating_add(1),
             None if attempts == 0 => next.record.before = view.ssl_option,
@@ -179,40 +201,59 @@ impl<'a> ChangeStep<'a> {
         next.record.attempts = attempts + 1;
         next.record.misses = 0;
         next.record.shown = None;
-        next.call(Call::Submit { target: self.change.target.clone(), ssl_option: self.change.desired }, "switch")
+        next.call(
+            Call::Submit { target: self.change.target.clone(), ssl_option: self.change.desired },
+            "switch",
+        )
     }
 
-    /// Compare, then set: a proxy that is not as whoever said yes to the plan saw it is left to a person. Once a PUT of
-    /// ours was sent, the comparison was made; and the wanted value, shown while other work is on, only needs a wait.
+    /// Compare, then set: a proxy that is not as whoever said yes to the plan saw it is left to a
+    /// person. Once a PUT of ours was sent, the comparison was made; and the wanted value, shown
+    /// while other work is on, only needs a wait.
     pub(super) fn not_as_seen(&self, view: &ProxyView) -> Option<Decision> {
         let record = &self.change.record;
-        let fresh = record.undo.is_none() && record.attempts == 0 && view.ssl_option != Some(self.change.desired);
-        let seen = self.change.target.seen.filter(|seen| fresh && view.ssl_option != Some(*seen))?;
-        let shows = view.ssl_option.map_or_else(|| "does not tell it".to_owned(), |value| format!("shows {value}"));
-        let why = format!("the list of targets was made when ssl_option was {seen}, and now the proxy {shows}: somebody changed it since");
+        let fresh = record.undo.is_none()
+            && record.attempts == 0
+            && view.ssl_option != Some(self.change.desired);
+        let seen =
+            self.change.target.seen.filter(|seen| fresh && view.ssl_option != Some(*seen))?;
+        let shows = view
+            .ssl_option
+            .map_or_else(|| "does not tell it".to_owned(), |value| format!("shows {value}"));
+        let why = format!(
+            "the list of targets was made when ssl_option was {seen}, and now the proxy {shows}: somebody changed it since"
+        );
         Some(self.skip(ReasonWord::NotAsSeen, why))
     }
 
     /// Its plan only looks, and the proxy is idle without the wanted value: nothing is ever sent.
     pub(super) fn surveyed(&self, view: &ProxyView) -> Decision {
         match view.ssl_option {
-            Some(value) => self.skip(ReasonWord::Drifted, format!("drifted: the proxy shows ssl_option {value}")),
-            None => self.fail(ReasonWord::Unreadable, "the cloud does not tell ssl_option: whether it drifted is not known".into()),
+            Some(value) => self
+                .skip(ReasonWord::Drifted, format!("drifted: the proxy shows ssl_option {value}")),
+            None => self.fail(
+                ReasonWord::Unreadable,
+                "the cloud does not tell ssl_option: whether it drifted is not known".into(),
+            ),
         }
     }
 
     pub(super) fn inspect_failed(&self, error: &CallError) -> Decision {
         match error.disposition {
-            Disposition::Withheld | Disposition::Throttled | Disposition::Unauthorised | Disposition::Misdated => {
-                self.to(State::Ready).now(&error.message)
-            }
+            Disposition::Withheld
+            | Disposition::Throttled
+            | Disposition::Unauthorised
+            | Disposition::Misdated => self.to(State::Ready).now(&error.message),
             Disposition::Busy => self.busy(self.to(State::Ready), error.message.clone()),
             Disposition::NotDone | Disposition::Unknown => {
                 let mut next = self.to(State::Ready);
                 next.record.misses = next.record.misses.saturating_add(1);
                 let misses = next.record.misses;
                 if misses >= LOOKS_MAX {
-                    let what = format!("the check before the switch failed {misses} times in a row, the last: {}", error.message);
+                    let what = format!(
+                        "the check before the switch failed {misses} times in a row, the last: {}",
+                        error.message
+                    );
                     return self.fail(ReasonWord::Unreadable, what);
                 }
                 let wait = self.ctx.retry.delay(u32::from(misses), self.change.id);
@@ -223,11 +264,17 @@ impl<'a> ChangeStep<'a> {
         }
     }
 
-    pub(super) fn submit_failed(&self, sent: Timestamp, cloud: Option<TimeSpan>, error: &CallError) -> Decision {
+    pub(super) fn submit_failed(
+        &self,
+        sent: Timestamp,
+        cloud: Option<TimeSpan>,
+        error: &CallError,
+    ) -> Decision {
         match error.disposition {
-            Disposition::Withheld | Disposition::Throttled | Disposition::Unauthorised | Disposition::Misdated => {
-                self.unspent().now(&error.message)
-            }
+            Disposition::Withheld
+            | Disposition::Throttled
+            | Disposition::Unauthorised
+            | Disposition::Misdated => self.unspent().now(&error.message),
             Disposition::Busy => self.busy(self.unspent(), error.message.clone()),
             Disposition::NotDone => self.again(&error.message),
             Disposition::Unknown => self.in_doubt(sent, cloud, error.message.clone()),
@@ -236,7 +283,8 @@ impl<'a> ChangeStep<'a> {
         }
     }
 
-    /// Back to `Ready` with the attempt given back: the PUT surely was not executed and it was not its fault.
+    /// Back to `Ready` with the attempt given back: the PUT surely was not executed and it was not
+    /// its fault.
     pub(super) fn unspent(&self) -> NextRecord<'a> {
         let mut next = self.to(State::Ready);
         next.record.attempts = next.record.attempts.saturating_sub(1);
@@ -249,7 +297,8 @@ impl<'a> ChangeStep<'a> {
         next
     }
 
-    /// Whether a PUT of ours may ever have reached the proxy, in this life of the change or before a requeue.
+    /// Whether a PUT of ours may ever have reached the proxy, in this life of the change or before
+    /// a requeue.
     pub(super) fn sent_any(&self) -> bool {
         let record = &self.change.record;
         if let Some(undo) = &record.undo {
@@ -275,7 +324,11 @@ impl<'a> ChangeStep<'a> {
     pub(super) fn again(&self, what: &str) -> Decision {
         let attempts = self.change.record.attempts;
         if attempts >= self.ctx.retry.max_attempts {
-            let attempts = if attempts == 1 { "the only attempt".to_owned() } else { format!("{attempts} attempts, the last") };
+            let attempts = if attempts == 1 {
+                "the only attempt".to_owned()
+            } else {
+                format!("{attempts} attempts, the last")
+            };
             return self.fail(ReasonWord::AttemptsSpent, format!("{attempts}: {what}"));
         }
         let mut next = self.to(State::Ready);
@@ -283,17 +336,29 @@ impl<'a> ChangeStep<'a> {
         next.after(self.ctx.retry.delay(u32::from(attempts), self.change.id), what)
     }
 
-    pub(super) fn in_doubt(&self, sent: Timestamp, cloud: Option<TimeSpan>, why: String) -> Decision {
-        self.to(State::Recovering { sent, cloud, candidates: None, covered: false }).after(self.ctx.timing.settle, why)
+    pub(super) fn in_doubt(
+        &self,
+        sent: Timestamp,
+        cloud: Option<TimeSpan>,
+        why: String,
+    ) -> Decision {
+        self.to(State::Recovering { sent, cloud, candidates: None, covered: false })
+            .after(self.ctx.timing.settle, why)
     }
 
-    /// The first question, never before `settle` has passed: a daemon that has just taken the change over cannot know when
-    /// its PUT left, and waits from its own start.
+    /// The first question, never before `settle` has passed: a daemon that has just taken the
+    /// change over cannot know when its PUT left, and waits from its own start.
     pub(super) fn question(&self, doubt: &JobSearchBounds) -> Decision {
         match self.ctx.timing.settle.checked_sub(self.ctx.waited) {
-            Some(left) if !left.is_zero() => self.stay().after(left, "what was sent may still be landing"),
+            Some(left) if !left.is_zero() => {
+                self.stay().after(left, "what was sent may still be landing")
+            }
             Some(_) | None => {
-                let call = Call::FindJobs { target: self.change.target.clone(), within: doubt.asked(), offset: 1 };
+                let call = Call::FindJobs {
+                    target: self.change.target.clone(),
+                    within: doubt.asked(),
+                    offset: 1,
+                };
                 self.stay().call(call, "the list of jobs is read")
             }
         }
@@ -312,44 +377,62 @@ impl<'a> ChangeStep<'a> {
         next.after(self.ctx.timing.poll, why)
     }
 
-    pub(super) fn found(&self, doubt: &JobSearchBounds, jobs: &[JobSeen], asked: TimeSpan) -> Decision {
+    pub(super) fn found(
+        &self,
+        doubt: &JobSearchBounds,
+        jobs: &[JobSeen],
+        asked: TimeSpan,
+    ) -> Decision {
         if let [seen] = jobs {
             return self.adopt_only(seen);
         }
-        let (sent, cloud, candidates) = (doubt.sent, doubt.cloud, u16::try_from(jobs.len()).unwrap_or(u16::MAX));
+        let (sent, cloud, candidates) =
+            (doubt.sent, doubt.cloud, u16::try_from(jobs.len()).unwrap_or(u16::MAX));
         let covered = doubt.is_covered_by(asked);
-        let next = self.to(State::Recovering { sent, cloud, candidates: Some(candidates), covered });
+        let next =
+            self.to(State::Recovering { sent, cloud, candidates: Some(candidates), covered });
         next.call(self.inspect(), "the job list does not settle it")
     }
 
     pub(super) fn recovered(&self, view: Option<&ProxyView>) -> Decision {
-        let State::Recovering { sent, cloud, candidates, covered } = self.change.record.state else {
+        let State::Recovering { sent, cloud, candidates, covered } = self.change.record.state
+        else {
             unreachable!("only a change in doubt is recovered");
         };
         if let Some(view) = view {
             if self.desired(view) && (covered || candidates != Some(0) || !self.may_be_covered()) {
-                return self.shows(view, How::SwitchedJobUnknown, "the proxy shows the wanted value; job id not recovered");
+                return self.shows(
+                    view,
+                    How::SwitchedJobUnknown,
+                    "the proxy shows the wanted value; job id not recovered",
+                );
             }
             let unchanged = view.status == ProxyStatus::Idle && view.ssl_option.is_some();
             if unchanged && candidates == Some(0) && covered {
-                let why = "not executed: the proxy is unchanged and the instance has no job of ours";
+                let why =
+                    "not executed: the proxy is unchanged and the instance has no job of ours";
                 return self.again(&self.with_cause(why));
             }
         }
         let what = what(view);
         if self.ctx.waited >= self.ctx.timing.recover_limit {
             let jobs = match candidates {
-                Some(0) if !covered => "no unexplained job, but the cloud tells no time, so its list may miss ours".to_owned(),
+                Some(0) if !covered => {
+                    "no unexplained job, but the cloud tells no time, so its list may miss ours"
+                        .to_owned()
+                }
                 candidates => format!("{} unexplained jobs", candidates.unwrap_or(0)),
             };
-            return self.quarantine(ReasonWord::Unreadable, self.with_cause(&format!("{what}; {jobs}")));
+            return self
+                .quarantine(ReasonWord::Unreadable, self.with_cause(&format!("{what}; {jobs}")));
         }
         // Ask for the job again first: it may have become visible, and its id is worth having.
-        self.to(State::Recovering { sent, cloud, candidates: None, covered: false }).after(self.poll(self.ctx.looks), what)
+        self.to(State::Recovering { sent, cloud, candidates: None, covered: false })
+            .after(self.poll(self.ctx.looks), what)
     }
 
-    /// Whether a list that is asked for now is known to tell of the job, as the one before was not: the cloud's clock was set in
-    /// between, and tells its time.
+    /// Whether a list that is asked for now is known to tell of the job, as the one before was not:
+    /// the cloud's clock was set in between, and tells its time.
     fn may_be_covered(&self) -> bool {
         self.ctx.cloud.is_some() && self.ctx.waited < self.ctx.timing.recover_limit
     }
@@ -364,14 +447,18 @@ impl<'a> ChangeStep<'a> {
 
     pub(super) fn followed(&self, job: &JobId, view: &JobView) -> Decision {
         match view {
-            JobView::Completed => self.to(State::Verifying { job: Some(job.clone()) }).call(self.inspect(), "the job completed"),
-            JobView::Broken { reason } if self.presumes() => {
-                self.to(State::Verifying { job: None }).call(self.inspect(), &format!("the presumed job failed: {reason}"))
-            }
+            JobView::Completed => self
+                .to(State::Verifying { job: Some(job.clone()) })
+                .call(self.inspect(), "the job completed"),
+            JobView::Broken { reason } if self.presumes() => self
+                .to(State::Verifying { job: None })
+                .call(self.inspect(), &format!("the presumed job failed: {reason}")),
             JobView::Broken { reason } => self.again(&format!("the job failed: {reason}")),
-            JobView::Running { .. } if self.ctx.waited >= self.ctx.timing.job_limit => {
-                self.quarantine(ReasonWord::JobLimit, format!("job {job} still runs after {} s", self.ctx.waited.as_secs()))
-            }
+            JobView::Running { .. } if self.ctx.waited >= self.ctx.timing.job_limit => self
+                .quarantine(
+                    ReasonWord::JobLimit,
+                    format!("job {job} still runs after {} s", self.ctx.waited.as_secs()),
+                ),
             JobView::Running { process } => self.next_poll(format!("running {process}")),
         }
     }
@@ -379,10 +466,15 @@ impl<'a> ChangeStep<'a> {
     pub(super) fn follow_failed(&self, job: &JobId, error: &CallError) -> Decision {
         // A new job stays invisible for several seconds, and one older than a month is forgotten.
         if error.disposition == Disposition::NotFound && self.ctx.waited >= self.ctx.timing.settle {
-            return self.to(State::Verifying { job: Some(job.clone()) }).call(self.inspect(), "the cloud does not know the job any more");
+            return self
+                .to(State::Verifying { job: Some(job.clone()) })
+                .call(self.inspect(), "the cloud does not know the job any more");
         }
         if self.ctx.waited >= self.ctx.timing.job_limit {
-            return self.quarantine(ReasonWord::JobLimit, format!("job {job} could not be read: {}", error.message));
+            return self.quarantine(
+                ReasonWord::JobLimit,
+                format!("job {job} could not be read: {}", error.message),
+            );
         }
         self.next_poll(error.message.clone())
     }
@@ -396,14 +488,25 @@ impl<'a> ChangeStep<'a> {
             return set_aside;
         }
         match view {
-            Some(view) if late && view.ssl_option.is_none() => {
-                self.quarantine(ReasonWord::Unreadable, "the job completed, and the cloud does not tell ssl_option".into())
-            }
+            Some(view) if late && view.ssl_option.is_none() => self.quarantine(
+                ReasonWord::Unreadable,
+                "the job completed, and the cloud does not tell ssl_option".into(),
+            ),
             Some(view) if late => {
-                let value = if view.ssl_option == Some(self.change.desired) { "wanted" } else { "other" };
-                self.fail(ReasonWord::Unverified, format!("the job completed, and the proxy is {} with the {value} value", view.word))
+                let value =
+                    if view.ssl_option == Some(self.change.desired) { "wanted" } else { "other" };
+                self.fail(
+                    ReasonWord::Unverified,
+                    format!(
+                        "the job completed, and the proxy is {} with the {value} value",
+                        view.word
+                    ),
+                )
             }
-            None if late => self.fail(ReasonWord::NotFound, "the job completed, and the proxy is not listed".into()),
+            None if late => self.fail(
+                ReasonWord::NotFound,
+                "the job completed, and the proxy is not listed".into(),
+            ),
             Some(view) => self.next_poll(format!("the proxy is {}", view.word)),
             None => self.next_poll("the proxy is not listed"),
         }
@@ -411,7 +514,10 @@ impl<'a> ChangeStep<'a> {
 
     pub(super) fn verify_failed(&self, error: &CallError) -> Decision {
         if self.ctx.waited >= self.ctx.timing.recover_limit.max(self.ctx.verify_timeout) {
-            return self.quarantine(ReasonWord::Unreadable, format!("the proxy could not be looked at: {}", error.message));
+            return self.quarantine(
+                ReasonWord::Unreadable,
+                format!("the proxy could not be looked at: {}", error.message),
+            );
         }
         self.next_poll(error.message.clone())
     }
@@ -423,7 +529,11 @@ impl<'a> ChangeStep<'a> {
 
     pub(super) fn give_up(&self, why: &str) -> Result<Decision, Stale> {
         // What failed before a revert began is counted as it stood then.
-        if self.left_behind() { Err(Stale) } else { Ok(self.fail(ReasonWord::GivenUp, why.to_owned())) }
+        if self.left_behind() {
+            Err(Stale)
+        } else {
+            Ok(self.fail(ReasonWord::GivenUp, why.to_owned()))
+        }
     }
 
     pub(super) fn requeue(&self) -> Result<Decision, Stale> {
@@ -438,8 +548,8 @@ impl<'a> ChangeStep<'a> {
         Ok(next.never("tried again on request"))
     }
 
-    /// As a retry, but the job is followed first, before anything is sent again. It waits for its release as all do, so that no
-    /// limit is passed by.
+    /// As a retry, but the job is followed first, before anything is sent again. It waits for its
+    /// release as all do, so that no limit is passed by.
     pub(super) fn adopt(&self, job: &JobId) -> Result<Decision, Stale> {
         let mut decision = self.requeue()?;
         // One PUT is known to have been taken.
@@ -451,7 +561,11 @@ impl<'a> ChangeStep<'a> {
     }
 
     pub(super) fn done(&self, how: How, why: &str) -> Decision {
-        let state = if self.change.record.undo.is_some() { State::Reverted { how } } else { State::Succeeded { how } };
+        let state = if self.change.record.undo.is_some() {
+            State::Reverted { how }
+        } else {
+            State::Succeeded { how }
+        };
         self.to(state).never(why)
     }
 

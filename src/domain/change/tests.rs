@@ -19,15 +19,18 @@ use crate::domain::retry;
 use crate::domain::target::Target;
 use crate::domain::window::{Opening, ShutBy};
 
-/// One row a cell: state ; event ; circumstances => next record | call | wake. A cell without circumstances (`-`) is
-/// decided with gate and window open, nothing waited and one attempt of three spent where a PUT was sent.
+/// One row a cell: state ; event ; circumstances => next record | call | wake. A cell without
+/// circumstances (`-`) is decided with gate and window open, nothing waited and one attempt of
+/// three spent where a PUT was sent.
 ///
 /// * held, withdrawn, shut: the gate or the window says so. late: longer waited than any limit.
-/// * clock: the clocks are too far apart. silent: the cloud tells no time, and its list covered nothing. uncovered: the list did not
-///   cover the time of the PUT.
-/// * tried: one PUT was sent before. spent: all three attempts are. missed: all looks but one failed. weary: one wait is left.
+/// * clock: the clocks are too far apart. silent: the cloud tells no time, and its list covered
+///   nothing. uncovered: the list did not cover the time of the PUT.
+/// * tried: one PUT was sent before. spent: all three attempts are. missed: all looks but one
+///   failed. weary: one wait is left.
 ///
-/// The next record is its state and what stands in it beside the version: a(ttempts), w(aits), m(isses), before, jobs.
+/// The next record is its state and what stands in it beside the version: a(ttempts), w(aits),
+/// m(isses), before, jobs.
 const TABLE: &str = "
 queued       ; release             ; -         => ready | - | now
 queued       ; cancel              ; -         => cancelled | - | never
@@ -296,14 +299,16 @@ pub(super) fn reason() -> Reason {
 pub(super) const SENT: Timestamp = Timestamp::UNIX_EPOCH;
 
 /// The cloud's clock when it was sent; as ours, and known to two seconds.
-pub(super) const CLOUD: Option<TimeSpan> = Some(TimeSpan { from: Timestamp::constant(-1, 0), to: Timestamp::constant(1, 0) });
+pub(super) const CLOUD: Option<TimeSpan> =
+    Some(TimeSpan { from: Timestamp::constant(-1, 0), to: Timestamp::constant(1, 0) });
 
 fn recovering(candidates: Option<u16>) -> State {
     State::Recovering { sent: SENT, cloud: CLOUD, candidates, covered: candidates.is_some() }
 }
 
 fn found(jobs: &[&str]) -> Event {
-    let asked = TimeSpan { from: Timestamp::constant(-1_200, 0), to: Timestamp::constant(1_200, 0) };
+    let asked =
+        TimeSpan { from: Timestamp::constant(-1_200, 0), to: Timestamp::constant(1_200, 0) };
     Event::Answer(AnswerEvent::Found { jobs: jobs.iter().map(|name| seen(name)).collect(), asked })
 }
 
@@ -336,7 +341,12 @@ pub(super) fn states() -> BTreeMap<&'static str, State> {
 /// Every event, by the name that it has in the table. The wanted value is `true`.
 pub(super) fn events() -> BTreeMap<String, Event> {
     let view = |ssl_option, status, word: &str| {
-        Event::Answer(AnswerEvent::Observed(Some(ProxyView { ssl_option, status, word: word.into(), endpoint: None })))
+        Event::Answer(AnswerEvent::Observed(Some(ProxyView {
+            ssl_option,
+            status,
+            word: word.into(),
+            endpoint: None,
+        })))
     };
     let mut events = BTreeMap::from([
         ("woken".to_owned(), Event::Woken),
@@ -355,16 +365,32 @@ pub(super) fn events() -> BTreeMap<String, Event> {
         ("observed faulty".to_owned(), view(Some(true), ProxyStatus::Faulty, "ABNORMAL")),
         ("accepted job".to_owned(), Event::Answer(AnswerEvent::Accepted(Some(job("late"))))),
         ("accepted nothing".to_owned(), Event::Answer(AnswerEvent::Accepted(None))),
-        ("job running".to_owned(), Event::Answer(AnswerEvent::Job(JobView::Running { process: "60%".into() }))),
+        (
+            "job running".to_owned(),
+            Event::Answer(AnswerEvent::Job(JobView::Running { process: "60%".into() })),
+        ),
         ("job completed".to_owned(), Event::Answer(AnswerEvent::Job(JobView::Completed))),
-        ("job broken".to_owned(), Event::Answer(AnswerEvent::Job(JobView::Broken { reason: "disk full".into() }))),
+        (
+            "job broken".to_owned(),
+            Event::Answer(AnswerEvent::Job(JobView::Broken { reason: "disk full".into() })),
+        ),
         ("found nothing".to_owned(), found(&[])),
         ("found one".to_owned(), found(&["found"])),
         ("found two".to_owned(), found(&["found", "other"])),
     ]);
     for disposition in Disposition::ALL {
-        let error = CallError { disposition, retry_after: None, status: None, code: None, request_id: None, message: "no luck".into() };
-        events.insert(format!("error {}", plain(&disposition)), Event::Answer(AnswerEvent::Error(error)));
+        let error = CallError {
+            disposition,
+            retry_after: None,
+            status: None,
+            code: None,
+            request_id: None,
+            message: "no luck".into(),
+        };
+        events.insert(
+            format!("error {}", plain(&disposition)),
+            Event::Answer(AnswerEvent::Error(error)),
+        );
     }
     events
 }
@@ -374,7 +400,8 @@ fn plain(value: &impl Serialize) -> String {
     serde_json::to_value(value).expect("a value").as_str().expect("a word").to_owned()
 }
 
-pub(super) const RETRY: retry::Policy = retry::Policy { max_attempts: 3, initial_ms: 100_000, max_ms: 900_000 };
+pub(super) const RETRY: retry::Policy =
+    retry::Policy { max_attempts: 3, initial_ms: 100_000, max_ms: 900_000 };
 const TIMING: Timing = Timing {
     settle: Duration::from_secs(10),
     poll: Duration::from_secs(2),
@@ -393,11 +420,21 @@ pub(super) fn change(record: Record) -> Change {
         seen: None,
         instance_name: None,
     };
-    Change { id: ChangeId { rollout: RolloutId::from_bytes([7; 16]), ordinal: 3 }, target, wave: 0, desired: true, record }
+    Change {
+        id: ChangeId { rollout: RolloutId::from_bytes([7; 16]), ordinal: 3 },
+        target,
+        wave: 0,
+        desired: true,
+        record,
+    }
 }
 
 pub(super) fn context(gate: Clearance, shut: bool, waited: Duration) -> Context<'static> {
-    let window = if shut { Opening::Shut { next: None, by: ShutBy::Window } } else { Opening::Open { until: None } };
+    let window = if shut {
+        Opening::Shut { next: None, by: ShutBy::Window }
+    } else {
+        Opening::Open { until: None }
+    };
     let verify_timeout = Duration::from_secs(180);
     Context {
         now: SENT,
@@ -418,14 +455,25 @@ pub(super) fn context(gate: Clearance, shut: bool, waited: Duration) -> Context<
 
 /// The record with which a row begins.
 pub(super) fn record(state: &State, circumstances: &str) -> Record {
-    let sent = !matches!(state, State::Queued | State::Ready | State::Inspecting | State::Cancelled);
+    let sent =
+        !matches!(state, State::Queued | State::Ready | State::Inspecting | State::Cancelled);
     let jobs = match state {
-        State::Following { .. } | State::Verifying { .. } | State::Succeeded { .. } | State::Failed { .. } | State::InDoubt { .. } => {
+        State::Following { .. }
+        | State::Verifying { .. }
+        | State::Succeeded { .. }
+        | State::Failed { .. }
+        | State::InDoubt { .. } => {
             vec![job("known")]
         }
         _ => vec![],
     };
-    let mut record = Record { state: state.clone(), attempts: u16::from(sent), before: sent.then_some(false), jobs, ..Record::queued() };
+    let mut record = Record {
+        state: state.clone(),
+        attempts: u16::from(sent),
+        before: sent.then_some(false),
+        jobs,
+        ..Record::queued()
+    };
     match circumstances {
         "tried" => record.attempts = 1,
         "spent" => record.attempts = RETRY.max_attempts,
@@ -446,7 +494,9 @@ pub(super) fn describe_record(record: &Record) -> String {
     let mut text = record.state.as_str().to_owned();
     match &record.state {
         State::Succeeded { how } | State::Reverted { how } => text += &format!(" {}", plain(how)),
-        State::Failed { reason } | State::InDoubt { reason } | State::Skipped { reason } => text += &format!(" {}", plain(&reason.word)),
+        State::Failed { reason } | State::InDoubt { reason } | State::Skipped { reason } => {
+            text += &format!(" {}", plain(&reason.word))
+        }
         State::Recovering { candidates: Some(n), covered, .. } => {
             text += &format!(" {n}{}", if *covered { "" } else { " uncovered" });
         }
@@ -484,8 +534,18 @@ pub(super) fn describe_record(record: &Record) -> String {
 }
 
 pub(super) fn describe(change: &Change, decision: &Decision) -> String {
-    let backoff = |wait| (1..4).find(|attempt| RETRY.delay(*attempt, change.id) == wait).map(|attempt| format!("backoff {attempt}"));
-    let polls = [("poll 0", 2_000), ("poll 1", 3_000), ("clock look", 5_000), ("settle", 10_000), ("now", 0)];
+    let backoff = |wait| {
+        (1..4)
+            .find(|attempt| RETRY.delay(*attempt, change.id) == wait)
+            .map(|attempt| format!("backoff {attempt}"))
+    };
+    let polls = [
+        ("poll 0", 2_000),
+        ("poll 1", 3_000),
+        ("clock look", 5_000),
+        ("settle", 10_000),
+        ("now", 0),
+    ];
     let wake = match decision.wake {
         Wake::Never => "never".to_owned(),
         Wake::In(wait) => match polls.iter().find(|(_, ms)| Duration::from_millis(*ms) == wait) {
@@ -502,7 +562,8 @@ fn every_cell_is_as_the_table_says() {
     every_cell_is_as(TABLE, |state, circumstances| change(record(state, circumstances)));
 }
 
-/// Whether a change, as `made` from a state and circumstances, does in every cell what the table says.
+/// Whether a change, as `made` from a state and circumstances, does in every cell what the table
+/// says.
 #[track_caller]
 pub(super) fn every_cell_is_as(table: &str, made: impl Fn(&State, &str) -> Change) {
     let (states, events) = (states(), events());
@@ -510,7 +571,8 @@ pub(super) fn every_cell_is_as(table: &str, made: impl Fn(&State, &str) -> Chang
     for line in table.lines().filter(|line| !line.is_empty()) {
         let (left, expected) = line.split_once(" => ").expect("a row");
         let [state, event, circumstances] =
-            <[&str; 3]>::try_from(left.split(';').map(str::trim).collect::<Vec<_>>()).expect("three columns");
+            <[&str; 3]>::try_from(left.split(';').map(str::trim).collect::<Vec<_>>())
+                .expect("three columns");
         let change = made(&states[state], circumstances);
         let gate = match circumstances {
             "held" => Clearance::Held,
@@ -552,50 +614,92 @@ fn every_other_cell_is_stale() {
         let mut moving = BTreeSet::new();
         for (state_name, state) in states() {
             for (event_name, event) in events() {
-                if decide(&change(record(&state, "-")), &event, &context(gate, shut, waited)).is_ok() {
+                if decide(&change(record(&state, "-")), &event, &context(gate, shut, waited))
+                    .is_ok()
+                {
                     moving.insert((state_name.to_owned(), event_name));
                 }
             }
         }
         // A rollout that goes no way but back puts nothing into the queue again.
-        let wanted = |cell: &&(String, String)| gate != Clearance::Withdrawn || !["requeue", "adopt", "give up"].contains(&&*cell.1);
+        let wanted = |cell: &&(String, String)| {
+            gate != Clearance::Withdrawn || !["requeue", "adopt", "give up"].contains(&&*cell.1)
+        };
         assert_eq!(moving, listed.iter().filter(wanted).cloned().collect());
     }
-    assert_eq!(states().values().map(State::as_str).collect::<BTreeSet<_>>(), BTreeSet::from(State::WORDS), "every state is tried");
+    assert_eq!(
+        states().values().map(State::as_str).collect::<BTreeSet<_>>(),
+        BTreeSet::from(State::WORDS),
+        "every state is tried"
+    );
 }
 
-/// The job that a person names is followed before anything is sent, once its change has a place and an open window again.
+/// The job that a person names is followed before anything is sent, once its change has a place and
+/// an open window again.
 #[test]
 fn a_named_job_is_followed_first() {
     let in_doubt = change(record(&State::InDoubt { reason: reason() }, "-"));
     let open = context(Clearance::Open, false, Duration::ZERO);
-    let named = decide(&in_doubt, &Event::Verb(ByPerson::Adopt(job("named"))), &open).expect("not stale").record;
+    let named = decide(&in_doubt, &Event::Verb(ByPerson::Adopt(job("named"))), &open)
+        .expect("not stale")
+        .record;
     let ready = change(Record { state: State::Ready, ..named });
-    let held = decide(&ready, &Event::Woken, &context(Clearance::Open, true, Duration::ZERO)).expect("not stale");
-    assert_eq!((held.record.state, held.record.adopted), (State::Queued, Some(job("named"))), "it is kept over a shut window");
+    let held = decide(&ready, &Event::Woken, &context(Clearance::Open, true, Duration::ZERO))
+        .expect("not stale");
+    assert_eq!(
+        (held.record.state, held.record.adopted),
+        (State::Queued, Some(job("named"))),
+        "it is kept over a shut window"
+    );
     let followed = decide(&ready, &Event::Woken, &open).expect("not stale");
-    assert_eq!((followed.call, &followed.record.state), (None, &State::Following { job: job("named") }));
-    assert_eq!((followed.record.jobs.last(), &followed.record.adopted), (Some(&job("named")), &None));
+    assert_eq!(
+        (followed.call, &followed.record.state),
+        (None, &State::Following { job: job("named") })
+    );
+    assert_eq!(
+        (followed.record.jobs.last(), &followed.record.adopted),
+        (Some(&job("named")), &None)
+    );
     let following = change(followed.record);
-    let broken =
-        decide(&following, &Event::Answer(AnswerEvent::Job(JobView::Broken { reason: "disk full".into() })), &open).expect("not stale");
-    assert_eq!((broken.record.state, broken.record.adopted), (State::Ready, None), "then it is tried again, after a look");
-    let known = change(Record { state: State::Ready, adopted: Some(job("known")), ..ready.record.clone() });
+    let broken = decide(
+        &following,
+        &Event::Answer(AnswerEvent::Job(JobView::Broken { reason: "disk full".into() })),
+        &open,
+    )
+    .expect("not stale");
+    assert_eq!(
+        (broken.record.state, broken.record.adopted),
+        (State::Ready, None),
+        "then it is tried again, after a look"
+    );
+    let known =
+        change(Record { state: State::Ready, adopted: Some(job("known")), ..ready.record.clone() });
     let again = decide(&known, &Event::Woken, &open).expect("not stale").record;
-    assert_eq!(again.jobs, vec![job("known")], "a job that it has already is not written down twice");
+    assert_eq!(
+        again.jobs,
+        vec![job("known")],
+        "a job that it has already is not written down twice"
+    );
 }
 
 #[test]
 fn only_the_latest_job_ids_are_kept() {
     let mut record = record(&State::Submitting { sent: SENT, cloud: CLOUD }, "-");
     record.jobs = (0..JOBS_MAX).map(|n| job(&format!("job-{n}"))).collect();
-    let decision =
-        decide(&change(record), &Event::Answer(AnswerEvent::Accepted(Some(job("late")))), &context(Clearance::Open, false, Duration::ZERO));
+    let decision = decide(
+        &change(record),
+        &Event::Answer(AnswerEvent::Accepted(Some(job("late")))),
+        &context(Clearance::Open, false, Duration::ZERO),
+    );
     let jobs = decision.expect("not stale").record.jobs;
-    assert_eq!((jobs.len(), jobs[0].as_str(), jobs[JOBS_MAX - 1].as_str()), (JOBS_MAX, "job-1", "late"));
+    assert_eq!(
+        (jobs.len(), jobs[0].as_str(), jobs[JOBS_MAX - 1].as_str()),
+        (JOBS_MAX, "job-1", "late")
+    );
 }
 
-/// An instance that looks idle and refuses each PUT as busy must not be asked for ever, nor at the same pace.
+/// An instance that looks idle and refuses each PUT as busy must not be asked for ever, nor at the
+/// same pace.
 #[test]
 fn a_busy_refusal_after_an_idle_look_counts_on() {
     let mut change = change(record(&State::Inspecting, "-"));
@@ -606,7 +710,8 @@ fn a_busy_refusal_after_an_idle_look_counts_on() {
             if change.record.state.is_settled() {
                 break;
             }
-            let decision = decide(&change, event, &context(Clearance::Open, false, Duration::ZERO)).expect("not stale");
+            let decision = decide(&change, event, &context(Clearance::Open, false, Duration::ZERO))
+                .expect("not stale");
             if let (State::Ready, Wake::In(wait)) = (&decision.record.state, decision.wake) {
                 waits.push(wait);
             }
@@ -617,7 +722,8 @@ fn a_busy_refusal_after_an_idle_look_counts_on() {
     assert!(waits.is_sorted() && waits.last() == Some(&TIMING.poll_max), "{waits:?}");
 }
 
-/// A plan that allows one switch allows it after looks that failed, and after them the one switch is all there is.
+/// A plan that allows one switch allows it after looks that failed, and after them the one switch
+/// is all there is.
 #[test]
 fn looks_that_fail_spend_no_attempt() {
     let once = retry::Policy { max_attempts: 1, ..RETRY };
@@ -628,10 +734,16 @@ fn looks_that_fail_spend_no_attempt() {
         for event in ["error unknown", "woken"] {
             change.record = decide(&change, &events[event], &ctx).expect("not stale").record;
         }
-        assert_eq!((change.record.state.as_str(), change.record.attempts, change.record.misses), ("inspecting", 0, looks));
+        assert_eq!(
+            (change.record.state.as_str(), change.record.attempts, change.record.misses),
+            ("inspecting", 0, looks)
+        );
     }
     change.record = decide(&change, &events["observed other"], &ctx).expect("not stale").record;
-    assert_eq!((change.record.state.as_str(), change.record.attempts, change.record.misses), ("submitting", 1, 0));
+    assert_eq!(
+        (change.record.state.as_str(), change.record.attempts, change.record.misses),
+        ("submitting", 1, 0)
+    );
     change.record = decide(&change, &events["error not_done"], &ctx).expect("not stale").record;
     assert_eq!(describe_record(&change.record), "failed attempts_spent a1 before=false");
 }
@@ -642,13 +754,16 @@ fn a_proxy_that_was_right_before_any_put_of_ours_is_never_ours() {
     let events = events();
     // The PUT was withheld; then somebody else switched the proxy.
     for event in ["observed other", "error withheld", "woken", "observed right"] {
-        let decision = decide(&change, &events[event], &context(Clearance::Open, false, Duration::ZERO)).expect("not stale");
+        let decision =
+            decide(&change, &events[event], &context(Clearance::Open, false, Duration::ZERO))
+                .expect("not stale");
         change.record = decision.record;
     }
     assert_eq!(change.record.state, State::Succeeded { how: How::AlreadyRight });
 }
 
-/// Compare, then set: by what the list of targets says, what the look shows, and whether a PUT of ours was sent.
+/// Compare, then set: by what the list of targets says, what the look shows, and whether a PUT of
+/// ours was sent.
 #[test]
 fn a_proxy_that_is_not_as_it_was_seen_is_left_to_a_person() {
     let events = events();
@@ -668,13 +783,28 @@ fn a_proxy_that_is_not_as_it_was_seen_is_left_to_a_person() {
     for (seen, event, attempts, becomes) in table {
         let mut change = change(Record { attempts, ..record(&State::Inspecting, "-") });
         change.target.seen = seen;
-        let decision = decide(&change, &events[event], &context(Clearance::Open, false, Duration::ZERO)).expect("not stale");
-        assert_eq!(decision.record.state.as_str(), becomes, "seen {seen:?}, {event}, {attempts} attempts");
+        let decision =
+            decide(&change, &events[event], &context(Clearance::Open, false, Duration::ZERO))
+                .expect("not stale");
+        assert_eq!(
+            decision.record.state.as_str(),
+            becomes,
+            "seen {seen:?}, {event}, {attempts} attempts"
+        );
     }
     // What is put back has a comparison of its own.
-    let mut change = change(Record { before: Some(false), undo: Some(Undo::default()), ..record(&State::Inspecting, "-") });
+    let mut change = change(Record {
+        before: Some(false),
+        undo: Some(Undo::default()),
+        ..record(&State::Inspecting, "-")
+    });
     (change.desired, change.target.seen) = (false, Some(false));
-    let decision = decide(&change, &events["observed right"], &context(Clearance::Open, false, Duration::ZERO)).expect("not stale");
+    let decision = decide(
+        &change,
+        &events["observed right"],
+        &context(Clearance::Open, false, Duration::ZERO),
+    )
+    .expect("not stale");
     assert_eq!(decision.record.state.as_str(), "submitting");
 }
 
@@ -690,7 +820,11 @@ fn any_undo() -> impl Strategy<Value = Option<Undo>> {
 fn any_presumed() -> impl Strategy<Value = Option<Box<Presumed>>> {
     let presumed = (1..=PRESUMED_MAX, any::<bool>()).prop_map(|(count, named)| {
         let others = (1..count).map(|n| job(&format!("job-{n}")));
-        Some(Box::new(Presumed { doubt: doubt(), jobs: others.chain([job("known")]).collect(), named }))
+        Some(Box::new(Presumed {
+            doubt: doubt(),
+            jobs: others.chain([job("known")]).collect(),
+            named,
+        }))
     });
     prop_oneof![2 => Just(None), 1 => presumed]
 }
@@ -709,64 +843,107 @@ fn any_record() -> impl Strategy<Value = Record> {
         any_presumed(),
         0..u64::MAX / 2,
     )
-        .prop_map(|(state, attempts, waits, misses, before, jobs, undo, named, presumed, version)| Record {
-            state,
-            attempts,
-            waits,
-            misses,
-            before,
-            jobs: (0..jobs).map(|n| job(&format!("job-{n}"))).collect(),
-            adopted: named.then(|| job("named")),
-            presumed,
-            setbacks: None,
-            undo,
-            shown: None,
-            proof: None,
-            version,
-        })
+        .prop_map(
+            |(state, attempts, waits, misses, before, jobs, undo, named, presumed, version)| {
+                Record {
+                    state,
+                    attempts,
+                    waits,
+                    misses,
+                    before,
+                    jobs: (0..jobs).map(|n| job(&format!("job-{n}"))).collect(),
+                    adopted: named.then(|| job("named")),
+                    presumed,
+                    setbacks: None,
+                    undo,
+                    shown: None,
+                    proof: None,
+                    version,
+                }
+            },
+        )
 }
 
 /// What must hold of every single decision.
-fn sound(change: &Change, event: &Event, ctx: &Context<'_>, decision: &Decision) -> Result<(), TestCaseError> {
+fn sound(
+    change: &Change,
+    event: &Event,
+    ctx: &Context<'_>,
+    decision: &Decision,
+) -> Result<(), TestCaseError> {
     let (was, is) = (&change.record, &decision.record);
     if was.state.is_settled() {
         let in_doubt = matches!(was.state, State::InDoubt { .. });
         let named_job = in_doubt && matches!(event, Event::Verb(ByPerson::Adopt(_)));
-        let retried =
-            named_job || matches!(was.state, State::Failed { .. } | State::InDoubt { .. }) && *event == Event::Verb(ByPerson::Requeue);
-        let given_up = in_doubt && matches!(event, Event::Verb(ByPerson::GiveUp(_))) && matches!(is.state, State::Failed { .. });
-        let undone = matches!(was.state, State::Succeeded { .. }) && *event == Event::Rollout(Directive::Undo);
+        let retried = named_job
+            || matches!(was.state, State::Failed { .. } | State::InDoubt { .. })
+                && *event == Event::Verb(ByPerson::Requeue);
+        let given_up = in_doubt
+            && matches!(event, Event::Verb(ByPerson::GiveUp(_)))
+            && matches!(is.state, State::Failed { .. });
+        let undone = matches!(was.state, State::Succeeded { .. })
+            && *event == Event::Rollout(Directive::Undo);
         prop_assert!(retried || undone || given_up, "settled is settled");
         let named = undone && matches!(is.state, State::Skipped { .. });
         prop_assert!(named || given_up || is.state == State::Queued);
-        prop_assert!(retried || named || given_up || is.undo == Some(Undo::default()), "what is put back is marked");
+        prop_assert!(
+            retried || named || given_up || is.undo == Some(Undo::default()),
+            "what is put back is marked"
+        );
     } else {
-        prop_assert_eq!(is.undo.is_some(), was.undo.is_some(), "nothing else marks a change, and the mark stays");
+        prop_assert_eq!(
+            is.undo.is_some(),
+            was.undo.is_some(),
+            "nothing else marks a change, and the mark stays"
+        );
     }
     let same = Record { version: was.version, ..is.clone() } == *was;
     prop_assert_eq!(is.version, was.version + u64::from(!same), "the version counts transitions");
     match &decision.call {
         Some(Call::Submit { ssl_option, .. }) => {
-            prop_assert!(was.state == State::Inspecting && matches!(event, Event::Answer(AnswerEvent::Observed(Some(_)))));
-            prop_assert!(matches!(is.state, State::Submitting { .. }) && is.attempts == was.attempts + 1, "an intent goes with its call");
+            prop_assert!(
+                was.state == State::Inspecting
+                    && matches!(event, Event::Answer(AnswerEvent::Observed(Some(_))))
+            );
+            prop_assert!(
+                matches!(is.state, State::Submitting { .. }) && is.attempts == was.attempts + 1,
+                "an intent goes with its call"
+            );
             prop_assert!(is.attempts <= RETRY.max_attempts, "attempts are bounded");
-            prop_assert!(ctx.gate == Clearance::Open && matches!(ctx.window, Opening::Open { .. }), "gate and window are open");
+            prop_assert!(
+                ctx.gate == Clearance::Open && matches!(ctx.window, Opening::Open { .. }),
+                "gate and window are open"
+            );
             prop_assert_eq!(*ssl_option, change.desired);
         }
         Some(_) => prop_assert!(is.attempts <= was.attempts),
         None => {
             prop_assert!(is.attempts <= was.attempts);
-            prop_assert!(!matches!(is.state, State::Submitting { .. }), "an intent goes with its call");
+            prop_assert!(
+                !matches!(is.state, State::Submitting { .. }),
+                "an intent goes with its call"
+            );
         }
     }
     prop_assert!(decision.call.is_none() || decision.probe.is_none(), "one thing at a time");
-    if decision.call.is_some() || decision.probe.is_some() || is.state.is_settled() || is.state == State::Queued {
+    if decision.call.is_some()
+        || decision.probe.is_some()
+        || is.state.is_settled()
+        || is.state == State::Queued
+    {
         prop_assert_eq!(decision.wake, Wake::Never);
     } else {
-        prop_assert!(matches!(decision.wake, Wake::In(_)), "an active change is woken by something");
+        prop_assert!(
+            matches!(decision.wake, Wake::In(_)),
+            "an active change is woken by something"
+        );
     }
     if let Event::Answer(AnswerEvent::Accepted(Some(read))) = event {
-        prop_assert_eq!(is.jobs.last(), Some(read), "a job id that was read is in the very next record");
+        prop_assert_eq!(
+            is.jobs.last(),
+            Some(read),
+            "a job id that was read is in the very next record"
+        );
     }
     if let Event::Answer(AnswerEvent::Found { jobs, .. }) = event
         && let [read] = &jobs[..]
@@ -776,21 +953,38 @@ fn sound(change: &Change, event: &Event, ctx: &Context<'_>, decision: &Decision)
     }
     if ChangeStep::new(change, event, ctx).presumes() {
         let word = is.state.as_str();
-        let ends = ["following", "verifying", "recovering", "succeeded", "reverted", "in_doubt"].contains(&word);
-        let unproven = matches!(&is.state, State::Failed { reason } if reason.word == ReasonWord::NotProven);
-        prop_assert!(ends || unproven, "a presumed job leads to no PUT and to no failure of its own: {word}");
+        let ends = ["following", "verifying", "recovering", "succeeded", "reverted", "in_doubt"]
+            .contains(&word);
+        let unproven =
+            matches!(&is.state, State::Failed { reason } if reason.word == ReasonWord::NotProven);
+        prop_assert!(
+            ends || unproven,
+            "a presumed job leads to no PUT and to no failure of its own: {word}"
+        );
     }
-    prop_assert!(is.presumed.as_ref().is_none_or(|presumed| (1..=PRESUMED_MAX).contains(&presumed.jobs.len())));
+    prop_assert!(
+        is.presumed
+            .as_ref()
+            .is_none_or(|presumed| (1..=PRESUMED_MAX).contains(&presumed.jobs.len()))
+    );
     prop_assert!(is.jobs.len() <= JOBS_MAX);
     match is.state {
         State::Succeeded { .. } | State::Cancelled => prop_assert!(is.undo.is_none(), "forward"),
         State::Reverted { how } => {
-            prop_assert!(is.undo.is_some() && how != How::AlreadyRight, "what is called put back was sent by us");
+            prop_assert!(
+                is.undo.is_some() && how != How::AlreadyRight,
+                "what is called put back was sent by us"
+            );
         }
         _ => {}
     }
-    if let State::Succeeded { how: How::Switched } | State::Reverted { how: How::Switched } = is.state {
-        prop_assert!(matches!(was.state, State::Verifying { .. }), "what is called our doing was seen after our job");
+    if let State::Succeeded { how: How::Switched } | State::Reverted { how: How::Switched } =
+        is.state
+    {
+        prop_assert!(
+            matches!(was.state, State::Verifying { .. }),
+            "what is called our doing was seen after our job"
+        );
     }
     prop_assert!(!decision.why.is_empty());
     let stored = serde_json::to_string(is).expect("a text");
@@ -801,7 +995,10 @@ fn sound(change: &Change, event: &Event, ctx: &Context<'_>, decision: &Decision)
 fn any_context() -> impl Strategy<Value = Context<'static>> {
     let gates = prop_oneof![4 => Just(Clearance::Open), 1 => Just(Clearance::Held), 1 => Just(Clearance::Withdrawn)];
     (gates, prop::bool::weighted(0.2), prop_oneof![3 => 0u64..30, 1 => 0u64..4000], any::<u32>())
-        .prop_map(|(gate, shut, waited, looks)| Context { looks, ..context(gate, shut, Duration::from_secs(waited)) })
+        .prop_map(|(gate, shut, waited, looks)| Context {
+            looks,
+            ..context(gate, shut, Duration::from_secs(waited))
+        })
 }
 
 proptest! {
@@ -830,7 +1027,8 @@ proptest! {
             }
         }
     }
-    /// A plan that only looks sends nothing, whatever it meets: nothing but looks leaves a change that never sent.
+    /// A plan that only looks sends nothing, whatever it meets: nothing but looks leaves a change
+    /// that never sent.
     #[test]
     fn a_survey_sends_nothing(steps in prop::collection::vec((any_event(), any_context()), 1..200)) {
         let mut change = change(Record::queued());
@@ -851,16 +1049,30 @@ proptest! {
 fn a_survey_separates_drifted_from_right_and_from_unknown() {
     let ctx = Context { survey: true, ..context(Clearance::Open, false, Duration::ZERO) };
     let looked = change(Record { state: State::Inspecting, version: 2, ..Record::queued() });
-    for (ssl_option, word) in [(Some(true), "succeeded"), (Some(false), "skipped"), (None, "failed")] {
-        let view = ProxyView { ssl_option, status: ProxyStatus::Idle, word: "ACTIVE".into(), endpoint: None };
-        let decision = decide(&looked, &Event::Answer(AnswerEvent::Observed(Some(view))), &ctx).expect("a look's answer");
+    for (ssl_option, word) in
+        [(Some(true), "succeeded"), (Some(false), "skipped"), (None, "failed")]
+    {
+        let view = ProxyView {
+            ssl_option,
+            status: ProxyStatus::Idle,
+            word: "ACTIVE".into(),
+            endpoint: None,
+        };
+        let decision = decide(&looked, &Event::Answer(AnswerEvent::Observed(Some(view))), &ctx)
+            .expect("a look's answer");
         assert_eq!((decision.record.state.as_str(), decision.call), (word, None), "{ssl_option:?}");
         if let State::Skipped { reason } = &decision.record.state {
             assert_eq!(reason.word, ReasonWord::Drifted);
         }
     }
-    let busy = ProxyView { ssl_option: Some(false), status: ProxyStatus::Busy, word: "MODIFYING".into(), endpoint: None };
-    let decision = decide(&looked, &Event::Answer(AnswerEvent::Observed(Some(busy))), &ctx).expect("a look's answer");
+    let busy = ProxyView {
+        ssl_option: Some(false),
+        status: ProxyStatus::Busy,
+        word: "MODIFYING".into(),
+        endpoint: None,
+    };
+    let decision = decide(&looked, &Event::Answer(AnswerEvent::Observed(Some(busy))), &ctx)
+        .expect("a look's answer");
     assert_eq!(decision.record.state, State::Ready, "what is being changed is looked at again");
 }
 
@@ -873,19 +1085,36 @@ fn other_work_is_named_where_it_is_known() {
         created: None,
     };
     let looking = change(Record { state: State::Inspecting, ..Record::queued() });
-    let view = ProxyView { ssl_option: Some(false), status: ProxyStatus::Busy, word: "REBOOTING".into(), endpoint: None };
-    let ctx = Context { occupied: Some(&running), ..context(Clearance::Open, false, Duration::ZERO) };
-    let why = |ctx: &Context<'_>| decide(&looking, &Event::Answer(AnswerEvent::Observed(Some(view.clone()))), ctx).expect("its answer").why;
-    let named = format!("the proxy is REBOOTING; RebootInstance (job {}) runs on its instance", job("theirs"));
+    let view = ProxyView {
+        ssl_option: Some(false),
+        status: ProxyStatus::Busy,
+        word: "REBOOTING".into(),
+        endpoint: None,
+    };
+    let ctx =
+        Context { occupied: Some(&running), ..context(Clearance::Open, false, Duration::ZERO) };
+    let why = |ctx: &Context<'_>| {
+        decide(&looking, &Event::Answer(AnswerEvent::Observed(Some(view.clone()))), ctx)
+            .expect("its answer")
+            .why
+    };
+    let named = format!(
+        "the proxy is REBOOTING; RebootInstance (job {}) runs on its instance",
+        job("theirs")
+    );
     assert_eq!(why(&ctx), named);
     assert_eq!(why(&Context { occupied: None, ..ctx }), "the proxy is REBOOTING");
 }
 
 #[test]
 fn over_a_held_lane_nothing_begins_that_may_switch_and_the_rest_goes_on() {
-    let held = Context { lane_held: Some("its lane is paused"), ..context(Clearance::Open, false, Duration::ZERO) };
+    let held = Context {
+        lane_held: Some("its lane is paused"),
+        ..context(Clearance::Open, false, Duration::ZERO)
+    };
     let (states, events) = (states(), events());
-    let waits = |decision: &Decision| (decision.record.state.clone(), decision.call.clone(), decision.wake);
+    let waits =
+        |decision: &Decision| (decision.record.state.clone(), decision.call.clone(), decision.wake);
     let ready = change(record(&State::Ready, "-"));
     let decision = decide(&ready, &Event::Woken, &held).expect("it waits");
     assert_eq!(waits(&decision), (State::Ready, None, Wake::In(HELD_LOOK)));
@@ -894,18 +1123,33 @@ fn over_a_held_lane_nothing_begins_that_may_switch_and_the_rest_goes_on() {
     let decision = decide(&inspecting, &events["observed other"], &held).expect("it waits");
     assert_eq!(waits(&decision), (State::Ready, None, Wake::In(HELD_LOOK)));
     let gate = Context { gate: Clearance::Held, ..held.clone() };
-    assert_eq!(decide(&ready, &Event::Woken, &gate).expect("it moves").record.state, State::Queued, "its rollout's word comes first");
+    assert_eq!(
+        decide(&ready, &Event::Woken, &gate).expect("it moves").record.state,
+        State::Queued,
+        "its rollout's word comes first"
+    );
     // A look that sends nothing, a job that a person named, and all that is in flight.
     let survey = Context { survey: true, ..held.clone() };
-    assert_eq!(decide(&ready, &Event::Woken, &survey).expect("it looks").record.state, State::Inspecting);
+    assert_eq!(
+        decide(&ready, &Event::Woken, &survey).expect("it looks").record.state,
+        State::Inspecting
+    );
     let mut named = ready.clone();
     named.record.adopted = Some(job("named"));
-    assert_eq!(decide(&named, &Event::Woken, &held).expect("it follows").record.state.as_str(), "following");
+    assert_eq!(
+        decide(&named, &Event::Woken, &held).expect("it follows").record.state.as_str(),
+        "following"
+    );
     let open = context(Clearance::Open, false, Duration::ZERO);
-    for (word, state) in states.iter().filter(|(word, _)| !matches!(**word, "ready" | "inspecting")) {
+    for (word, state) in states.iter().filter(|(word, _)| !matches!(**word, "ready" | "inspecting"))
+    {
         let change = change(record(state, "-"));
         for (event, happens) in &events {
-            assert_eq!(decide(&change, happens, &held), decide(&change, happens, &open), "{word} ; {event}");
+            assert_eq!(
+                decide(&change, happens, &held),
+                decide(&change, happens, &open),
+                "{word} ; {event}"
+            );
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a change is, what can happen to it, and what a decision says.
 //!
-//! Invariant: what is stored has fields that older records lack, each with a default; a word of a state or a reason never changes.
+//! Invariant: what is stored has fields that older records lack, each with a default; a word of a
+//! state or a reason never changes.
 //!
 //! Deliberately not here: what follows from an event (`table`).
 
@@ -42,19 +43,23 @@ pub struct Record {
     /// PUT or a spent attempt sets it to 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub waits: u16,
-    /// Looks before the PUT that failed in a row, at most [`LOOKS_MAX`]; one that succeeds sets it to 0.
+    /// Looks before the PUT that failed in a row, at most [`LOOKS_MAX`]; one that succeeds sets it
+    /// to 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub misses: u16,
-    /// `ssl_option` as seen before our first PUT; `None` while unseen or when the cloud did not tell.
+    /// `ssl_option` as seen before our first PUT; `None` while unseen or when the cloud did not
+    /// tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<bool>,
     /// The job ids read for this change, oldest first; at most one per PUT and [`JOBS_MAX`] in all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub jobs: Vec<JobId>,
-    /// The job that a person named for a change in doubt: it is followed once the change is released.
+    /// The job that a person named for a change in doubt: it is followed once the change is
+    /// released.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adopted: Option<JobId>,
-    /// Of [`Self::jobs`], those that were adopted because each was the only unexplained one, and the doubt to go back to.
+    /// Of [`Self::jobs`], those that were adopted because each was the only unexplained one, and
+    /// the doubt to go back to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub presumed: Option<Box<Presumed>>,
     /// What the cloud answered to attempts that did not succeed.
@@ -63,7 +68,8 @@ pub struct Record {
     /// Set once its rollout puts the change back: from then on the wanted value is `before`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<Undo>,
-    /// Set once the API shows the wanted value under a plan with `verify.wire`: the wire must show it too.
+    /// Set once the API shows the wanted value under a plan with `verify.wire`: the wire must show
+    /// it too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shown: Option<Box<ShownByApi>>,
     /// What the wire showed that proved the change; the journal has the whole proof.
@@ -78,7 +84,8 @@ pub(super) fn is_zero(n: &u16) -> bool {
 }
 
 impl Record {
-    /// The record of a change that nobody touched yet. It needs no storage: a change without a stored record is this.
+    /// The record of a change that nobody touched yet. It needs no storage: a change without a
+    /// stored record is this.
     pub fn queued() -> Self {
         Self {
             state: State::Queued,
@@ -104,7 +111,8 @@ impl Record {
 pub enum State {
     /// Waits for its wave's release.
     Queued,
-    /// Released: holds a place in flight and its instance, waits for window, quota or a busy instance.
+    /// Released: holds a place in flight and its instance, waits for window, quota or a busy
+    /// instance.
     Ready,
     /// The look before: listing the proxy.
     Inspecting,
@@ -112,28 +120,32 @@ pub enum State {
     Submitting {
         /// When the intent was committed, by our wall clock.
         sent: Timestamp,
-        /// The same by the cloud's clock: its job is sought around that. `None`: its answers told no time.
+        /// The same by the cloud's clock: its job is sought around that. `None`: its answers told
+        /// no time.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cloud: Option<TimeSpan>,
     },
-    /// In doubt: the PUT may have been executed, the answer is unknown. Only questions are asked here.
+    /// In doubt: the PUT may have been executed, the answer is unknown. Only questions are asked
+    /// here.
     Recovering {
         /// As in `Submitting`.
         sent: Timestamp,
         /// As in `Submitting`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cloud: Option<TimeSpan>,
-        /// `None`: the job list is asked next. `Some(n)`: it named n unexplained jobs, the proxy is asked next.
+        /// `None`: the job list is asked next. `Some(n)`: it named n unexplained jobs, the proxy is
+        /// asked next.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         candidates: Option<u16>,
-        /// The list that told of them is known to cover the time at which the cloud would have dated our job.
+        /// The list that told of them is known to cover the time at which the cloud would have
+        /// dated our job.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         covered: bool,
     },
     /// The job is known and followed to its end.
     Following { job: JobId },
-    /// The job is over; the proxy itself must show the wanted value, first to the API and then, if the plan says so, on the
-    /// wire ([`Record::shown`]).
+    /// The job is over; the proxy itself must show the wanted value, first to the API and then, if
+    /// the plan says so, on the wire ([`Record::shown`]).
     Verifying {
         /// The job, if known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -188,7 +200,8 @@ impl State {
     }
 
     /// The words that `active` stands for: what has its place in flight and no outcome yet.
-    pub const ACTIVE: [&'static str; 6] = ["ready", "inspecting", "submitting", "recovering", "following", "verifying"];
+    pub const ACTIVE: [&'static str; 6] =
+        ["ready", "inspecting", "submitting", "recovering", "following", "verifying"];
 
     /// Every word of [`Self::as_str`], in the order of a change's life.
     pub const WORDS: [&'static str; 13] = {
@@ -290,7 +303,8 @@ pub enum How {
     Switched,
     /// The proxy had the wanted value before any PUT of ours.
     AlreadyRight,
-    /// A PUT of ours was sent, the proxy shows the wanted value, and no job that is surely ours was seen to complete.
+    /// A PUT of ours was sent, the proxy shows the wanted value, and no job that is surely ours was
+    /// seen to complete.
     SwitchedJobUnknown,
 }
 
@@ -329,7 +343,8 @@ pub enum ReasonWord {
     NotAsSeen,
     /// Not put back: the proxy no longer shows the value that this rollout set.
     ChangedSince,
-    /// Not put back: whether this rollout switched it is not known, for no job of ours was seen to complete.
+    /// Not put back: whether this rollout switched it is not known, for no job of ours was seen to
+    /// complete.
     NotSurelyOurs,
     /// Not put back: the value before this rollout is not known.
     BeforeUnknown,
@@ -396,16 +411,21 @@ pub enum AnswerEvent {
 }
 
 impl Event {
-    /// The event that a finished call amounts to. [`Answer::Jobs`] is paged: the engine gathers it into [`AnswerEvent::Found`];
-    /// [`Answer::Listed`] and what people ask for answer no one change.
+    /// The event that a finished call amounts to. [`Answer::Jobs`] is paged: the engine gathers it
+    /// into [`AnswerEvent::Found`]; [`Answer::Listed`] and what people ask for answer no one
+    /// change.
     pub fn of(outcome: Result<Answer, CallError>) -> Option<Self> {
         match outcome {
             Ok(Answer::Proxy(view)) => Some(Self::Answer(AnswerEvent::Observed(view))),
             Ok(Answer::Accepted(job)) => Some(Self::Answer(AnswerEvent::Accepted(job))),
             Ok(Answer::Job(view)) => Some(Self::Answer(AnswerEvent::Job(view))),
-            Ok(Answer::Jobs { .. } | Answer::Listed { .. } | Answer::JobShown { .. } | Answer::Instances { .. } | Answer::Proxies(_)) => {
-                None
-            }
+            Ok(
+                Answer::Jobs { .. }
+                | Answer::Listed { .. }
+                | Answer::JobShown { .. }
+                | Answer::Instances { .. }
+                | Answer::Proxies(_),
+            ) => None,
             Err(error) => Some(Self::Answer(AnswerEvent::Error(error))),
         }
     }
@@ -424,8 +444,8 @@ pub enum Clearance {
 /// Intervals and limits of a lane's calls; from the daemon's configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timing {
-    /// From the end of a call in doubt to the first question: longer than a lost request can still land *and* than a
-    /// new job stays invisible ("several seconds", vendor page of the job query).
+    /// From the end of a call in doubt to the first question: longer than a lost request can still
+    /// land *and* than a new job stays invisible ("several seconds", vendor page of the job query).
     pub settle: Duration,
     /// First wait between two looks at the same thing.
     pub poll: Duration,
@@ -437,17 +457,20 @@ pub struct Timing {
     pub recover_limit: Duration,
 }
 
-/// Waits in a row for a busy instance before the change fails: an hour and more at the longest poll.
+/// Waits in a row for a busy instance before the change fails: an hour and more at the longest
+/// poll.
 pub const BUSY_WAITS_MAX: u16 = 150;
 
-/// Looks before a switch that may fail in a row before the change fails: about ten minutes with the usual waits. They are no
-/// attempts, of which the plan's `max_attempts` tells: a look changes nothing, so it may be repeated where a switch may not.
+/// Looks before a switch that may fail in a row before the change fails: about ten minutes with the
+/// usual waits. They are no attempts, of which the plan's `max_attempts` tells: a look changes
+/// nothing, so it may be repeated where a switch may not.
 pub const LOOKS_MAX: u16 = 10;
 
 /// How often a change looks again whether its lane is still held.
 pub const HELD_LOOK: Duration = Duration::from_secs(5);
 
-/// Job ids kept in one record; the oldest gives way (the journal has them all), so that a record stays small.
+/// Job ids kept in one record; the oldest gives way (the journal has them all), so that a record
+/// stays small.
 pub const JOBS_MAX: usize = 40;
 
 /// All that a decision may know beside the change and the event.
@@ -467,8 +490,9 @@ pub struct Context<'a> {
     pub retry: &'a retry::Policy,
     /// The plan's `verify.timeout`.
     pub verify_timeout: Duration,
-    /// Boot time spent in the present state as far as this process knows; a restart starts it anew. States are told
-    /// apart by [`State::as_str`]: `Recovering` is one state, whatever it asks next.
+    /// Boot time spent in the present state as far as this process knows; a restart starts it anew.
+    /// States are told apart by [`State::as_str`]: `Recovering` is one state, whatever it asks
+    /// next.
     pub waited: Duration,
     /// Looks made in the present state (by its word) by this process; spreads the polls.
     pub looks: u32,
@@ -504,6 +528,7 @@ pub struct Decision {
     pub why: String,
 }
 
-/// The event means nothing in this state: it came late, twice, or to a settled change. Counted, never an error.
+/// The event means nothing in this state: it came late, twice, or to a settled change. Counted,
+/// never an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stale;

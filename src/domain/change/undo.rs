@@ -1,11 +1,12 @@
 //! Putting a change back: which ones, and what keeps one from it.
 //!
-//! Invariants: only what this rollout surely switched, from a value that it saw, is put back; a proxy is looked at before
-//! every PUT, and one that no longer shows the value that this rollout set is left alone and named with the reason.
+//! Invariants: only what this rollout surely switched, from a value that it saw, is put back; a
+//! proxy is looked at before every PUT, and one that no longer shows the value that this rollout
+//! set is left alone and named with the reason.
 //!
-//! Deliberately not here: in which order (the rollout's business), and all that a change that is put back shares with
-//! any other one (`change`). A switch by somebody else between the look and the PUT cannot be noticed: the cloud has no
-//! conditional PUT.
+//! Deliberately not here: in which order (the rollout's business), and all that a change that is
+//! put back shares with any other one (`change`). A switch by somebody else between the look and
+//! the PUT cannot be noticed: the cloud has no conditional PUT.
 
 #[cfg(test)]
 mod tests;
@@ -19,8 +20,9 @@ use crate::domain::call::{ProxyStatus, ProxyView};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Undo {
-    /// PUTs that may have reached the proxy to put it back, over all its retries; one that surely never left is not
-    /// counted. Above 0 the value from before may be our doing, at 0 it is somebody else's.
+    /// PUTs that may have reached the proxy to put it back, over all its retries; one that surely
+    /// never left is not counted. Above 0 the value from before may be our doing, at 0 it is
+    /// somebody else's.
     #[serde(default, skip_serializing_if = "super::is_zero")]
     pub puts: u16,
 }
@@ -46,7 +48,10 @@ impl ChangeStep<'_> {
                 return Ok(self.skip(ReasonWord::NotSurelyOurs, why.into()));
             }
             (How::Switched, None) => {
-                return Ok(self.skip(ReasonWord::BeforeUnknown, "the cloud did not tell the value before the switch".into()));
+                return Ok(self.skip(
+                    ReasonWord::BeforeUnknown,
+                    "the cloud did not tell the value before the switch".into(),
+                ));
             }
             (How::Switched, Some(before)) if before == self.change.desired => return Err(Stale),
             (How::Switched, Some(_)) => {}
@@ -62,11 +67,13 @@ impl ChangeStep<'_> {
         Ok(next.never("to be put back"))
     }
 
-    /// The same of a change that the wire did not prove: the API showed the value that this rollout set, so it is as much
-    /// this rollout's as one that succeeded, and the one that most wants to be put back.
+    /// The same of a change that the wire did not prove: the API showed the value that this rollout
+    /// set, so it is as much this rollout's as one that succeeded, and the one that most wants to
+    /// be put back.
     pub(super) fn undo_unproven(&self) -> Result<Decision, Stale> {
         let record = &self.change.record;
-        let ours = record.undo.is_none() && record.shown.as_ref().is_some_and(|shown| shown.how == How::Switched);
+        let ours = record.undo.is_none()
+            && record.shown.as_ref().is_some_and(|shown| shown.how == How::Switched);
         match record.before {
             Some(before) if ours && before != self.change.desired => self.undo(How::Switched),
             Some(_) | None => Err(Stale),
@@ -77,7 +84,12 @@ impl ChangeStep<'_> {
     pub(super) fn left_alone(&self, view: Option<&ProxyView>) -> Option<Decision> {
         self.change.record.undo?;
         let Some(view) = view else {
-            return Some(self.skip(ReasonWord::ChangedSince, "the instance has no such proxy any more".into()));
+            return Some(
+                self.skip(
+                    ReasonWord::ChangedSince,
+                    "the instance has no such proxy any more".into(),
+                ),
+            );
         };
         if view.status != ProxyStatus::Idle {
             // Busy or faulty: waits or fails as any other change does.
@@ -87,19 +99,23 @@ impl ChangeStep<'_> {
             Some(value) if value != self.change.desired => None,
             Some(_) if self.sent_any() => None,
             Some(value) => {
-                let why = format!("the proxy shows ssl_option {value}, which this rollout did not set: somebody changed it since");
+                let why = format!(
+                    "the proxy shows ssl_option {value}, which this rollout did not set: somebody changed it since"
+                );
                 Some(self.skip(ReasonWord::ChangedSince, why))
             }
-            None => {
-                Some(self.fail(ReasonWord::Unreadable, "the cloud does not tell ssl_option: whether it is still ours is not known".into()))
-            }
+            None => Some(self.fail(
+                ReasonWord::Unreadable,
+                "the cloud does not tell ssl_option: whether it is still ours is not known".into(),
+            )),
         }
     }
 
     /// The rollout begins nothing more with it.
     pub(super) fn withdrawn(&self) -> Decision {
         if self.change.record.undo.is_some() {
-            return self.skip(ReasonWord::RevertAborted, "not put back: the revert was aborted".into());
+            return self
+                .skip(ReasonWord::RevertAborted, "not put back: the revert was aborted".into());
         }
         self.to(State::Cancelled).never("withdrawn by the rollout")
     }

@@ -1,11 +1,12 @@
-//! The proof on the wire: what follows when the API shows the wanted value and the plan has `verify.wire`.
+//! The proof on the wire: what follows when the API shows the wanted value and the plan has
+//! `verify.wire`.
 //!
-//! Invariants: under such a plan no change succeeds, and none is put back, without a proof of its own that shows the
-//! wanted value; what could not be seen proves nothing; a probe is requested only after the API has shown the value, and
-//! never by a plan that only looks.
+//! Invariants: under such a plan no change succeeds, and none is put back, without a proof of its
+//! own that shows the wanted value; what could not be seen proves nothing; a probe is requested
+//! only after the API has shown the value, and never by a plan that only looks.
 //!
-//! Deliberately not here: sockets (`probe`), what a proof proves (`proof::judge`), and how many probes are out at once (the
-//! engine).
+//! Deliberately not here: sockets (`probe`), what a proof proves (`proof::judge`), and how many
+//! probes are out at once (the engine).
 
 #[cfg(test)]
 mod tests;
@@ -32,7 +33,8 @@ impl ChangeStep<'_> {
         if self.ctx.wire.is_none() {
             return self.done(how, why);
         }
-        // What was seen to be our doing before a person's retry is so still, or a PUT would have come between.
+        // What was seen to be our doing before a person's retry is so still, or a PUT would have
+        // come between.
         let how = self.change.record.shown.as_ref().map_or(how, |shown| shown.how);
         let Some(endpoint) = &view.endpoint else {
             let what = "the API shows the wanted value, and tells no address and port at which the wire could be looked at";
@@ -68,7 +70,10 @@ impl ChangeStep<'_> {
                 done
             }
             _ if late || is_for_good(&verdict) => {
-                let what = format!("the API shows the wanted value, and the wire does not: {}", verdict.message());
+                let what = format!(
+                    "the API shows the wanted value, and the wire does not: {}",
+                    verdict.message()
+                );
                 self.fail(ReasonWord::NotProven, what)
             }
             // A proxy takes a new setting to its listeners one by one.

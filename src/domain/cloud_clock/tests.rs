@@ -37,7 +37,8 @@ fn a_reading_is_as_wide_as_the_round_trip_and_a_second() {
 
 #[test]
 fn answers_that_agree_narrow_it() {
-    let clock = heard(&[(100.0, 0.4, 0.0), (101.3, 0.4, 0.0), (102.6, 0.4, 0.0), (103.9, 0.2, 0.0)]);
+    let clock =
+        heard(&[(100.0, 0.4, 0.0), (101.3, 0.4, 0.0), (102.6, 0.4, 0.0), (103.9, 0.2, 0.0)]);
     let (least, most) = ahead(&clock, 105.0).expect("known");
     assert!(most - least < 1.0, "{least} {most}");
     assert!(least <= 0.0 && 0.0 <= most, "{least} {most}");
@@ -54,7 +55,9 @@ fn a_step_is_in_the_interval_until_the_old_clock_is_void() {
 
 #[test]
 fn machines_of_the_cloud_that_differ_are_both_in_it() {
-    let readings: Vec<_> = (0..500).map(|n| (100.0 + f64::from(n), 0.1, if n % 2 == 0 { 0.0 } else { 400.0 })).collect();
+    let readings: Vec<_> = (0..500)
+        .map(|n| (100.0 + f64::from(n), 0.1, if n % 2 == 0 { 0.0 } else { 400.0 }))
+        .collect();
     let clock = heard(&readings);
     assert!(clock.readings.len() <= READINGS_MAX);
     let (least, most) = ahead(&clock, 600.0).expect("known");
@@ -63,7 +66,8 @@ fn machines_of_the_cloud_that_differ_are_both_in_it() {
 
 #[test]
 fn what_is_kept_is_bounded_whatever_is_heard() {
-    let readings: Vec<_> = (0..500).map(|n| (100.0 + f64::from(n), 0.1, f64::from(n * 7))).collect();
+    let readings: Vec<_> =
+        (0..500).map(|n| (100.0 + f64::from(n), 0.1, f64::from(n * 7))).collect();
     let clock = heard(&readings);
     assert!(clock.readings.len() <= READINGS_MAX);
     let (least, most) = ahead(&clock, 600.0).expect("known");
@@ -90,9 +94,14 @@ fn a_step_of_our_wall_clock_does_not_move_it() {
 
 #[test]
 fn whole_seconds_hold_the_span() {
-    let span =
-        TimeSpan { from: "2026-11-30T01:02:03.9Z".parse().expect("an instant"), to: "2026-11-30T01:02:04.1Z".parse().expect("an instant") };
+    let span = TimeSpan {
+        from: "2026-11-30T01:02:03.9Z".parse().expect("an instant"),
+        to: "2026-11-30T01:02:04.1Z".parse().expect("an instant"),
+    };
     let whole = span.whole_seconds();
-    assert_eq!((whole.from.to_string(), whole.to.to_string()), ("2026-11-30T01:02:03Z".into(), "2026-11-30T01:02:05Z".into()));
+    assert_eq!(
+        (whole.from.to_string(), whole.to.to_string()),
+        ("2026-11-30T01:02:03Z".into(), "2026-11-30T01:02:05Z".into())
+    );
     assert_eq!(whole.whole_seconds(), whole);
 }

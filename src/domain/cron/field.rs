@@ -1,9 +1,11 @@
 //! One field of a cron expression: its text read into an explicit set of numbers.
 //!
-//! Job: accept what every implementation of standard cron understands in the same way, and nothing else.
+//! Job: accept what every implementation of standard cron understands in the same way, and nothing
+//! else.
 //!
-//! Invariant: a set is never empty and holds only numbers of its field. Whatever is refused is refused by name and,
-//! where it is clear what was meant, with the field's text as it should be written.
+//! Invariant: a set is never empty and holds only numbers of its field. Whatever is refused is
+//! refused by name and, where it is clear what was meant, with the field's text as it should be
+//! written.
 //!
 //! Deliberately not here: how the fields work together (`super`).
 
@@ -21,12 +23,14 @@ pub enum CronField {
     DayOfWeek,
 }
 
-const MONTHS: [&str; 12] = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
+const MONTHS: [&str; 12] =
+    ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
 pub(super) const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 
 impl CronField {
     /// All five, in the order in which they are written.
-    pub const ALL: [Self; 5] = [Self::Minute, Self::Hour, Self::DayOfMonth, Self::Month, Self::DayOfWeek];
+    pub const ALL: [Self; 5] =
+        [Self::Minute, Self::Hour, Self::DayOfMonth, Self::Month, Self::DayOfWeek];
 
     fn least(self) -> u8 {
         match self {
@@ -77,12 +81,14 @@ impl fmt::Display for CronField {
 pub(super) struct FieldSet {
     /// Bit n stands for the number n; Sunday is bit 0.
     bits: u64,
-    /// Written `*` (or `*/1`): a day field so written leaves the choice to the other one. A field that merely covers
-    /// everything does not.
+    /// Written `*` (or `*/1`): a day field so written leaves the choice to the other one. A field
+    /// that merely covers everything does not.
     pub every: bool,
-    /// Begins with `*`: an interval rather than a fixed time, which is what the rule for DST nights asks.
+    /// Begins with `*`: an interval rather than a fixed time, which is what the rule for DST nights
+    /// asks.
     pub starred: bool,
-    /// Holds a `*/n` with n above 1; implementations disagree about such a day field beside another restricted one.
+    /// Holds a `*/n` with n above 1; implementations disagree about such a day field beside another
+    /// restricted one.
     pub stepped: bool,
 }
 
@@ -121,7 +127,8 @@ fn refused<T>(what: String, instead: Option<String>) -> Result<T, FieldRefusal> 
 /// Reads a field; a refusal proposes the whole field's text.
 pub(super) fn parse(field: CronField, text: &str) -> Result<FieldSet, FieldRefusal> {
     let items: Vec<&str> = text.split(',').collect();
-    let mut set = FieldSet { bits: 0, every: false, starred: text.starts_with('*'), stepped: false };
+    let mut set =
+        FieldSet { bits: 0, every: false, starred: text.starts_with('*'), stepped: false };
     for (place, item) in items.iter().enumerate() {
         let part = parse_item(field, item).map_err(|refusal| FieldRefusal {
             what: refusal.what,
@@ -132,7 +139,10 @@ pub(super) fn parse(field: CronField, text: &str) -> Result<FieldSet, FieldRefus
             }),
         })?;
         if part.every && items.len() > 1 {
-            return refused(format!("`{item}` already means every one, so the rest of the list says nothing"), Some("*".into()));
+            return refused(
+                format!("`{item}` already means every one, so the rest of the list says nothing"),
+                Some("*".into()),
+            );
         }
         set.bits |= part.bits;
         set.every |= part.every;
@@ -167,7 +177,12 @@ fn parse_item(field: CronField, item: &str) -> Result<FieldSet, FieldRefusal> {
             let one = number(one)?;
             if let Some(step) = step {
                 let instead = format!("{one}-{greatest}/{step}");
-                return refused(format!("`{item}` has a step without a range, which not every cron reads alike"), Some(instead));
+                return refused(
+                    format!(
+                        "`{item}` has a step without a range, which not every cron reads alike"
+                    ),
+                    Some(instead),
+                );
             }
             (one, one)
         }
@@ -178,7 +193,14 @@ fn parse_item(field: CronField, item: &str) -> Result<FieldSet, FieldRefusal> {
             let most = greatest - least;
             match digits(step) {
                 Some(step) if (1..=most).contains(&step) => step,
-                _ => return refused(format!("`{step}` in `{item}` is not a step; a step is a number from 1 to {most}"), None),
+                _ => {
+                    return refused(
+                        format!(
+                            "`{step}` in `{item}` is not a step; a step is a number from 1 to {most}"
+                        ),
+                        None,
+                    );
+                }
             }
         }
     };
@@ -190,7 +212,13 @@ fn parse_item(field: CronField, item: &str) -> Result<FieldSet, FieldRefusal> {
     Ok(FieldSet { bits, every, starred: false, stepped: span == "*" && step > 1 })
 }
 
-fn range(field: CronField, item: &str, from: u8, to: u8, step: Option<&str>) -> Result<(u8, u8), FieldRefusal> {
+fn range(
+    field: CronField,
+    item: &str,
+    from: u8,
+    to: u8,
+    step: Option<&str>,
+) -> Result<(u8, u8), FieldRefusal> {
     if from <= to {
         return Ok((from, to));
     }
@@ -224,17 +252,36 @@ fn number(field: CronField, text: &str) -> Result<u8, FieldRefusal> {
     if let Some(place) = field.names().iter().position(|name| *name == upper) {
         return Ok(least + u8::try_from(place).expect("at most twelve names"));
     }
-    if let Some(name) = field.names().iter().find(|name| upper.len() > 3 && upper.starts_with(**name)) {
+    if let Some(name) =
+        field.names().iter().find(|name| upper.len() > 3 && upper.starts_with(**name))
+    {
         return refused(format!("`{text}` is not a three-letter name"), Some((*name).into()));
     }
     let special = match upper.as_str() {
-        _ if upper.contains('#') => "`#` (the n-th weekday of a month) is not part of standard cron",
+        _ if upper.contains('#') => {
+            "`#` (the n-th weekday of a month) is not part of standard cron"
+        }
         "LW" | "WL" => "`LW` (the last working day) is not part of standard cron",
-        _ if field.names().is_empty() && upper.ends_with('W') => "`W` (the nearest working day) is not part of standard cron",
-        _ if upper.starts_with('L') || upper.ends_with('L') => "`L` (the last one) is not part of standard cron",
-        _ if upper == "H" || upper.starts_with("H(") => "`H` (a hashed value) is not part of standard cron",
-        _ if field.names().is_empty() => return refused(format!("`{text}` is not a number from {least} to {most}"), None),
-        _ => return refused(format!("`{text}` is neither a number from {least} to {most} nor a three-letter name"), None),
+        _ if field.names().is_empty() && upper.ends_with('W') => {
+            "`W` (the nearest working day) is not part of standard cron"
+        }
+        _ if upper.starts_with('L') || upper.ends_with('L') => {
+            "`L` (the last one) is not part of standard cron"
+        }
+        _ if upper == "H" || upper.starts_with("H(") => {
+            "`H` (a hashed value) is not part of standard cron"
+        }
+        _ if field.names().is_empty() => {
+            return refused(format!("`{text}` is not a number from {least} to {most}"), None);
+        }
+        _ => {
+            return refused(
+                format!(
+                    "`{text}` is neither a number from {least} to {most} nor a three-letter name"
+                ),
+                None,
+            );
+        }
     };
     refused(special.into(), None)
 }

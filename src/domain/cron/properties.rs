@@ -1,5 +1,5 @@
-//! What holds of every cron expression, whatever it is made of: for the fuzzer in `fuzz/`, and for the tests, which replay
-//! its corpus.
+//! What holds of every cron expression, whatever it is made of: for the fuzzer in `fuzz/`, and for
+//! the tests, which replay its corpus.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -12,15 +12,17 @@ const ZONES: [&str; 4] = ["UTC", "Europe/Berlin", "Australia/Lord_Howe", "Asia/S
 /// Starts that are looked at.
 const STARTS: usize = 6;
 
-/// It is refused, and a proposal is one that is taken; or it reads the same when it is written, and both directions walk
-/// the same starts.
+/// It is refused, and a proposal is one that is taken; or it reads the same when it is written, and
+/// both directions walk the same starts.
 pub fn cron(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let expression: Expression = match text.parse() {
         Ok(expression) => expression,
         Err(error) => {
             if let Some(proposal) = error.proposal() {
-                proposal.parse::<Expression>().unwrap_or_else(|wrong| panic!("{proposal:?} is proposed for {text:?}: {wrong}"));
+                proposal.parse::<Expression>().unwrap_or_else(|wrong| {
+                    panic!("{proposal:?} is proposed for {text:?}: {wrong}")
+                });
             }
             assert!(!error.to_string().is_empty());
             return;
@@ -38,7 +40,10 @@ pub fn cron(bytes: &[u8]) {
         assert!(next > at, "{next} is not after {at}");
         assert_eq!(expression.previous_or_at(next, &zone), Some(next));
         let before = expression.previous_or_at(next - jiff::SignedDuration::from_nanos(1), &zone);
-        assert!(before.is_none_or(|before| before <= at), "{before:?} lies between {at} and {next}");
+        assert!(
+            before.is_none_or(|before| before <= at),
+            "{before:?} lies between {at} and {next}"
+        );
         at = next;
     }
 }

@@ -34,7 +34,10 @@ fn starts(text: &str, after: &str, zone_name: &str, count: usize) -> Vec<String>
 fn expressions_mean_what_every_cron_daemon_means() {
     let table: [(&str, &[&str]); 22] = [
         ("*/5 * * * *", &["01-01T00:05", "01-01T00:10"]),
-        ("5-59/15 * * * *", &["01-01T00:05", "01-01T00:20", "01-01T00:35", "01-01T00:50", "01-01T01:05"]),
+        (
+            "5-59/15 * * * *",
+            &["01-01T00:05", "01-01T00:20", "01-01T00:35", "01-01T00:50", "01-01T01:05"],
+        ),
         ("0 2 * * 0", &["01-04T02:00", "01-11T02:00"]),
         ("0 2 * * 1", &["01-05T02:00", "01-12T02:00"]),
         ("0 2 * * 7", &["01-04T02:00", "01-11T02:00"]),
@@ -60,7 +63,10 @@ fn expressions_mean_what_every_cron_daemon_means() {
         let expected: Vec<String> = expected.iter().map(|t| format!("2026-{t}:00Z")).collect();
         assert_eq!(starts(text, "2026-01-01T00:00:00Z", "UTC", expected.len()), expected, "{text}");
     }
-    assert_eq!(starts("0 2 29 2 *", "2026-01-01T00:00:00Z", "UTC", 2), ["2028-02-29T02:00:00Z", "2032-02-29T02:00:00Z"]);
+    assert_eq!(
+        starts("0 2 29 2 *", "2026-01-01T00:00:00Z", "UTC", 2),
+        ["2028-02-29T02:00:00Z", "2032-02-29T02:00:00Z"]
+    );
     assert_eq!(starts("@yearly", "2026-01-01T00:00:00Z", "UTC", 1), ["2027-01-01T00:00:00Z"]);
     assert_eq!(starts("@annually", "2026-01-01T00:00:00Z", "UTC", 1), ["2027-01-01T00:00:00Z"]);
     assert_eq!(starts("@daily", "2026-01-01T00:00:00Z", "UTC", 1), ["2026-01-02T00:00:00Z"]);
@@ -103,24 +109,60 @@ fn refusals_name_the_field_and_the_trouble() {
         ("* * 0 * *", "day of month `0`: `0` is not between 1 and 31"),
         ("* * * 13 *", "month `13`: `13` is not between 1 and 12"),
         ("* * * * 8", "day of week `8`: `8` is not between 0 and 7"),
-        ("*/90 * * * *", "minute `*/90`: `90` in `*/90` is not a step; a step is a number from 1 to 59"),
-        ("*/0 * * * *", "minute `*/0`: `0` in `*/0` is not a step; a step is a number from 1 to 59"),
+        (
+            "*/90 * * * *",
+            "minute `*/90`: `90` in `*/90` is not a step; a step is a number from 1 to 59",
+        ),
+        (
+            "*/0 * * * *",
+            "minute `*/0`: `0` in `*/0` is not a step; a step is a number from 1 to 59",
+        ),
         ("1,,2 * * * *", "minute `1,,2`: an item of the list is empty"),
         ("-5 * * * *", "minute `-5`: a number is missing"),
         ("+5 * * * *", "minute `+5`: `+5` is not a number from 0 to 59"),
         ("0 2 L * *", "day of month `L`: `L` (the last one) is not part of standard cron"),
-        ("0 2 15W * *", "day of month `15W`: `W` (the nearest working day) is not part of standard cron"),
-        ("0 2 LW * *", "day of month `LW`: `LW` (the last working day) is not part of standard cron"),
-        ("0 2 * * 1#2", "day of week `1#2`: `#` (the n-th weekday of a month) is not part of standard cron"),
+        (
+            "0 2 15W * *",
+            "day of month `15W`: `W` (the nearest working day) is not part of standard cron",
+        ),
+        (
+            "0 2 LW * *",
+            "day of month `LW`: `LW` (the last working day) is not part of standard cron",
+        ),
+        (
+            "0 2 * * 1#2",
+            "day of week `1#2`: `#` (the n-th weekday of a month) is not part of standard cron",
+        ),
         ("0 2 * * 5L", "day of week `5L`: `L` (the last one) is not part of standard cron"),
         ("H 2 * * *", "minute `H`: `H` (a hashed value) is not part of standard cron"),
-        ("0 2 * FOO *", "month `FOO`: `FOO` is neither a number from 1 to 12 nor a three-letter name"),
-        ("0 2 30 2 *", "it never starts: no month of `2` has a day of `30`; correct the day of month or the month"),
-        ("0 2 31 4,6,9,11 *", "it never starts: no month of `4,6,9,11` has a day of `31`; correct the day of month or the month"),
-        ("@reboot", "`@reboot` is not one of @hourly, @daily, @midnight, @weekly, @monthly, @yearly and @annually"),
-        ("@every 5m", "`@every 5m` is not one of @hourly, @daily, @midnight, @weekly, @monthly, @yearly and @annually"),
-        ("", "a cron expression has five fields (minute, hour, day of month, month, day of week), this one has 0"),
-        ("****0", "a cron expression has five fields (minute, hour, day of month, month, day of week), this one has 1"),
+        (
+            "0 2 * FOO *",
+            "month `FOO`: `FOO` is neither a number from 1 to 12 nor a three-letter name",
+        ),
+        (
+            "0 2 30 2 *",
+            "it never starts: no month of `2` has a day of `30`; correct the day of month or the month",
+        ),
+        (
+            "0 2 31 4,6,9,11 *",
+            "it never starts: no month of `4,6,9,11` has a day of `31`; correct the day of month or the month",
+        ),
+        (
+            "@reboot",
+            "`@reboot` is not one of @hourly, @daily, @midnight, @weekly, @monthly, @yearly and @annually",
+        ),
+        (
+            "@every 5m",
+            "`@every 5m` is not one of @hourly, @daily, @midnight, @weekly, @monthly, @yearly and @annually",
+        ),
+        (
+            "",
+            "a cron expression has five fields (minute, hour, day of month, month, day of week), this one has 0",
+        ),
+        (
+            "****0",
+            "a cron expression has five fields (minute, hour, day of month, month, day of week), this one has 1",
+        ),
     ];
     for (text, message) in table {
         assert_eq!(text.parse::<Expression>().expect_err(text).to_string(), message);
@@ -132,13 +174,22 @@ fn refusals_name_the_field_and_the_trouble() {
 #[test]
 fn a_long_list_of_slips_is_refused_in_no_time() {
     let text = format!("{}5/2 * * * *", "5/2,".repeat(100));
-    assert!(text.parse::<Expression>().expect_err("steps without ranges").to_string().contains("step without a range"));
+    assert!(
+        text.parse::<Expression>()
+            .expect_err("steps without ranges")
+            .to_string()
+            .contains("step without a range")
+    );
 }
 
 #[test]
 fn traps_are_warned_of() {
     let warnings = |text: &str| text.parse::<Expression>().expect(text).warnings().join("\n");
-    assert!(warnings("0 2 1-7 * MON").contains("cron cannot say \"the first Monday\""), "{}", warnings("0 2 1-7 * MON"));
+    assert!(
+        warnings("0 2 1-7 * MON").contains("cron cannot say \"the first Monday\""),
+        "{}",
+        warnings("0 2 1-7 * MON")
+    );
     assert!(warnings("0 2 25-31 * 7").contains("cron cannot say \"the last Sunday\""));
     assert!(warnings("0 2 1,15 * 1").contains("on day 1,15 of the month and also on every Monday"));
     assert!(warnings("0 2 30 2 1").contains("never comes in these months"));
@@ -162,21 +213,56 @@ fn the_text_comes_back() {
 #[test]
 fn nights_when_clocks_change() {
     let table: [(&str, &str, &str, &[&str]); 9] = [
-        ("30 2 * * *", "2026-03-28T12:00:00Z", "Europe/Berlin", &["2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z"]),
-        ("0,30 2 * * *", "2026-03-28T12:00:00Z", "Europe/Berlin", &["2026-03-29T01:00:00Z", "2026-03-30T00:00:00Z"]),
-        ("30 2 * * *", "2026-10-24T12:00:00Z", "Europe/Berlin", &["2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"]),
-        ("*/30 2 * * *", "2026-03-28T12:00:00Z", "Europe/Berlin", &["2026-03-30T00:00:00Z", "2026-03-30T00:30:00Z"]),
+        (
+            "30 2 * * *",
+            "2026-03-28T12:00:00Z",
+            "Europe/Berlin",
+            &["2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z"],
+        ),
+        (
+            "0,30 2 * * *",
+            "2026-03-28T12:00:00Z",
+            "Europe/Berlin",
+            &["2026-03-29T01:00:00Z", "2026-03-30T00:00:00Z"],
+        ),
+        (
+            "30 2 * * *",
+            "2026-10-24T12:00:00Z",
+            "Europe/Berlin",
+            &["2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"],
+        ),
+        (
+            "*/30 2 * * *",
+            "2026-03-28T12:00:00Z",
+            "Europe/Berlin",
+            &["2026-03-30T00:00:00Z", "2026-03-30T00:30:00Z"],
+        ),
         (
             "*/30 * * * *",
             "2026-10-25T00:00:00Z",
             "Europe/Berlin",
-            &["2026-10-25T00:30:00Z", "2026-10-25T01:00:00Z", "2026-10-25T01:30:00Z", "2026-10-25T02:00:00Z"],
+            &[
+                "2026-10-25T00:30:00Z",
+                "2026-10-25T01:00:00Z",
+                "2026-10-25T01:30:00Z",
+                "2026-10-25T02:00:00Z",
+            ],
         ),
         ("*/30 * * * *", "2026-10-25T01:05:00Z", "Europe/Berlin", &["2026-10-25T01:30:00Z"]),
         ("0-59 2 * * *", "2026-10-25T01:05:00Z", "Europe/Berlin", &["2026-10-26T01:00:00Z"]),
-        ("0 0 * * *", "2026-04-23T12:00:00Z", "Africa/Cairo", &["2026-04-23T22:00:00Z", "2026-04-24T21:00:00Z"]),
+        (
+            "0 0 * * *",
+            "2026-04-23T12:00:00Z",
+            "Africa/Cairo",
+            &["2026-04-23T22:00:00Z", "2026-04-24T21:00:00Z"],
+        ),
         // Samoa had no 30 December 2011: what was to start on it starts with the 31st.
-        ("0 2 * * *", "2011-12-29T12:00:00Z", "Pacific/Apia", &["2011-12-30T10:00:00Z", "2011-12-30T12:00:00Z"]),
+        (
+            "0 2 * * *",
+            "2011-12-29T12:00:00Z",
+            "Pacific/Apia",
+            &["2011-12-30T10:00:00Z", "2011-12-30T12:00:00Z"],
+        ),
     ];
     for (text, after, zone, expected) in table {
         assert_eq!(starts(text, after, zone, expected.len()), expected, "{text} in {zone}");
@@ -188,7 +274,10 @@ fn in_the_second_pass_of_a_fold_the_last_start_is_in_the_first() {
     let berlin = zone("Europe/Berlin");
     let expression: Expression = "45 2 * * *".parse().expect("valid");
     // 02:10 by the clock, for the second time: 02:45 was 25 minutes ago.
-    assert_eq!(expression.previous_or_at(at("2026-10-25T01:10:00Z"), &berlin), Some(at("2026-10-25T00:45:00Z")));
+    assert_eq!(
+        expression.previous_or_at(at("2026-10-25T01:10:00Z"), &berlin),
+        Some(at("2026-10-25T00:45:00Z"))
+    );
 }
 
 #[test]
@@ -199,11 +288,18 @@ fn the_ends_of_time_are_no_trouble() {
             let zone = zone(name);
             for far in [Timestamp::MAX, at("2102-01-01T00:00:00Z")] {
                 assert_eq!(expression.next(far, &zone), None);
-                assert!(expression.previous_or_at(far, &zone).expect("the last one") > at("2096-02-01T00:00:00Z"));
+                assert!(
+                    expression.previous_or_at(far, &zone).expect("the last one")
+                        > at("2096-02-01T00:00:00Z")
+                );
             }
-            for early in [Timestamp::MIN, at("-000100-01-01T00:00:00Z"), at("1969-12-30T00:00:00Z")] {
+            for early in [Timestamp::MIN, at("-000100-01-01T00:00:00Z"), at("1969-12-30T00:00:00Z")]
+            {
                 assert_eq!(expression.previous_or_at(early, &zone), None);
-                assert!(expression.next(early, &zone).expect("the first one") < at("1973-01-01T00:00:00Z"));
+                assert!(
+                    expression.next(early, &zone).expect("the first one")
+                        < at("1973-01-01T00:00:00Z")
+                );
             }
         }
     }
@@ -228,7 +324,8 @@ fn field(least: u8, greatest: u8) -> impl Strategy<Value = FieldCase> {
     ]
 }
 
-/// Zones with a change of clocks in or near the given instant; both directions, half-hour shifts, at midnight, none.
+/// Zones with a change of clocks in or near the given instant; both directions, half-hour shifts,
+/// at midnight, none.
 const NIGHTS: [(&str, &str); 16] = [
     ("Europe/Berlin", "2026-03-29T01:00:00Z"),
     ("Europe/Berlin", "2026-10-25T01:00:00Z"),
@@ -248,13 +345,17 @@ const NIGHTS: [(&str, &str); 16] = [
     ("America/Santiago", "2026-04-05T03:00:00Z"),
 ];
 
-/// Every start between two instants, by walking the clock minute by minute, knowing nothing but what it shows.
+/// Every start between two instants, by walking the clock minute by minute, knowing nothing but
+/// what it shows.
 fn walk(fields: &[FieldCase; 5], zone: &TimeZone, from: Timestamp, minutes: i64) -> Vec<Timestamp> {
     let interval = fields[0].0.starts_with('*') || fields[1].0.starts_with('*');
     let matches = |civil: DateTime| {
-        let among = |place: usize, n: i8| fields[place].1.contains(&u8::try_from(n).expect("a part of a time"));
+        let among = |place: usize, n: i8| {
+            fields[place].1.contains(&u8::try_from(n).expect("a part of a time"))
+        };
         let weekday = civil.weekday().to_sunday_zero_offset();
-        let (day, weekday) = (among(2, civil.day()), among(4, weekday) || (weekday == 0 && among(4, 7)));
+        let (day, weekday) =
+            (among(2, civil.day()), among(4, weekday) || (weekday == 0 && among(4, 7)));
         let both = fields[2].0 != "*" && fields[4].0 != "*";
         let date = if both { day || weekday } else { day && weekday };
         among(0, civil.minute()) && among(1, civil.hour()) && among(3, civil.month()) && date
@@ -283,11 +384,18 @@ fn walk(fields: &[FieldCase; 5], zone: &TimeZone, from: Timestamp, minutes: i64)
     starts
 }
 
-fn agrees(fields: &[FieldCase; 5], night: (&str, &str), shift: i64, asked: &[(u32, u32)]) -> Result<(), TestCaseError> {
+fn agrees(
+    fields: &[FieldCase; 5],
+    night: (&str, &str),
+    shift: i64,
+    asked: &[(u32, u32)],
+) -> Result<(), TestCaseError> {
     const MINUTES: i64 = 5 * 24 * 60;
     let text = fields.iter().map(|f| f.0.as_str()).collect::<Vec<_>>().join(" ");
     let Ok(expression) = text.parse::<Expression>() else {
-        return Err(TestCaseError::reject("a step beside another restricted day field, or a date that never comes"));
+        return Err(TestCaseError::reject(
+            "a step beside another restricted day field, or a date that never comes",
+        ));
     };
     let zone = zone(night.0);
     let from = at(night.1) + SignedDuration::from_mins(shift - MINUTES / 2);
@@ -305,14 +413,30 @@ fn agrees(fields: &[FieldCase; 5], night: (&str, &str), shift: i64, asked: &[(u3
     prop_assert_eq!(&found, &expected, "{} in {}", text, night.0);
 
     for (minute, nanosecond) in asked {
-        let moment = from + SignedDuration::from_mins(i64::from(*minute) % MINUTES) + SignedDuration::from_nanos((*nanosecond).into());
+        let moment = from
+            + SignedDuration::from_mins(i64::from(*minute) % MINUTES)
+            + SignedDuration::from_nanos((*nanosecond).into());
         let next = expected.iter().find(|start| **start > moment).copied();
         if next.is_some() {
-            prop_assert_eq!(expression.next(moment, &zone), next, "{} in {} after {}", text, night.0, moment);
+            prop_assert_eq!(
+                expression.next(moment, &zone),
+                next,
+                "{} in {} after {}",
+                text,
+                night.0,
+                moment
+            );
         }
         let last = expected.iter().rev().find(|start| **start <= moment).copied();
         if last.is_some() {
-            prop_assert_eq!(expression.previous_or_at(moment, &zone), last, "{} in {} at {}", text, night.0, moment);
+            prop_assert_eq!(
+                expression.previous_or_at(moment, &zone),
+                last,
+                "{} in {} at {}",
+                text,
+                night.0,
+                moment
+            );
         }
     }
     Ok(())

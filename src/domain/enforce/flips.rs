@@ -1,21 +1,23 @@
-//! Targets that flip back: put right by one run and found drifted again by a later one, over and over.
+//! Targets that flip back: put right by one run and found drifted again by a later one, over and
+//! over.
 //!
-//! Invariants: only a target that a run of ours switched has an entry; an entry without further use is removed; a held one
-//! stays until a person releases it.
+//! Invariants: only a target that a run of ours switched has an entry; an entry without further use
+//! is removed; a held one stays until a person releases it.
 
 use serde::{Deserialize, Serialize};
 
 use super::Drifted;
 
-/// A target that flipped back so often within [`FLIPS_RUNS`] is held: somebody or something wants the other value, and
-/// switching it back and forth at night helps nobody.
+/// A target that flipped back so often within [`FLIPS_RUNS`] is held: somebody or something wants
+/// the other value, and switching it back and forth at night helps nobody.
 pub const FLIPS_MAX: usize = 3;
 
 /// Runs within which flips are counted.
 pub const FLIPS_RUNS: u32 = 10;
 
-/// Most targets with an entry: about 400 KiB in a journal line. Beyond it those that were put right least often and
-/// longest ago are forgotten, and only begin to be counted anew; held ones are kept before all others.
+/// Most targets with an entry: about 400 KiB in a journal line. Beyond it those that were put right
+/// least often and longest ago are forgotten, and only begin to be counted anew; held ones are kept
+/// before all others.
 pub const FLIPS_KEPT: usize = 10_000;
 
 /// What is kept of one target.
@@ -33,7 +35,8 @@ pub struct Flips {
     pub held: bool,
 }
 
-/// Run `number` found these drifted: holds those that flipped back too often. Says how many are newly held.
+/// Run `number` found these drifted: holds those that flipped back too often. Says how many are
+/// newly held.
 pub(super) fn hold(flips: &mut [Flips], number: u32, drifted: impl Iterator<Item = u32>) -> usize {
     let mut newly = 0;
     for ordinal in drifted {
@@ -55,7 +58,9 @@ fn is_recent(run: u32, number: u32) -> bool {
 
 /// Places of the drifted targets that are held, in order.
 pub(super) fn left_out(flips: &[Flips], drifted: &[Drifted]) -> Vec<u32> {
-    let held = |ordinal: &u32| flips.binary_search_by_key(ordinal, |flips| flips.ordinal).is_ok_and(|at| flips[at].held);
+    let held = |ordinal: &u32| {
+        flips.binary_search_by_key(ordinal, |flips| flips.ordinal).is_ok_and(|at| flips[at].held)
+    };
     drifted.iter().map(|drifted| drifted.ordinal).filter(held).collect()
 }
 
@@ -70,14 +75,26 @@ pub(super) fn put_right(flips: &mut Vec<Flips>, number: u32, switched: &[u32]) {
                 }
                 runs.push(number);
             }
-            Err(at) => flips.insert(at, Flips { ordinal: *ordinal, runs: vec![number], held: false }),
+            Err(at) => {
+                flips.insert(at, Flips { ordinal: *ordinal, runs: vec![number], held: false })
+            }
         }
     }
     if flips.len() > FLIPS_KEPT {
-        let mut ranked: Vec<(bool, usize, u32, u32)> =
-            flips.iter().map(|flips| (flips.held, flips.runs.len(), flips.runs.last().copied().unwrap_or(0), flips.ordinal)).collect();
+        let mut ranked: Vec<(bool, usize, u32, u32)> = flips
+            .iter()
+            .map(|flips| {
+                (
+                    flips.held,
+                    flips.runs.len(),
+                    flips.runs.last().copied().unwrap_or(0),
+                    flips.ordinal,
+                )
+            })
+            .collect();
         ranked.sort_unstable();
-        let forgotten: std::collections::BTreeSet<u32> = ranked[..flips.len() - FLIPS_KEPT].iter().map(|ranked| ranked.3).collect();
+        let forgotten: std::collections::BTreeSet<u32> =
+            ranked[..flips.len() - FLIPS_KEPT].iter().map(|ranked| ranked.3).collect();
         flips.retain(|flips| !forgotten.contains(&flips.ordinal));
     }
 }

@@ -56,9 +56,11 @@ impl Enforce {
         self.cron.next(after, self.time_zone.rules())
     }
 
-    /// The newest tick after `handled` that has come by `now`. A clock that was stepped back finds none.
+    /// The newest tick after `handled` that has come by `now`. A clock that was stepped back finds
+    /// none.
     pub(super) fn due(&self, handled: Timestamp, now: Timestamp) -> Option<Due> {
-        let tick = self.cron.previous_or_at(now, self.time_zone.rules()).filter(|tick| *tick > handled)?;
+        let tick =
+            self.cron.previous_or_at(now, self.time_zone.rules()).filter(|tick| *tick > handled)?;
         let mut missed = 0;
         let mut at = handled;
         while missed < MISSED_MAX
@@ -94,5 +96,6 @@ pub fn applying_name(plan: &Name) -> Name {
 fn with(plan: &Name, ending: &str) -> Name {
     // A plan whose name is longer is refused where it is read; here it could only be cut.
     let room = plan.as_str().len().min(NAME_MAX);
-    Name::parse(&format!("{}{ending}", &plan.as_str()[..room]), "name").expect("a part of a name and letters are a name")
+    Name::parse(&format!("{}{ending}", &plan.as_str()[..room]), "name")
+        .expect("a part of a name and letters are a name")
 }

@@ -33,9 +33,20 @@ fn drifted(places: &[u32]) -> Vec<Drifted> {
 
 /// Runs at two every night, by the clock of Greenwich; lets two targets of a hundred be put right.
 fn plan(mode: Mode) -> Plan {
-    let enforce =
-        Enforce { cron: "0 2 * * *".parse().expect("an expression"), time_zone: "UTC".parse().expect("a zone"), mode, max_drift: 2 };
-    let wave = |size, first| Wave { name: name("some"), first, size, soak_ms: 9, promote: Promote::Manual, max_failures: 5 };
+    let enforce = Enforce {
+        cron: "0 2 * * *".parse().expect("an expression"),
+        time_zone: "UTC".parse().expect("a zone"),
+        mode,
+        max_drift: 2,
+    };
+    let wave = |size, first| Wave {
+        name: name("some"),
+        first,
+        size,
+        soak_ms: 9,
+        promote: Promote::Manual,
+        max_failures: 5,
+    };
     Plan {
         name: name("night"),
         revision: 4,
@@ -44,7 +55,8 @@ fn plan(mode: Mode) -> Plan {
         owner: String::new(),
         ssl_option: true,
         source: Digest::of(b"night"),
-        calendar: serde_json::from_str::<Calendar>(r#"{"not_before":"2026-12-01T00:00:00Z"}"#).expect("a calendar"),
+        calendar: serde_json::from_str::<Calendar>(r#"{"not_before":"2026-12-01T00:00:00Z"}"#)
+            .expect("a calendar"),
         strategy: Pace {
             max_in_flight_per: crate::domain::group::GroupLimits::default(),
             max_in_flight: 7,
@@ -81,8 +93,12 @@ impl EnforcementNight {
         let decision = decide(&self.record, event, &Context { now: self.now, plan: &self.plan })?;
         Ok(decision.map(|decision| {
             assert_eq!(decision.record.version, self.record.version + 1);
-            let stored = serde_json::to_string(&decision.record).expect("a record is stored as JSON");
-            assert_eq!(serde_json::from_str::<Record>(&stored).expect("and read back"), decision.record);
+            let stored =
+                serde_json::to_string(&decision.record).expect("a record is stored as JSON");
+            assert_eq!(
+                serde_json::from_str::<Record>(&stored).expect("and read back"),
+                decision.record
+            );
             self.record = decision.record;
             decision.why
         }))
@@ -98,12 +114,18 @@ impl EnforcementNight {
     }
 
     fn found(&mut self, places: &[u32]) -> String {
-        let event = Event::Surveyed { drifted: drifted(places), right: 100 - places.len() as u32, unseen: 0, phase: "completed" };
+        let event = Event::Surveyed {
+            drifted: drifted(places),
+            right: 100 - places.len() as u32,
+            unseen: 0,
+            phase: "completed",
+        };
         self.to(&event).expect("a survey's end moves it")
     }
 
     fn put_right(&mut self, places: &[u32]) -> String {
-        self.to(&Event::Applied { switched: places.to_vec(), failed: 0, phase: "completed" }).expect("a run's end moves it")
+        self.to(&Event::Applied { switched: places.to_vec(), failed: 0, phase: "completed" })
+            .expect("a run's end moves it")
     }
 
     /// A whole run of the next day that finds and puts right these targets.
@@ -112,13 +134,18 @@ impl EnforcementNight {
         self.to(&Event::Looked).expect("a tick has come");
         let summary = self.found(places);
         if let EnforcementStage::Applying { left_out, .. } = &self.record.stage {
-            let rest: Vec<u32> = places.iter().filter(|place| !left_out.contains(place)).copied().collect();
+            let rest: Vec<u32> =
+                places.iter().filter(|place| !left_out.contains(place)).copied().collect();
             self.put_right(&rest);
         }
         summary
     }
 
-    fn release(&mut self, only: Option<u32>, places: &[u32]) -> Result<Option<String>, VerbRefusal> {
+    fn release(
+        &mut self,
+        only: Option<u32>,
+        places: &[u32],
+    ) -> Result<Option<String>, VerbRefusal> {
         let mark = Attribution { by: "ada".into(), reason: "looked at".into(), at: self.now };
         self.try_to(&Event::Release { only, drifted: drifted(places), mark })
     }
@@ -137,7 +164,10 @@ impl EnforcementNight {
 fn a_tick_begins_one_run_and_only_once() {
     let mut night = EnforcementNight::new(Mode::Apply);
     assert_eq!(night.look("2026-12-03T01:59:59Z"), None, "before the tick");
-    assert_eq!(night.look("2026-12-03T02:00:00Z").as_deref(), Some("run 1 begins, for the tick of 2026-12-03T02:00:00Z"));
+    assert_eq!(
+        night.look("2026-12-03T02:00:00Z").as_deref(),
+        Some("run 1 begins, for the tick of 2026-12-03T02:00:00Z")
+    );
     let survey = night.record.stage.rollout().expect("a run is at hand");
     assert_eq!(survey, RolloutId::derive(&name("night-drift"), 1, true, &Digest::of(b"targets")));
     night.found(&[]);
@@ -152,7 +182,10 @@ fn a_tick_begins_one_run_and_only_once() {
 fn missed_ticks_count_as_one_run() {
     let mut night = EnforcementNight::new(Mode::Inform);
     let why = night.look("2026-12-06T09:00:00Z").expect("the newest tick");
-    assert_eq!(why, "run 1 begins, for the tick of 2026-12-06T02:00:00Z; 3 earlier ticks were missed");
+    assert_eq!(
+        why,
+        "run 1 begins, for the tick of 2026-12-06T02:00:00Z; 3 earlier ticks were missed"
+    );
     assert_eq!((night.record.runs, night.record.skipped), (1, 3));
     night.found(&[]);
     assert_eq!(night.look("2026-12-06T09:00:01Z"), None);
@@ -175,7 +208,10 @@ fn drift_within_the_bound_is_put_right_and_inform_only_reports() {
     assert_eq!(night.found(&[3, 9]), "run 1: 2 drifted; put right");
     let targets = [target(3), target(9)];
     let wanted = RolloutId::derive(&name("night-enforce"), 1, true, &target::digest(&targets));
-    assert_eq!(night.record.stage, EnforcementStage::Applying { rollout: wanted, left_out: Vec::new() });
+    assert_eq!(
+        night.record.stage,
+        EnforcementStage::Applying { rollout: wanted, left_out: Vec::new() }
+    );
     assert_eq!(night.put_right(&[3, 9]), "run 1: 2 put right");
     let run = night.record.last.as_ref().expect("a run");
     assert_eq!(run.found, Some(SurveyResult { right: 98, drifted: 2, left_out: 0, unseen: 0 }));
@@ -193,9 +229,15 @@ fn more_drift_than_allowed_is_held_until_released() {
     let mut night = EnforcementNight::new(Mode::Apply);
     night.look("2026-12-03T02:00:00Z").expect("a run");
     let why = night.found(&[1, 2, 3]);
-    assert_eq!(why, "run 1: 3 drifted: more than the 2 that max_drift allows, nothing is put right until somebody releases it");
+    assert_eq!(
+        why,
+        "run 1: 3 drifted: more than the 2 that max_drift allows, nothing is put right until somebody releases it"
+    );
     assert_eq!(night.record.stage, EnforcementStage::Held { drifted: 3, allowed: 2 });
-    assert_eq!(night.look("2026-12-04T02:00:00Z").as_deref(), Some("the tick of 2026-12-04T02:00:00Z is skipped: it is held"));
+    assert_eq!(
+        night.look("2026-12-04T02:00:00Z").as_deref(),
+        Some("the tick of 2026-12-04T02:00:00Z is skipped: it is held")
+    );
     assert_eq!(night.record.runs, 1);
     let why = night.release(None, &[1, 2, 3]).expect("held").expect("moves");
     assert_eq!(why, "released by ada: looked at; 3 are put right");
@@ -211,7 +253,10 @@ fn a_target_that_flips_back_is_held_and_the_rest_goes_on() {
         assert_eq!(night.run(&[5]), format!("run {run}: 1 drifted; put right"));
     }
     let summary = night.run(&[5, 8]);
-    assert_eq!(summary, "run 4: 2 drifted, 1 of them held (1 newly: flipped back 3 times within 10 runs); put right");
+    assert_eq!(
+        summary,
+        "run 4: 2 drifted, 1 of them held (1 newly: flipped back 3 times within 10 runs); put right"
+    );
     assert_eq!(night.record.held().map(|flips| flips.ordinal).collect::<Vec<_>>(), [5]);
     let run = night.record.last.clone().expect("a run");
     assert_eq!(run.applied.map(|applied| applied.switched), Some(1), "the other one was put right");
@@ -237,7 +282,10 @@ fn flips_far_apart_are_forgotten() {
 
 #[test]
 fn what_is_kept_of_targets_is_bounded_and_held_ones_stay() {
-    let mut flips = vec![Flips { ordinal: 0, runs: Vec::new(), held: true }, Flips { ordinal: 1, runs: vec![6, 7], held: false }];
+    let mut flips = vec![
+        Flips { ordinal: 0, runs: Vec::new(), held: true },
+        Flips { ordinal: 1, runs: vec![6, 7], held: false },
+    ];
     let switched: Vec<u32> = (2..2 + FLIPS_KEPT as u32).collect();
     flips::put_right(&mut flips, 8, &switched);
     assert_eq!(flips.len(), FLIPS_KEPT);
@@ -250,14 +298,25 @@ fn a_run_that_cannot_begin_or_is_aborted_ends() {
     let mut night = EnforcementNight::new(Mode::Apply);
     night.look("2026-12-03T02:00:00Z").expect("a run");
     let why = night.to(&Event::Refused { why: "a proxy is taken".into() });
-    assert_eq!((why.as_deref(), night.stage()), (Some("run 1: not begun: a proxy is taken"), "idle"));
+    assert_eq!(
+        (why.as_deref(), night.stage()),
+        (Some("run 1: not begun: a proxy is taken"), "idle")
+    );
     night.look("2026-12-04T02:00:00Z").expect("the next run");
-    let why = night.to(&Event::Surveyed { drifted: drifted(&[1]), right: 0, unseen: 0, phase: "aborted" });
+    let why = night.to(&Event::Surveyed {
+        drifted: drifted(&[1]),
+        right: 0,
+        unseen: 0,
+        phase: "aborted",
+    });
     assert_eq!(why.as_deref(), Some("run 2: its survey is aborted; nothing was put right"));
     night.run(&[1]);
     // What came late means nothing.
     assert_eq!(night.to(&Event::Refused { why: String::new() }), None);
-    assert_eq!(night.to(&Event::Applied { switched: vec![1], failed: 0, phase: "completed" }), None);
+    assert_eq!(
+        night.to(&Event::Applied { switched: vec![1], failed: 0, phase: "completed" }),
+        None
+    );
 }
 
 const HALTED: &str = "halted: 3 failures reach the budget of 3";
@@ -270,20 +329,34 @@ fn a_halted_run_says_so_and_later_ones_only_look() {
     night.look("2026-12-03T02:00:00Z").expect("a run");
     night.found(&[3, 9]);
     let why = night.to(&halted(Some(HALTED))).expect("said");
-    assert_eq!(why, "run 1: halted: 3 failures reach the budget of 3; the next tick ends its rollout");
+    assert_eq!(
+        why,
+        "run 1: halted: 3 failures reach the budget of 3; the next tick ends its rollout"
+    );
     assert_eq!(night.to(&halted(Some(HALTED))), None, "once");
     assert_eq!(night.to(&halted(None)).as_deref(), Some("run 1: its rollout goes on"));
     night.to(&halted(Some(HALTED))).expect("again");
     let aborted = Event::Applied { switched: vec![3], failed: 1, phase: "aborted" };
     let why = night.to(&aborted).expect("over");
-    assert_eq!(why, "run 1: 1 put right, 1 could not be; its rollout is aborted (halted: 3 failures reach the budget of 3)");
+    assert_eq!(
+        why,
+        "run 1: 1 put right, 1 could not be; its rollout is aborted (halted: 3 failures reach the budget of 3)"
+    );
 
     for run in 2..4 {
         let summary = night.run(&[9]);
-        assert_eq!(summary, format!("run {run}: 1 drifted; only reported, because run 1 halted: 3 failures reach the budget of 3"));
+        assert_eq!(
+            summary,
+            format!(
+                "run {run}: 1 drifted; only reported, because run 1 halted: 3 failures reach the budget of 3"
+            )
+        );
         assert_eq!(night.stage(), "idle", "nothing is put right");
     }
-    assert_eq!(night.release(None, &[]).expect("it is held back").as_deref(), Some("released by ada: looked at"));
+    assert_eq!(
+        night.release(None, &[]).expect("it is held back").as_deref(),
+        Some("released by ada: looked at")
+    );
     assert_eq!(night.release(None, &[]), Err(VerbRefusal::NothingHeld { stage: "idle" }));
     assert_eq!(night.run(&[9]), "run 4: 1 drifted; put right");
 
@@ -295,8 +368,12 @@ fn a_halted_run_says_so_and_later_ones_only_look() {
     night.put_right(&[3]);
     night.look("2026-12-10T02:00:00Z").expect("a run");
     night.to(&halted(Some("halted: no change ended"))).expect("said");
-    let why = night.to(&Event::Surveyed { drifted: Vec::new(), right: 0, unseen: 100, phase: "aborted" });
-    assert_eq!(why.as_deref(), Some("run 6: its survey is aborted (halted: no change ended); nothing was put right"));
+    let why =
+        night.to(&Event::Surveyed { drifted: Vec::new(), right: 0, unseen: 100, phase: "aborted" });
+    assert_eq!(
+        why.as_deref(),
+        Some("run 6: its survey is aborted (halted: no change ended); nothing was put right")
+    );
     assert_eq!(night.run(&[9]), "run 7: 1 drifted; put right");
 }
 
@@ -304,8 +381,13 @@ fn a_halted_run_says_so_and_later_ones_only_look() {
 fn it_ends_by_a_person_or_by_a_revision_without_it() {
     let mut night = EnforcementNight::new(Mode::Apply);
     night.look("2026-12-03T02:00:00Z").expect("a run");
-    let newer = |targets| Event::Renewed { origin: RolloutId::from_bytes([5; 16]), revision: 5, targets };
-    assert_eq!(night.to(&newer(Some(Digest::of(b"other")))), None, "the run at hand comes to its end first");
+    let newer =
+        |targets| Event::Renewed { origin: RolloutId::from_bytes([5; 16]), revision: 5, targets };
+    assert_eq!(
+        night.to(&newer(Some(Digest::of(b"other")))),
+        None,
+        "the run at hand comes to its end first"
+    );
     night.found(&[]);
     night.to(&newer(Some(Digest::of(b"other")))).expect("it is replaced");
     assert_eq!((night.record.revision, night.record.runs, night.record.handled), (5, 1, night.now));
@@ -314,14 +396,28 @@ fn it_ends_by_a_person_or_by_a_revision_without_it() {
     night.look("2026-12-05T02:00:00Z").expect("a run, numbered on");
     assert_eq!(night.record.runs, 2);
     assert_eq!(night.stop().expect("open").as_deref(), Some("stopped by ada"));
-    assert_eq!(night.record.last.as_ref().and_then(|run| run.result.as_deref()), Some("the enforcement was stopped"));
+    assert_eq!(
+        night.record.last.as_ref().and_then(|run| run.result.as_deref()),
+        Some("the enforcement was stopped")
+    );
     assert_eq!(night.look("2026-12-06T02:00:00Z"), None);
-    assert_eq!((night.stop(), night.release(None, &[])), (Err(VerbRefusal::Ended), Err(VerbRefusal::Ended)));
-    let again = Event::Renewed { origin: RolloutId::from_bytes([6; 16]), revision: 6, targets: Some(Digest::of(b"other")) };
+    assert_eq!(
+        (night.stop(), night.release(None, &[])),
+        (Err(VerbRefusal::Ended), Err(VerbRefusal::Ended))
+    );
+    let again = Event::Renewed {
+        origin: RolloutId::from_bytes([6; 16]),
+        revision: 6,
+        targets: Some(Digest::of(b"other")),
+    };
     night.to(&again).expect("a newer revision begins it again");
-    let without = Event::Renewed { origin: RolloutId::from_bytes([7; 16]), revision: 7, targets: None };
+    let without =
+        Event::Renewed { origin: RolloutId::from_bytes([7; 16]), revision: 7, targets: None };
     night.to(&without).expect("and one without `enforce` ends it");
-    assert_eq!(night.record.stage, EnforcementStage::Ended { end: EnforcementEnd::Superseded { revision: 7 } });
+    assert_eq!(
+        night.record.stage,
+        EnforcementStage::Ended { end: EnforcementEnd::Superseded { revision: 7 } }
+    );
     assert_eq!(night.to(&without), None);
 }
 
@@ -331,10 +427,19 @@ fn the_plans_of_a_run_cover_its_targets_and_ask_for_no_approval() {
     let survey = surveying_plan(&plan, 3, 100);
     assert_eq!((survey.name.as_str(), survey.revision, survey.survey), ("night-drift", 3, true));
     assert!(survey.calendar.is_always_open(), "a look is bound to no window");
-    assert_eq!((survey.strategy.waves.len(), survey.strategy.waves[0].end(), survey.strategy.max_failures), (1, 100, 100));
+    assert_eq!(
+        (survey.strategy.waves.len(), survey.strategy.waves[0].end(), survey.strategy.max_failures),
+        (1, 100, 100)
+    );
     let apply = applying_plan(&plan, 3, 2);
-    assert_eq!((apply.name.as_str(), apply.survey, apply.strategy.max_in_flight), ("night-enforce", false, 7));
-    assert_eq!((apply.strategy.waves[0].end(), apply.strategy.max_failures, apply.approval.required), (2, 20, 0));
+    assert_eq!(
+        (apply.name.as_str(), apply.survey, apply.strategy.max_in_flight),
+        ("night-enforce", false, 7)
+    );
+    assert_eq!(
+        (apply.strategy.waves[0].end(), apply.strategy.max_failures, apply.approval.required),
+        (2, 20, 0)
+    );
     assert_eq!((apply.calendar.not_before(), apply.enforce), (None, None));
     let long = name(&"n".repeat(63));
     assert_eq!(applying_name(&long).as_str().len(), 63);
@@ -354,7 +459,8 @@ enum WalkStep {
 }
 
 fn deed() -> impl Strategy<Value = WalkStep> {
-    let places = prop::collection::btree_set(0u32..6, 0..4).prop_map(|places| places.into_iter().collect::<Vec<_>>());
+    let places = prop::collection::btree_set(0u32..6, 0..4)
+        .prop_map(|places| places.into_iter().collect::<Vec<_>>());
     prop_oneof![
         8 => Just(WalkStep::Look),
         6 => (places, prop::bool::weighted(0.9)).prop_map(|(places, whole)| WalkStep::Surveyed(places, whole)),
@@ -368,8 +474,9 @@ fn deed() -> impl Strategy<Value = WalkStep> {
 }
 
 proptest! {
-    /// However the clock moves and whatever comes, late or twice: one run at a time, its number one higher, each tick at
-    /// most once, nothing put right beyond `max_drift` unless a person released it, and nothing that is held.
+    /// However the clock moves and whatever comes, late or twice: one run at a time, its number one
+    /// higher, each tick at most once, nothing put right beyond `max_drift` unless a person
+    /// released it, and nothing that is held.
     #[test]
     fn any_walk_is_sound(steps in prop::collection::vec((-40i64..60, deed()), 1..150)) {
         let mut night = EnforcementNight::new(Mode::Apply);

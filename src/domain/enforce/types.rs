@@ -30,7 +30,8 @@ pub struct Record {
     /// The latest run, at hand or over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<EnforcementRun>,
-    /// Why nothing is put right until a person releases it: a run that put right was halted and never went on.
+    /// Why nothing is put right until a person releases it: a run that put right was halted and
+    /// never went on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub halted: Option<String>,
     /// Targets that were put right of late, in the list's order; at most [`super::FLIPS_KEPT`].
@@ -173,7 +174,8 @@ pub enum Event {
     Looked,
     /// The rollout of the run at hand was not taken.
     Refused { why: String },
-    /// The rollout of the run at hand is halted, or was when it was aborted; `why: None`: it goes on.
+    /// The rollout of the run at hand is halted, or was when it was aborted; `why: None`: it goes
+    /// on.
     Halted {
         /// Why, beginning with `halted`.
         why: Option<String>,

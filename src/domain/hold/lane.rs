@@ -11,7 +11,8 @@ use crate::domain::person::Attribution;
 #[derive(Debug, Clone, Copy)]
 pub struct Unserved<'a> {
     pub lane: &'a Name,
-    /// The lane before it that reaches the same project; `None`: the configuration has no lane of that name.
+    /// The lane before it that reaches the same project; `None`: the configuration has no lane of
+    /// that name.
     pub shares: Option<&'a Name>,
 }
 
@@ -39,11 +40,13 @@ pub struct LaneStanding<'a> {
     pub paused: Option<&'a Pause>,
     /// A call waits for the lane's quota.
     pub waits_for_quota: bool,
-    /// Too far from ours for a switch, the cloud's clock is so far ahead, between two bounds; and since which answer.
+    /// Too far from ours for a switch, the cloud's clock is so far ahead, between two bounds; and
+    /// since which answer.
     pub clock: Option<(Offset, Option<Timestamp>)>,
     /// When the next call may leave, as far as time alone says.
     pub free_at: Option<Timestamp>,
-    /// Calls wait, and until then none leaves, because the daemon before left no count of what it sent.
+    /// Calls wait, and until then none leaves, because the daemon before left no count of what it
+    /// sent.
     pub assumed_until: Option<Timestamp>,
 }
 
@@ -51,7 +54,8 @@ impl Unserved<'_> {
     pub(super) fn hold(&self) -> Hold {
         let lane = self.lane;
         let Some(first) = self.shares else {
-            let text = format!("the configuration has no lane {lane}; put it back and restart the daemon");
+            let text =
+                format!("the configuration has no lane {lane}; put it back and restart the daemon");
             return Hold::new("lane_missing", None, text);
         };
         let text = format!(
@@ -66,7 +70,14 @@ impl LaneStanding<'_> {
     pub(super) fn clock(&self) -> Option<Hold> {
         let (ahead, since) = self.clock?;
         let text = clock_text(ahead);
-        Some(Hold::new("clock", None, format!("lane {}: {text}; no switch is sent; {CLOCK_REMEDY}", self.name)).since(since))
+        Some(
+            Hold::new(
+                "clock",
+                None,
+                format!("lane {}: {text}; no switch is sent; {CLOCK_REMEDY}", self.name),
+            )
+            .since(since),
+        )
     }
 
     pub(super) fn held(&self) -> Option<Hold> {
@@ -82,12 +93,18 @@ impl LaneStanding<'_> {
 
     pub(super) fn assumed(&self) -> Option<Hold> {
         let until = self.assumed_until?;
-        let text = format!("lane {} counts its whole quota as used: the daemon before ended without a count of its calls", self.name);
+        let text = format!(
+            "lane {} counts its whole quota as used: the daemon before ended without a count of its calls",
+            self.name
+        );
         Some(Hold::new("quota", Some(until), text))
     }
 
     pub(super) fn pause(&self) -> Option<Hold> {
         let Pause { since, until, why, .. } = self.paused?;
-        Some(Hold::new("lane_paused", Some(*until), format!("lane {} is paused: {why}", self.name)).since(Some(*since)))
+        Some(
+            Hold::new("lane_paused", Some(*until), format!("lane {} is paused: {why}", self.name))
+                .since(Some(*since)),
+        )
     }
 }

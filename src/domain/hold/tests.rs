@@ -77,8 +77,14 @@ struct OwnedFacts {
 impl OwnedFacts {
     /// A rollout that moves: wave 0 of two, nothing released, the window open.
     fn moving() -> Self {
-        let wave =
-            |text, first, size, max_failures| Wave { name: name(text), first, size, soak_ms: 0, promote: Promote::Auto, max_failures };
+        let wave = |text, first, size, max_failures| Wave {
+            name: name(text),
+            first,
+            size,
+            soak_ms: 0,
+            promote: Promote::Auto,
+            max_failures,
+        };
         let plan = Plan {
             name: name("proxy-ssl-2026q4"),
             revision: 1,
@@ -228,7 +234,14 @@ fn mark(reason: &str) -> Attribution {
 }
 
 fn revert(stage: RevertStage) -> Revert {
-    Revert { wave: 0, stage, more: false, failed: 0, in_doubt: 0, cause: Cause::Asked { mark: mark("") } }
+    Revert {
+        wave: 0,
+        stage,
+        more: false,
+        failed: 0,
+        in_doubt: 0,
+        cause: Cause::Asked { mark: mark("") },
+    }
 }
 
 fn hold(word: &'static str, until: Option<Timestamp>, text: &str) -> Option<Hold> {
@@ -246,15 +259,31 @@ fn a_revert_says_what_it_waits_for() {
     let facts = |stage| {
         OwnedFacts::bent(|f| {
             f.record.phase = Phase::Reverting(revert(stage).into());
-            f.tallies = vec![Tally { queued: 30, active: 20, ..Tally::default() }, Tally { cancelled: 100, ..Tally::default() }];
+            f.tallies = vec![
+                Tally { queued: 30, active: 20, ..Tally::default() },
+                Tally { cancelled: 100, ..Tally::default() },
+            ];
         })
     };
-    let settling = hold("settling", None, "what is on its way forward is followed to its end before anything is put back");
-    assert_eq!((facts(RevertStage::Settling).rollout(), facts(RevertStage::Settling).change()), (settling.clone(), settling));
+    let settling = hold(
+        "settling",
+        None,
+        "what is on its way forward is followed to its end before anything is put back",
+    );
+    assert_eq!(
+        (facts(RevertStage::Settling).rollout(), facts(RevertStage::Settling).change()),
+        (settling.clone(), settling)
+    );
     let gathering = hold("settling", None, "what wave canary changed is gathered");
-    assert_eq!((facts(RevertStage::Gathering).rollout(), facts(RevertStage::Gathering).change()), (gathering.clone(), gathering));
+    assert_eq!(
+        (facts(RevertStage::Gathering).rollout(), facts(RevertStage::Gathering).change()),
+        (gathering.clone(), gathering)
+    );
     let full = hold("in_flight_limit", None, "20 of 20 changes are in flight");
-    assert_eq!((facts(RevertStage::Releasing).rollout(), facts(RevertStage::Releasing).change()), (None, full));
+    assert_eq!(
+        (facts(RevertStage::Releasing).rollout(), facts(RevertStage::Releasing).change()),
+        (None, full)
+    );
     let mut moving = facts(RevertStage::Releasing);
     moving.tallies[0] = Tally { queued: 31, active: 19, ..Tally::default() };
     assert_eq!((moving.rollout(), moving.change()), (None, None));
@@ -263,7 +292,11 @@ fn a_revert_says_what_it_waits_for() {
 #[test]
 fn a_lane_that_a_person_paused_and_a_wait_that_is_too_long_are_reported_first() {
     let mut facts = OwnedFacts::bent(|f| f.lane_held = Some(mark("incident in the region")));
-    let held = hold("lane_held", None, "lane prod-sg is paused by root: incident in the region; `sealift resume --lane prod-sg`");
+    let held = hold(
+        "lane_held",
+        None,
+        "lane prod-sg is paused by root: incident in the region; `sealift resume --lane prod-sg`",
+    );
     assert_eq!((facts.rollout(), facts.change()), (held.clone(), held));
     // Also when all that is left is in hand.
     facts.tallies[0] = Tally { active: 50, ..Tally::default() };
@@ -277,7 +310,8 @@ fn a_lane_that_a_person_paused_and_a_wait_that_is_too_long_are_reported_first() 
 #[test]
 fn a_wave_that_is_done_and_halted_may_be_left_without_what_failed() {
     let facts = OwnedFacts::bent(|f| {
-        f.record.phase = Phase::Halted { wave: 0, reason: Halt::Half { failures: 25, size: 50 }, revert: None };
+        f.record.phase =
+            Phase::Halted { wave: 0, reason: Halt::Half { failures: 25, size: 50 }, revert: None };
         f.tallies[0] = Tally { succeeded: 25, failed: 25, ..Tally::default() };
     });
     let text = "halted: 25 of the wave's 50 changes failed or in doubt; `sealift retry proxy-ssl-2026q4` tries them again, \
@@ -292,34 +326,75 @@ fn holds_of_the_whole_rollout() {
     let phase = |phase| OwnedFacts::bent(|f| f.record.phase = phase);
     let table = [
         (
-            phase(Phase::Halted { wave: 0, reason: Halt::Failures { failures: 3, budget: 3 }, revert: None }),
+            phase(Phase::Halted {
+                wave: 0,
+                reason: Halt::Failures { failures: 3, budget: 3 },
+                revert: None,
+            }),
             hold("halted", None, &format!("halted: 3 failures reach the budget of 3; {verb}")),
         ),
         (
-            phase(Phase::Halted { wave: 0, reason: Halt::Half { failures: 25, size: 50 }, revert: None }),
-            hold("halted", None, &format!("halted: 25 of the wave's 50 changes failed or in doubt; {verb}")),
+            phase(Phase::Halted {
+                wave: 0,
+                reason: Halt::Half { failures: 25, size: 50 },
+                revert: None,
+            }),
+            hold(
+                "halted",
+                None,
+                &format!("halted: 25 of the wave's 50 changes failed or in doubt; {verb}"),
+            ),
         ),
         (
-            phase(Phase::Halted { wave: 0, reason: Halt::Stalled { seconds: 1200, why: String::new() }, revert: None }),
-            hold("halted", None, &format!("halted: no change ended for 1200 s of open window; {verb}")),
+            phase(Phase::Halted {
+                wave: 0,
+                reason: Halt::Stalled { seconds: 1200, why: String::new() },
+                revert: None,
+            }),
+            hold(
+                "halted",
+                None,
+                &format!("halted: no change ended for 1200 s of open window; {verb}"),
+            ),
         ),
         (
             OwnedFacts::bent(|f| f.stop.by = Some(mark("DNS is down, ask Kim"))),
-            hold("stopped", None, "everything is stopped by root: DNS is down, ask Kim; `sealift start`"),
+            hold(
+                "stopped",
+                None,
+                "everything is stopped by root: DNS is down, ask Kim; `sealift start`",
+            ),
         ),
         (
-            OwnedFacts::bent(|f| f.stop.file = Some(StopFile::new("/state/STOP", "DNS is down, ask Kim\n"))),
-            hold("stop_file", None, "everything is stopped by the file /state/STOP: DNS is down, ask Kim; remove it to go on"),
+            OwnedFacts::bent(|f| {
+                f.stop.file = Some(StopFile::new("/state/STOP", "DNS is down, ask Kim\n"))
+            }),
+            hold(
+                "stop_file",
+                None,
+                "everything is stopped by the file /state/STOP: DNS is down, ask Kim; remove it to go on",
+            ),
         ),
         (
             OwnedFacts::bent(|f| f.stop.file = Some(StopFile::new("/state/STOP", " \n"))),
-            hold("stop_file", None, "everything is stopped by the file /state/STOP; remove it to go on"),
+            hold(
+                "stop_file",
+                None,
+                "everything is stopped by the file /state/STOP; remove it to go on",
+            ),
         ),
         (
             OwnedFacts::bent(|f| f.record.paused = Some(mark("network trouble"))),
-            hold("paused", None, "paused by root: network trouble; `sealift resume proxy-ssl-2026q4`"),
+            hold(
+                "paused",
+                None,
+                "paused by root: network trouble; `sealift resume proxy-ssl-2026q4`",
+            ),
         ),
-        (OwnedFacts::bent(|f| f.record.paused = Some(mark(""))), hold("paused", None, "paused by root; `sealift resume proxy-ssl-2026q4`")),
+        (
+            OwnedFacts::bent(|f| f.record.paused = Some(mark(""))),
+            hold("paused", None, "paused by root; `sealift resume proxy-ssl-2026q4`"),
+        ),
         (
             OwnedFacts::bent(|f| {
                 f.record.paused = Some(mark(""));
@@ -343,24 +418,52 @@ fn holds_of_the_whole_rollout() {
             ),
         ),
         (
-            phase(Phase::Halted { wave: 0, reason: Halt::Revert { failures: 2 }, revert: Some(revert(RevertStage::Releasing).into()) }),
+            phase(Phase::Halted {
+                wave: 0,
+                reason: Halt::Revert { failures: 2 },
+                revert: Some(revert(RevertStage::Releasing).into()),
+            }),
             hold("halted", None, &format!("halted: 2 changes could not be put back; {verb}")),
         ),
         (
             phase(Phase::Awaiting { wave: 0 }),
-            hold("awaiting_promotion", None, "wave canary is done and waits for a person; `sealift promote proxy-ssl-2026q4`"),
+            hold(
+                "awaiting_promotion",
+                None,
+                "wave canary is done and waits for a person; `sealift promote proxy-ssl-2026q4`",
+            ),
         ),
-        (OwnedFacts::bent(|f| f.draining = true), hold("draining", None, "the daemon is ending; it goes on after the next start")),
+        (
+            OwnedFacts::bent(|f| f.draining = true),
+            hold("draining", None, "the daemon is ending; it goes on after the next start"),
+        ),
         (
             phase(Phase::Soaking { wave: 0, until: later() }),
-            hold("soaking", Some(later()), "wave canary soaks; `sealift promote proxy-ssl-2026q4` cuts it short"),
+            hold(
+                "soaking",
+                Some(later()),
+                "wave canary soaks; `sealift promote proxy-ssl-2026q4` cuts it short",
+            ),
         ),
-        (OwnedFacts::shut(ShutBy::NotBefore), hold("not_before", Some(later()), "the plan's not_before lies ahead")),
-        (OwnedFacts::shut(ShutBy::Freeze("year end".into())), hold("freeze", Some(later()), "a freeze is on: year end")),
-        (OwnedFacts::shut(ShutBy::Freeze(String::new())), hold("freeze", Some(later()), "a freeze is on")),
+        (
+            OwnedFacts::shut(ShutBy::NotBefore),
+            hold("not_before", Some(later()), "the plan's not_before lies ahead"),
+        ),
+        (
+            OwnedFacts::shut(ShutBy::Freeze("year end".into())),
+            hold("freeze", Some(later()), "a freeze is on: year end"),
+        ),
+        (
+            OwnedFacts::shut(ShutBy::Freeze(String::new())),
+            hold("freeze", Some(later()), "a freeze is on"),
+        ),
         (
             OwnedFacts::shut(ShutBy::Cutoff),
-            hold("cutoff", Some(later()), "the window is past its cutoff; what is in flight is followed to its end"),
+            hold(
+                "cutoff",
+                Some(later()),
+                "the window is past its cutoff; what is in flight is followed to its end",
+            ),
         ),
         (OwnedFacts::shut(ShutBy::Window), hold("window", Some(later()), "no window is open")),
         (
@@ -378,7 +481,8 @@ fn holds_of_the_whole_rollout() {
         facts.change.record.state = State::Ready;
         assert_eq!(facts.change(), expected);
         // What is on its way is followed whatever holds the rest.
-        facts.change.record.state = State::Recovering { sent: now(), cloud: None, candidates: None, covered: false };
+        facts.change.record.state =
+            State::Recovering { sent: now(), cloud: None, candidates: None, covered: false };
         assert_eq!(facts.change(), None);
     }
 }
@@ -386,12 +490,22 @@ fn holds_of_the_whole_rollout() {
 #[test]
 fn a_hold_says_since_when() {
     let moved = at("2026-12-05T17:30:00Z");
-    let phase = |phase| OwnedFacts::bent(|f| f.record = Record { phase, phase_since: Some(moved), ..f.record.clone() });
+    let phase = |phase| {
+        OwnedFacts::bent(|f| {
+            f.record = Record { phase, phase_since: Some(moved), ..f.record.clone() }
+        })
+    };
     let windows = |windows: &[(&str, u64, u64)], freezes| {
         let zone: Zone = "UTC".parse().expect("a zone");
         let minutes = |n: u64| Duration::from_secs(60 * n);
         let window = |(cron, lasts, cutoff): &(&str, u64, u64)| {
-            Window::new(cron.parse().expect("an expression"), minutes(*lasts), zone.clone(), minutes(*cutoff)).expect("a window")
+            Window::new(
+                cron.parse().expect("an expression"),
+                minutes(*lasts),
+                zone.clone(),
+                minutes(*cutoff),
+            )
+            .expect("a window")
         };
         OwnedFacts::bent(|f| {
             f.plan.calendar = Calendar::new(windows.iter().map(window).collect(), freezes, None);
@@ -400,42 +514,81 @@ fn a_hold_says_since_when() {
     };
     let freeze = |from: &str, to: &str| {
         let time = |text: &str| text.parse().expect("a time");
-        Freeze::new(time(from), time(to), "UTC".parse().expect("a zone"), "sale".into()).expect("a freeze")
+        Freeze::new(time(from), time(to), "UTC".parse().expect("a zone"), "sale".into())
+            .expect("a freeze")
     };
     let held = Attribution { at: moved, ..mark("") };
     let groups = [(GroupBy::Lane, 5)].into_iter().collect();
     for (facts, word, since) in [
-        (phase(Phase::Halted { wave: 0, reason: Halt::Revert { failures: 2 }, revert: None }), "halted", Some(moved)),
+        (
+            phase(Phase::Halted { wave: 0, reason: Halt::Revert { failures: 2 }, revert: None }),
+            "halted",
+            Some(moved),
+        ),
         (phase(Phase::Awaiting { wave: 0 }), "awaiting_promotion", Some(moved)),
         (phase(Phase::Soaking { wave: 0, until: later() }), "soaking", Some(moved)),
         (OwnedFacts::bent(|f| f.record.paused = Some(held.clone())), "paused", Some(moved)),
         (OwnedFacts::bent(|f| f.lane_held = Some(held.clone())), "lane_held", Some(moved)),
-        (OwnedFacts::bent(|f| (f.record.phase, f.plan.approval.required) = (Phase::Scheduled, 1)), "awaiting_approval", Some(submitted())),
-        // 18:00 it is: the window that shut last counts, and the cutoff of the one that is still open.
-        (windows(&[("0 12 * * *", 60, 0), ("0 16 * * *", 90, 0)], Vec::new()), "window", Some(moved)),
+        (
+            OwnedFacts::bent(|f| {
+                (f.record.phase, f.plan.approval.required) = (Phase::Scheduled, 1)
+            }),
+            "awaiting_approval",
+            Some(submitted()),
+        ),
+        // 18:00 it is: the window that shut last counts, and the cutoff of the one that is still
+        // open.
+        (
+            windows(&[("0 12 * * *", 60, 0), ("0 16 * * *", 90, 0)], Vec::new()),
+            "window",
+            Some(moved),
+        ),
         (windows(&[("0 16 * * *", 180, 90)], Vec::new()), "cutoff", Some(moved)),
         (windows(&[], vec![freeze("2026-12-05T17:30", "2026-12-07T00:00")]), "freeze", Some(moved)),
         // It was submitted into a window that was shut, and into a freeze.
         (windows(&[("0 16 1 * *", 60, 0)], Vec::new()), "window", Some(submitted())),
-        (windows(&[], vec![freeze("2026-12-01T00:00", "2026-12-07T00:00")]), "freeze", Some(submitted())),
+        (
+            windows(&[], vec![freeze("2026-12-01T00:00", "2026-12-07T00:00")]),
+            "freeze",
+            Some(submitted()),
+        ),
         (OwnedFacts::bent(|f| f.draining = true), "draining", None),
         (
-            OwnedFacts::bent(|f| f.stop.file = Some(StopFile { since: Some(moved), ..StopFile::new("/state/STOP", "") })),
+            OwnedFacts::bent(|f| {
+                f.stop.file =
+                    Some(StopFile { since: Some(moved), ..StopFile::new("/state/STOP", "") })
+            }),
             "stop_file",
             Some(moved),
         ),
-        (OwnedFacts::bent(|f| f.lane_paused = Some(pause("throttled (429)"))), "lane_paused", Some(at("2026-12-05T17:59:00Z"))),
+        (
+            OwnedFacts::bent(|f| f.lane_paused = Some(pause("throttled (429)"))),
+            "lane_paused",
+            Some(at("2026-12-05T17:59:00Z")),
+        ),
         (OwnedFacts::bent(|f| f.clock = Some(ahead(10_799, 10_801))), "clock", Some(now())),
         (OwnedFacts::bent(|f| f.configured = false), "lane_missing", Some(begun())),
         (OwnedFacts::bent(|f| f.shares = Some(name("main"))), "lane_shared", Some(begun())),
-        (OwnedFacts::bent(|f| f.overdue = Some("lane prod-sg is paused".into())), "overdue", Some(self::moved())),
+        (
+            OwnedFacts::bent(|f| f.overdue = Some("lane prod-sg is paused".into())),
+            "overdue",
+            Some(self::moved()),
+        ),
         // What counts alone hold has held since the last of them changed.
         (
-            OwnedFacts::bent(|f| f.tallies[0] = Tally { queued: 10, active: 10, failed: 30, ..Tally::default() }),
+            OwnedFacts::bent(|f| {
+                f.tallies[0] = Tally { queued: 10, active: 10, failed: 30, ..Tally::default() }
+            }),
             "failure_budget",
             Some(self::moved()),
         ),
-        (OwnedFacts::bent(|f| (f.groups_full, f.plan.strategy.max_in_flight_per) = (true, groups)), "group_limit", Some(self::moved())),
+        (
+            OwnedFacts::bent(|f| {
+                (f.groups_full, f.plan.strategy.max_in_flight_per) = (true, groups)
+            }),
+            "group_limit",
+            Some(self::moved()),
+        ),
     ] {
         let hold = facts.holds().into_iter().next().expect("held");
         assert_eq!((hold.word, hold.since), (word, since), "{}", hold.text);
@@ -464,12 +617,20 @@ fn what_a_person_must_lift_comes_first() {
     known.push(facts.rollout().expect("held").word);
     facts.stop.by = Some(mark(""));
     known.push(facts.rollout().expect("held").word);
-    facts.record.phase = Phase::Halted { wave: 0, reason: Halt::Stalled { seconds: 1200, why: String::new() }, revert: None };
+    facts.record.phase = Phase::Halted {
+        wave: 0,
+        reason: Halt::Stalled { seconds: 1200, why: String::new() },
+        revert: None,
+    };
     known.push(facts.rollout().expect("held").word);
     assert_eq!(known, ["draining", "paused", "stop_file", "stopped", "halted"]);
     facts.record.phase = Phase::Advancing { wave: 0 };
     let all: Vec<_> = facts.holds().iter().map(|hold| hold.word).collect();
-    assert_eq!(all, ["stopped", "stop_file", "paused", "draining", "window", "lane_paused"], "the others are told after it");
+    assert_eq!(
+        all,
+        ["stopped", "stop_file", "paused", "draining", "window", "lane_paused"],
+        "the others are told after it"
+    );
 }
 
 #[test]
@@ -547,14 +708,28 @@ fn a_lane_holds_whatever_needs_a_call() {
         f.waits_for_quota = true;
         f.change.record.state = State::Following { job: "job-1".parse().expect("an id") };
     });
-    let expected = hold("quota", None, "lane prod-sg has used its quota; the next call goes out as soon as the quota allows it");
-    assert_eq!((quota.rollout(), quota.change()), (None, expected.clone()), "a rollout moves at its lane's pace");
+    let expected = hold(
+        "quota",
+        None,
+        "lane prod-sg has used its quota; the next call goes out as soon as the quota allows it",
+    );
+    assert_eq!(
+        (quota.rollout(), quota.change()),
+        (None, expected.clone()),
+        "a rollout moves at its lane's pace"
+    );
     let known = OwnedFacts { free_at: Some(later()), ..quota };
-    assert_eq!((known.rollout(), known.change()), (None, expected.map(|hold| Hold { until: Some(later()), ..hold })));
+    assert_eq!(
+        (known.rollout(), known.change()),
+        (None, expected.map(|hold| Hold { until: Some(later()), ..hold }))
+    );
     // Nothing at all moves: that holds the rollout, too.
     let killed = OwnedFacts { assumed_until: Some(later()), ..known };
-    let expected =
-        hold("quota", Some(later()), "lane prod-sg counts its whole quota as used: the daemon before ended without a count of its calls");
+    let expected = hold(
+        "quota",
+        Some(later()),
+        "lane prod-sg counts its whole quota as used: the daemon before ended without a count of its calls",
+    );
     assert_eq!((killed.rollout(), killed.change()), (expected.clone(), expected));
     // With everything in flight there is nothing that the lane keeps from beginning.
     let released = OwnedFacts::bent(|f| {
@@ -571,9 +746,19 @@ fn a_lane_that_was_taken_away_is_reported() {
         f.change.record.state = State::Following { job: "job-1".parse().expect("an id") };
     });
     let text = "the configuration has no lane prod-sg; put it back and restart the daemon";
-    assert_eq!((gone.rollout(), gone.change()), (hold("lane_missing", None, text), hold("lane_missing", None, text)));
-    let over = OwnedFacts { record: Record { phase: Phase::Aborted { mark: mark("") }, ..gone.record.clone() }, ..gone };
-    assert_eq!(over.rollout().map(|hold| hold.word), Some("lane_missing"), "what is in flight is followed to its end");
+    assert_eq!(
+        (gone.rollout(), gone.change()),
+        (hold("lane_missing", None, text), hold("lane_missing", None, text))
+    );
+    let over = OwnedFacts {
+        record: Record { phase: Phase::Aborted { mark: mark("") }, ..gone.record.clone() },
+        ..gone
+    };
+    assert_eq!(
+        over.rollout().map(|hold| hold.word),
+        Some("lane_missing"),
+        "what is in flight is followed to its end"
+    );
 }
 
 #[test]
@@ -582,29 +767,47 @@ fn a_lane_that_shares_its_project_holds_its_switches_and_nothing_else() {
                 correct its `project_id` or keep one of the two, and restart the daemon";
     let expected = || hold("lane_shared", None, text);
     for state in [State::Queued, State::Ready] {
-        let held = OwnedFacts::bent(|f| (f.shares, f.change.record.state) = (Some(name("prod")), state));
+        let held =
+            OwnedFacts::bent(|f| (f.shares, f.change.record.state) = (Some(name("prod")), state));
         assert_eq!((held.rollout(), held.change()), (expected(), expected()));
     }
     let job = "job-1".parse().expect("an id");
-    let followed = OwnedFacts::bent(|f| (f.shares, f.change.record.state) = (Some(name("prod")), State::Following { job }));
+    let followed = OwnedFacts::bent(|f| {
+        (f.shares, f.change.record.state) = (Some(name("prod")), State::Following { job })
+    });
     assert_eq!((followed.rollout(), followed.change()), (expected(), None));
 }
 
 #[test]
 fn budgets_hold_what_is_queued() {
-    let tally =
-        |active, failed| OwnedFacts::bent(|f| f.tallies[0] = Tally { queued: 50 - active - failed, active, failed, ..Tally::default() });
+    let tally = |active, failed| {
+        OwnedFacts::bent(|f| {
+            f.tallies[0] =
+                Tally { queued: 50 - active - failed, active, failed, ..Tally::default() }
+        })
+    };
     let full = tally(20, 0);
     let expected = hold("in_flight_limit", None, "20 of 20 changes are in flight");
-    assert_eq!((full.rollout(), full.change()), (None, expected), "a rollout with all its places taken moves");
+    assert_eq!(
+        (full.rollout(), full.change()),
+        (None, expected),
+        "a rollout with all its places taken moves"
+    );
     let busy = OwnedFacts::bent(|f| {
         f.tallies[0] = Tally { queued: 30, active: 20, ..Tally::default() };
         f.plan.strategy.max_failures = 20;
     });
-    assert_eq!((busy.rollout(), busy.change().expect("held").word), (None, "failure_budget"), "none failed");
+    assert_eq!(
+        (busy.rollout(), busy.change().expect("held").word),
+        (None, "failure_budget"),
+        "none failed"
+    );
     let mut spent = tally(10, 30);
     let text = "30 failed and 10 in flight fill the failure budget of 40 of the rollout; it goes on as they succeed";
-    assert_eq!((spent.rollout(), spent.change()), (hold("failure_budget", None, text), hold("failure_budget", None, text)));
+    assert_eq!(
+        (spent.rollout(), spent.change()),
+        (hold("failure_budget", None, text), hold("failure_budget", None, text))
+    );
     spent.plan.strategy.max_failures = 100;
     spent.plan.strategy.waves[0].max_failures = 40;
     let text = "30 failed and 10 in flight fill the failure budget of 40 of wave canary; it goes on as they succeed";
@@ -621,29 +824,48 @@ fn a_later_wave_waits_for_the_one_before() {
 fn one_change_at_a_time_works_on_an_instance() {
     let other = ChangeId { rollout: RolloutId::from_bytes([9; 16]), ordinal: 12 };
     let facts = OwnedFacts::bent(|f| f.instance_taken = Some(other));
-    assert_eq!(facts.change(), hold("instance_busy", None, "change 09090909/12 works on the same instance, and one at a time may"));
+    assert_eq!(
+        facts.change(),
+        hold(
+            "instance_busy",
+            None,
+            "change 09090909/12 works on the same instance, and one at a time may"
+        )
+    );
     let own = OwnedFacts::bent(|f| f.instance_taken = Some(f.change.id));
     assert_eq!(own.change(), None);
 }
 
 #[test]
 fn a_full_group_holds_what_is_queued() {
-    let full = FullGroup { by: GroupBy::Tag("tier".into()), value: "gold".into(), active: 2, most: 2 };
+    let full =
+        FullGroup { by: GroupBy::Tag("tier".into()), value: "gold".into(), active: 2, most: 2 };
     let mut facts = OwnedFacts::bent(|f| f.group_full = Some(full));
     let text = "2 of 2 changes with tag tier=gold are in flight; it begins when one of them ends";
-    assert_eq!((facts.rollout(), facts.change()), (None, hold("group_limit", None, text)), "others may begin");
+    assert_eq!(
+        (facts.rollout(), facts.change()),
+        (None, hold("group_limit", None, text)),
+        "others may begin"
+    );
     facts.groups_full = true;
-    facts.plan.strategy.max_in_flight_per = [(GroupBy::Lane, 5), (GroupBy::Tag("tier".into()), 2)].into_iter().collect();
+    facts.plan.strategy.max_in_flight_per =
+        [(GroupBy::Lane, 5), (GroupBy::Tag("tier".into()), 2)].into_iter().collect();
     let text = "every queued change waits for a place of its group or for its instance: at most 5 of any lane and 2 of any tag tier may be in flight";
     assert_eq!(facts.rollout(), hold("group_limit", None, text));
     facts.tallies[0] = Tally { queued: 30, active: 20, ..Tally::default() };
     assert_eq!(facts.rollout(), None, "with all places taken it moves");
     facts.record.phase = Phase::Reverting(revert(RevertStage::Releasing).into());
     facts.tallies[0] = Tally { queued: 31, active: 19, ..Tally::default() };
-    assert_eq!((facts.rollout().map(|hold| hold.word), facts.change().map(|hold| hold.word)), (Some("group_limit"), Some("group_limit")));
+    assert_eq!(
+        (facts.rollout().map(|hold| hold.word), facts.change().map(|hold| hold.word)),
+        (Some("group_limit"), Some("group_limit"))
+    );
     facts.change.record.state = State::Following { job: "job-1".parse().expect("an id") };
     assert_eq!(facts.change(), None, "what is in flight has its place");
-    facts.tallies = vec![Tally { active: 2, reverted: 48, ..Tally::default() }, Tally { cancelled: 100, ..Tally::default() }];
+    facts.tallies = vec![
+        Tally { active: 2, reverted: 48, ..Tally::default() },
+        Tally { cancelled: 100, ..Tally::default() },
+    ];
     assert_eq!(facts.rollout(), None, "nothing is queued any more");
 }
 
@@ -653,15 +875,27 @@ fn a_ready_change_says_what_it_waits_for() {
     let text = "the instance is busy with other work, for 4 checks in a row; it is checked again";
     assert_eq!(busy.change(), hold("instance_busy", Some(later()), text));
     let mut named = OwnedFacts::ready(|r| r.waits = 4);
-    let (job, instance_id) = ("e0fbbfc8-1ac4-4721-b9e9-7dd685c5bdd7".parse().expect("an id"), named.change.target.instance_id);
-    named.occupied = Some(JobSeen { job, instance_id, name: "EnlargeGaussDBforMySQLProxy".into(), created: None });
+    let (job, instance_id) = (
+        "e0fbbfc8-1ac4-4721-b9e9-7dd685c5bdd7".parse().expect("an id"),
+        named.change.target.instance_id,
+    );
+    named.occupied = Some(JobSeen {
+        job,
+        instance_id,
+        name: "EnlargeGaussDBforMySQLProxy".into(),
+        created: None,
+    });
     let text = "the instance is busy with EnlargeGaussDBforMySQLProxy (job e0fbbfc8-1ac4-4721-b9e9-7dd685c5bdd7), for 4 checks in a \
                 row; it is checked again";
     assert_eq!(named.change(), hold("instance_busy", Some(later()), text));
     let failed = OwnedFacts::ready(|r| r.attempts = 2);
-    assert_eq!(failed.change(), hold("backoff", Some(later()), "attempt 2 of 6 did not succeed; the next follows"));
+    assert_eq!(
+        failed.change(),
+        hold("backoff", Some(later()), "attempt 2 of 6 did not succeed; the next follows")
+    );
     let missed = OwnedFacts::ready(|r| (r.misses, r.waits) = (3, 1));
-    let text = "the check before the switch failed 3 times in a row; it is repeated, 10 times at most";
+    let text =
+        "the check before the switch failed 3 times in a row; it is repeated, 10 times at most";
     assert_eq!(missed.change(), hold("backoff", Some(later()), text));
     let mut over = OwnedFacts::ready(|r| r.attempts = 2);
     over.wake = Some(now());

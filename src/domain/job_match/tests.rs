@@ -4,7 +4,9 @@ use super::*;
 
 /// A job that was made so many seconds after the first; `None`: the list does not say when.
 fn job(name: &str, second: impl Into<Option<i64>>) -> JobSeen {
-    let created = second.into().map(|second| Timestamp::from_second(1_796_000_000 + second).expect("a year of ours"));
+    let created = second
+        .into()
+        .map(|second| Timestamp::from_second(1_796_000_000 + second).expect("a year of ours"));
     let instance_id = "e237f518aff0cbe88f9c330400000003in07".parse().expect("an instance id");
     JobSeen { job: id(name), instance_id, name: "SwitchProxySSL".into(), created }
 }
@@ -13,14 +15,18 @@ fn id(name: &str) -> JobId {
     name.parse().expect("a job id")
 }
 
-/// Which of these are left when those that begin with `ours` are explained, by a cloud that tells no time of its own.
+/// Which of these are left when those that begin with `ours` are explained, by a cloud that tells
+/// no time of its own.
 fn left(seen: &[JobSeen]) -> Vec<String> {
     left_of(seen, &JobSearchBounds { cloud_now: None, ..doubt(0, 0) })
 }
 
 fn left_of(seen: &[JobSeen], doubt: &JobSearchBounds) -> Vec<String> {
     let explained = |job: &JobId| job.as_str().starts_with("ours");
-    unexplained(seen.to_vec(), explained, doubt).iter().map(|seen| seen.job.as_str().to_owned()).collect()
+    unexplained(seen.to_vec(), explained, doubt)
+        .iter()
+        .map(|seen| seen.job.as_str().to_owned())
+        .collect()
 }
 
 #[test]
@@ -66,7 +72,12 @@ fn cloud(second: i64) -> TimeSpan {
 
 /// A PUT at second 0 and a question a minute later, with our clock so far ahead at each of them.
 fn doubt(at_the_put: i64, at_the_question: i64) -> JobSearchBounds {
-    JobSearchBounds { sent: at(at_the_put), cloud: Some(cloud(0)), now: at(60 + at_the_question), cloud_now: Some(cloud(60)) }
+    JobSearchBounds {
+        sent: at(at_the_put),
+        cloud: Some(cloud(0)),
+        now: at(60 + at_the_question),
+        cloud_now: Some(cloud(60)),
+    }
 }
 
 #[test]
@@ -160,5 +171,9 @@ fn a_clock_of_the_cloud_that_was_set_back_before_the_put_hides_no_job() {
     let doubt = doubt(0, 0);
     assert_eq!(left_of(&[job("ours-8", 72), job("lost", 0)], &doubt), ["lost"]);
     let before = -2 - i64::try_from(DATED_WITHIN.as_secs()).expect("short");
-    assert_eq!(left_of(&[job("ours-8", 72), job("forgotten", before)], &doubt), [""; 0], "it is older than the PUT itself");
+    assert_eq!(
+        left_of(&[job("ours-8", 72), job("forgotten", before)], &doubt),
+        [""; 0],
+        "it is older than the PUT itself"
+    );
 }

@@ -43,7 +43,8 @@ impl TestJobList {
         JobsPage { ids: rows.map(id).collect(), total: Some(self.jobs.len() as u32) }
     }
 
-    /// Reads it to its end, with so many jobs that begin between two pages; the last word, and the pages that it took.
+    /// Reads it to its end, with so many jobs that begin between two pages; the last word, and the
+    /// pages that it took.
     fn read(&mut self, begin: &mut dyn FnMut(u32) -> u32) -> (NextPage, Paging) {
         let mut paging = Paging::new(ROWS);
         loop {
@@ -78,14 +79,21 @@ fn a_list_is_read_whatever_its_offset_counts() {
         (OffsetMeaning::RecordsFromZero, 51, 5),
     ] {
         let (next, paging) = TestJobList::new(cloud, jobs).read(&mut |_| 0);
-        assert_eq!((next, paging.seen.len(), paging.pages()), (NextPage::Whole, jobs as usize, pages), "{cloud:?}, {jobs} jobs");
+        assert_eq!(
+            (next, paging.seen.len(), paging.pages()),
+            (NextPage::Whole, jobs as usize, pages),
+            "{cloud:?}, {jobs} jobs"
+        );
     }
 }
 
 #[test]
 fn a_part_is_never_taken_for_the_whole() {
     let (next, paging) = TestJobList::new(OffsetMeaning::Ignored, 300).read(&mut |_| 0);
-    assert_eq!((next, paging.to_string().as_str()), (NextPage::Short, "50 of 300 jobs of the list"));
+    assert_eq!(
+        (next, paging.to_string().as_str()),
+        (NextPage::Short, "50 of 300 jobs of the list")
+    );
     let unsaid = JobsPage { ids: Vec::new(), total: None };
     let mut paging = Paging::new(ROWS);
     assert_eq!(paging.read(&unsaid), NextPage::Short, "an empty page is no proof");
@@ -95,7 +103,8 @@ fn a_part_is_never_taken_for_the_whole() {
     for _ in 0..5 {
         assert_eq!(paging.read(&list.page(paging.offset())), NextPage::Page);
     }
-    // One that ended up elsewhere meanwhile: what is shown last is a short page, and a job is missing.
+    // One that ended up elsewhere meanwhile: what is shown last is a short page, and a job is
+    // missing.
     list.jobs.remove(3);
     list.begin(1);
     list.jobs.truncate(299);
@@ -120,12 +129,14 @@ proptest! {
         prop_assert_eq!(TestJobList::new(cloud, jobs).read(&mut |_| 0).0, NextPage::Whole);
     }
 
-    /// Whatever is counted and however jobs begin, what is called whole has every job that the list had at first.
+    /// Whatever is counted and however jobs begin, what is called whole has every job that the list
+    /// had at first.
     #[test]
     fn whole_is_whole(cloud in 0u8..3, jobs in 0u32..400, begun in prop::collection::vec(0u32..20, 1..12)) {
         let cloud = [OffsetMeaning::Pages, OffsetMeaning::Records, OffsetMeaning::RecordsFromZero][cloud as usize];
         let (next, paging) = TestJobList::new(cloud, jobs).read(&mut |page| begun.get(page as usize).copied().unwrap_or(0));
-        // Where more jobs begin than the passes allow for, the list is not called whole, and the question is asked anew.
+        // Where more jobs begin than the passes allow for, the list is not called whole, and the
+        // question is asked anew.
         let missing = (0..jobs).find(|n| !paging.seen.contains(&format!("job-{n}").parse().expect("a job id")));
         prop_assert!(next != NextPage::Whole || missing.is_none(), "{missing:?} is missing");
     }

@@ -1,7 +1,7 @@
 //! The verdict: whether what was seen is what was wanted.
 //!
-//! Invariant: pure, and total over every proof; the one objection that no demand can waive is a key that was not proven,
-//! for then there is no knowing who answered.
+//! Invariant: pure, and total over every proof; the one objection that no demand can waive is a key
+//! that was not proven, for then there is no knowing who answered.
 
 use super::{Handshake, Objection, ObjectionWord, Proof, TlsVersion, Trouble, TroubleWord};
 
@@ -10,8 +10,9 @@ use super::{Handshake, Objection, ObjectionWord, Proof, TlsVersion, Trouble, Tro
 pub struct Demand {
     /// The oldest TLS version that counts.
     pub min_tls: TlsVersion,
-    /// The chain must lead to an authority of the `ca_file`, and every certificate in it be valid now. The name is only
-    /// reported: proxies are reached by addresses, which the vendor's certificates do not name.
+    /// The chain must lead to an authority of the `ca_file`, and every certificate in it be valid
+    /// now. The name is only reported: proxies are reached by addresses, which the vendor's
+    /// certificates do not name.
     pub trusted: bool,
 }
 
@@ -56,7 +57,9 @@ impl ProofVerdict {
     /// What was seen or happened, for people.
     pub fn message(&self) -> &str {
         match self {
-            Self::Proven { message } | Self::Refuted { message, .. } | Self::Unseen { message, .. } => message,
+            Self::Proven { message }
+            | Self::Refuted { message, .. }
+            | Self::Unseen { message, .. } => message,
         }
     }
 
@@ -101,10 +104,18 @@ impl Refutation {
 pub fn judge(proof: &Proof, wanted: bool, demand: &Demand) -> ProofVerdict {
     let Some(greeting) = &proof.greeting else { return unseen(proof) };
     match (wanted, greeting.tls) {
-        (false, false) => ProofVerdict::Proven { message: format!("{} announces no TLS", proof.endpoint) },
-        (false, true) => refuted(Refutation::StillOffered, format!("{} still announces TLS", proof.endpoint)),
-        (true, false) => refuted(Refutation::NotOffered, format!("{} announces no TLS", proof.endpoint)),
-        (true, true) => proof.tls.as_ref().map_or_else(|| broken(proof), |tls| spoken(proof, tls, demand)),
+        (false, false) => {
+            ProofVerdict::Proven { message: format!("{} announces no TLS", proof.endpoint) }
+        }
+        (false, true) => {
+            refuted(Refutation::StillOffered, format!("{} still announces TLS", proof.endpoint))
+        }
+        (true, false) => {
+            refuted(Refutation::NotOffered, format!("{} announces no TLS", proof.endpoint))
+        }
+        (true, true) => {
+            proof.tls.as_ref().map_or_else(|| broken(proof), |tls| spoken(proof, tls, demand))
+        }
     }
 }
 
@@ -113,24 +124,36 @@ fn broken(proof: &Proof) -> ProofVerdict {
     let Some(trouble) = &proof.trouble else { return unseen(proof) };
     match trouble.word {
         TroubleWord::TlsTooOld => refuted(Refutation::TooOld, at(proof, &trouble.message)),
-        TroubleWord::HandshakeFailed => refuted(Refutation::HandshakeFailed, at(proof, &trouble.message)),
+        TroubleWord::HandshakeFailed => {
+            refuted(Refutation::HandshakeFailed, at(proof, &trouble.message))
+        }
         _ => unseen(proof),
     }
 }
 
 fn spoken(proof: &Proof, tls: &Handshake, demand: &Demand) -> ProofVerdict {
     if tls.version < demand.min_tls {
-        let what = format!("{} was agreed on, and {} is the least that is asked for", tls.version, demand.min_tls);
+        let what = format!(
+            "{} was agreed on, and {} is the least that is asked for",
+            tls.version, demand.min_tls
+        );
         return refuted(Refutation::BelowMinimum, at(proof, &what));
     }
     let counts = |objection: &&Objection| match objection.word {
         ObjectionWord::KeyNotProven => true,
         ObjectionWord::WrongName => false,
-        ObjectionWord::UnknownIssuer | ObjectionWord::Expired | ObjectionWord::NotYetValid | ObjectionWord::Invalid => demand.trusted,
+        ObjectionWord::UnknownIssuer
+        | ObjectionWord::Expired
+        | ObjectionWord::NotYetValid
+        | ObjectionWord::Invalid => demand.trusted,
     };
     match tls.objections.iter().find(counts) {
-        Some(objection) => refuted(Refutation::Objected(objection.word), at(proof, &objection.message)),
-        None => ProofVerdict::Proven { message: at(proof, &format!("{} with {}", tls.version, tls.cipher)) },
+        Some(objection) => {
+            refuted(Refutation::Objected(objection.word), at(proof, &objection.message))
+        }
+        None => ProofVerdict::Proven {
+            message: at(proof, &format!("{} with {}", tls.version, tls.cipher)),
+        },
     }
 }
 
@@ -140,9 +163,14 @@ fn refuted(word: Refutation, message: String) -> ProofVerdict {
 
 fn unseen(proof: &Proof) -> ProofVerdict {
     match &proof.trouble {
-        Some(Trouble { word, message }) => ProofVerdict::Unseen { word: *word, message: at(proof, message) },
+        Some(Trouble { word, message }) => {
+            ProofVerdict::Unseen { word: *word, message: at(proof, message) }
+        }
         // No probe leaves such a proof behind; a record of others may.
-        None => ProofVerdict::Unseen { word: TroubleWord::Closed, message: at(proof, "nothing was seen") },
+        None => ProofVerdict::Unseen {
+            word: TroubleWord::Closed,
+            message: at(proof, "nothing was seen"),
+        },
     }
 }
 

@@ -7,7 +7,11 @@ fn proof(greeting: Option<bool>) -> Proof {
         endpoint: "192.0.2.7:3306".parse().expect("an endpoint"),
         at: "2026-12-01T02:00:00Z".parse().expect("an instant"),
         took_ms: 12,
-        greeting: greeting.map(|tls| Greeting { version: "8.0.22".into(), tls, capabilities: if tls { 0x0800 } else { 0 } }),
+        greeting: greeting.map(|tls| Greeting {
+            version: "8.0.22".into(),
+            tls,
+            capabilities: if tls { 0x0800 } else { 0 },
+        }),
         tls: None,
         login: None,
         trouble: None,
@@ -23,9 +27,17 @@ fn spoken(version: TlsVersion, objections: &[ObjectionWord]) -> Proof {
         not_after: Some("2027-01-01T00:00:00Z".parse().expect("an instant")),
         sha256: Digest::of(b"certificate"),
     };
-    let objections = objections.iter().map(|word| Objection { word: *word, message: format!("objected: {}", word.as_str()) }).collect();
-    let tls =
-        Handshake { version, cipher: "TLS_AES_256_GCM_SHA384".into(), chain: vec![certificate], anchors: Anchors::CaFile, objections };
+    let objections = objections
+        .iter()
+        .map(|word| Objection { word: *word, message: format!("objected: {}", word.as_str()) })
+        .collect();
+    let tls = Handshake {
+        version,
+        cipher: "TLS_AES_256_GCM_SHA384".into(),
+        chain: vec![certificate],
+        anchors: Anchors::CaFile,
+        objections,
+    };
     Proof { tls: Some(tls), ..proof(Some(true)) }
 }
 
@@ -79,7 +91,8 @@ fn plain_text_is_reported_as_far_as_it_shows() {
     assert_eq!(proof(Some(false)).plaintext(), PlaintextLogin::Only);
     assert_eq!(proof(Some(true)).plaintext(), PlaintextLogin::NotExcluded);
     assert_eq!(proof(None).plaintext(), PlaintextLogin::NotExcluded);
-    let login = Some(Login::Refused { code: 3159, message: "insecure transport".into(), insecure: true });
+    let login =
+        Some(Login::Refused { code: 3159, message: "insecure transport".into(), insecure: true });
     assert_eq!(Proof { login, ..proof(Some(false)) }.plaintext(), PlaintextLogin::Refused);
 }
 
@@ -88,7 +101,10 @@ fn a_proof_survives_the_journal() {
     let login = Some(Login::Refused { code: 1045, message: "no".into(), insecure: false });
     let full = Proof { login, ..spoken(TlsVersion::V12, &[ObjectionWord::WrongName]) };
     let text = serde_json::to_string(&full).expect("a document");
-    assert!(text.contains(r#""endpoint":"192.0.2.7:3306""#) && text.contains(r#""version":"1.2""#), "{text}");
+    assert!(
+        text.contains(r#""endpoint":"192.0.2.7:3306""#) && text.contains(r#""version":"1.2""#),
+        "{text}"
+    );
     for proof in [full, troubled(None, TroubleWord::NotMysql), proof(Some(false))] {
         let text = serde_json::to_string(&proof).expect("a document");
         assert_eq!(serde_json::from_str::<Proof>(&text).expect("readable"), proof);
@@ -104,7 +120,20 @@ fn endpoints_are_read_and_printed_alike() {
     // However the cloud writes an address: what is kept is read back as the same.
     let written = Endpoint::new("0729:db8:0::7", 3306).expect("an address");
     assert_eq!(written.to_string().parse(), Ok(written));
-    for text in ["", "db", "db:", ":3306", "db:0", "db:65536", "2001:db8::7:x", "[db]:1", "a b:1", "http://db:80", "[::1:1", "db\n:1"] {
+    for text in [
+        "",
+        "db",
+        "db:",
+        ":3306",
+        "db:0",
+        "db:65536",
+        "2001:db8::7:x",
+        "[db]:1",
+        "a b:1",
+        "http://db:80",
+        "[::1:1",
+        "db\n:1",
+    ] {
         assert!(text.parse::<Endpoint>().is_err(), "{text:?} is no endpoint");
     }
 }

@@ -1,8 +1,9 @@
-//! Approvals: a rollout whose plan requires them begins when enough people, other than its submitter, have approved
-//! exactly what would run.
+//! Approvals: a rollout whose plan requires them begins when enough people, other than its
+//! submitter, have approved exactly what would run.
 //!
-//! Invariant: an approval counts only with the digest of this very plan and its targets; its person's name is
-//! known; nobody counts twice, and the submitter never, whatever an earlier version accepted.
+//! Invariant: an approval counts only with the digest of this very plan and its targets; its
+//! person's name is known; nobody counts twice, and the submitter never, whatever an earlier
+//! version accepted.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -35,7 +36,10 @@ impl Record {
     pub fn approvals_given(&self, submitter: &Person) -> u16 {
         let mut people: Vec<Person> = Vec::new();
         for person in self.approvals.iter().map(Approved::person) {
-            if person.is_named() && !person.is_same(submitter) && !people.iter().any(|known| known.is_same(&person)) {
+            if person.is_named()
+                && !person.is_same(submitter)
+                && !people.iter().any(|known| known.is_same(&person))
+            {
                 people.push(person);
             }
         }
@@ -52,15 +56,24 @@ impl RolloutStep<'_> {
         }
     }
 
-    pub(super) fn approve(&self, digest: Digest, mark: &Attribution, uid: Option<u32>) -> Result<Decision, Refusal> {
+    pub(super) fn approve(
+        &self,
+        digest: Digest,
+        mark: &Attribution,
+        uid: Option<u32>,
+    ) -> Result<Decision, Refusal> {
         let approval = &self.ctx.plan.approval;
         if approval.required == 0 {
             return Err(Refusal::NoApprovalAsked);
         }
         let left = self.approvals_missing();
         if left == 0 || self.record.phase != Phase::Scheduled {
-            let by: Vec<&str> = self.record.approvals.iter().map(|approved| approved.by.as_str()).collect();
-            return Err(Refusal::ApprovedAlready { phase: self.record.phase.as_str(), by: by.join(", ") });
+            let by: Vec<&str> =
+                self.record.approvals.iter().map(|approved| approved.by.as_str()).collect();
+            return Err(Refusal::ApprovedAlready {
+                phase: self.record.phase.as_str(),
+                by: by.join(", "),
+            });
         }
         if digest != approval.digest {
             return Err(Refusal::OtherDigest { found: approval.digest, given: digest });
@@ -70,7 +83,10 @@ impl RolloutStep<'_> {
             return Err(Refusal::UnnamedApprover { by: mark.by.clone() });
         }
         if person.is_same(self.ctx.by) {
-            return Err(Refusal::OwnRollout { by: mark.by.clone(), submitter: self.ctx.by.name.clone() });
+            return Err(Refusal::OwnRollout {
+                by: mark.by.clone(),
+                submitter: self.ctx.by.name.clone(),
+            });
         }
         if self.record.approvals.iter().any(|approved| approved.person().is_same(&person)) {
             return Err(Refusal::SameApprover { by: mark.by.clone(), left });

@@ -1,15 +1,20 @@
 //! The steps that the table names: each makes the next record, the effect and the wake.
 //!
-//! Invariant: no step leads out of a halt without a person's verb, and none from an abort or a revert back to going on.
+//! Invariant: no step leads out of a halt without a person's verb, and none from an abort or a
+//! revert back to going on.
 //!
-//! Deliberately not here: which step an event leads to (`table`), approvals and reverts (modules of their own).
+//! Deliberately not here: which step an event leads to (`table`), approvals and reverts (modules of
+//! their own).
 
 use std::mem::discriminant;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{ByHand, Cause, Context, Decision, Effect, Halt, Phase, Record, Refusal, ReleaseRoom, Requeue, RolloutWake, Verb};
+use super::{
+    ByHand, Cause, Context, Decision, Effect, Halt, Phase, Record, Refusal, ReleaseRoom, Requeue,
+    RolloutWake, Verb,
+};
 use crate::domain::change::{self, Wake};
 use crate::domain::count::count;
 use crate::domain::id::Name;
@@ -19,7 +24,8 @@ use crate::domain::tally::Tally;
 use crate::domain::window::Opening;
 use crate::domain::window_log::{Gap, NoteInput};
 
-/// How often a rollout is looked at when nothing else wakes it; bounds what a stepped clock can delay.
+/// How often a rollout is looked at when nothing else wakes it; bounds what a stepped clock can
+/// delay.
 pub const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
 pub(super) struct RolloutStep<'a> {
@@ -49,7 +55,8 @@ impl RolloutStep<'_> {
             && until <= self.ctx.slowest.pause
             && !self.record.phase.is_final()
         {
-            let mut decision = self.to(self.record.phase.clone(), format!("the pause ended at {until}"));
+            let mut decision =
+                self.to(self.record.phase.clone(), format!("the pause ended at {until}"));
             decision.record.paused = None;
             decision.record.paused_until = None;
             return decision;
@@ -64,24 +71,35 @@ impl RolloutStep<'_> {
                 }
                 decision
             }
-            Phase::Soaking { until, .. } => self.stay(RolloutWake::At(self.ctx.comes_at(*until, self.ctx.slowest.soak)), "soaking"),
-            Phase::Awaiting { .. } | Phase::Halted { .. } => self.stay(RolloutWake::Change(Wake::Never), "waits for a person"),
+            Phase::Soaking { until, .. } => self
+                .stay(RolloutWake::At(self.ctx.comes_at(*until, self.ctx.slowest.soak)), "soaking"),
+            Phase::Awaiting { .. } | Phase::Halted { .. } => {
+                self.stay(RolloutWake::Change(Wake::Never), "waits for a person")
+            }
             Phase::Aborted { .. } => self.aborted(),
             Phase::Reverting(revert) => self.reverting(revert),
-            Phase::Completed | Phase::Reverted => self.stay(RolloutWake::Change(Wake::Never), "final"),
+            Phase::Completed | Phase::Reverted => {
+                self.stay(RolloutWake::Change(Wake::Never), "final")
+            }
         }
     }
 
-    /// A window that opened or that was missed is written down before anything else is decided. While it soaks or waits
-    /// for its start, windows pass by the plan's own will.
+    /// A window that opened or that was missed is written down before anything else is decided.
+    /// While it soaks or waits for its start, windows pass by the plan's own will.
     pub(super) fn noted(&self) -> Option<Decision> {
-        let note = self.held().and_then(|held| self.record.windows.note(&self.facts(held.as_ref())));
+        let note =
+            self.held().and_then(|held| self.record.windows.note(&self.facts(held.as_ref())));
         let (windows, why) = match note {
             Some(note) => (note.windows, note.why),
             None => (self.record.windows.clone(), self.stepped()?),
         };
         let record = Record { windows, releases: self.record.releases + 1, ..self.record.clone() };
-        Some(Decision { record, effect: Effect::None, wake: RolloutWake::Change(Wake::In(Duration::ZERO)), why })
+        Some(Decision {
+            record,
+            effect: Effect::None,
+            wake: RolloutWake::Change(Wake::In(Duration::ZERO)),
+            why,
+        })
     }
 
     /// The journal tells of a stepped clock, and what it does not end.
@@ -98,26 +116,40 @@ impl RolloutStep<'_> {
         Some(format!("the wall clock was stepped {seconds} s {way}{waits}"))
     }
 
-    /// Why it does not use its windows, and since when; the outer `None`: windows are nothing to it now.
+    /// Why it does not use its windows, and since when; the outer `None`: windows are nothing to it
+    /// now.
     pub(super) fn held(&self) -> Option<Option<(Option<Timestamp>, String)>> {
         match (&self.record.phase, &self.record.paused) {
             // A revert need not wait for a window; one that may not begin yet does not miss it.
-            (Phase::Scheduled | Phase::Soaking { .. } | Phase::Completed | Phase::Aborted { .. }, _) => None,
-            (Phase::Reverting(_) | Phase::Halted { revert: Some(_), .. } | Phase::Reverted, _) => None,
-            (Phase::Advancing { .. } | Phase::Halted { .. } | Phase::Awaiting { .. }, Some(mark)) => {
-                Some(Some((Some(mark.at), message("paused", mark))))
+            (
+                Phase::Scheduled | Phase::Soaking { .. } | Phase::Completed | Phase::Aborted { .. },
+                _,
+            ) => None,
+            (Phase::Reverting(_) | Phase::Halted { revert: Some(_), .. } | Phase::Reverted, _) => {
+                None
             }
+            (
+                Phase::Advancing { .. } | Phase::Halted { .. } | Phase::Awaiting { .. },
+                Some(mark),
+            ) => Some(Some((Some(mark.at), message("paused", mark)))),
             (Phase::Halted { .. }, None) => Some(Some((None, "halted".to_owned()))),
-            (Phase::Awaiting { .. }, None) => Some(Some((None, "a promotion was missing".to_owned()))),
+            (Phase::Awaiting { .. }, None) => {
+                Some(Some((None, "a promotion was missing".to_owned())))
+            }
             (Phase::Advancing { .. }, None) => Some(None),
         }
     }
 
-    pub(super) fn facts<'b>(&'b self, held: Option<&'b (Option<Timestamp>, String)>) -> NoteInput<'b> {
+    pub(super) fn facts<'b>(
+        &'b self,
+        held: Option<&'b (Option<Timestamp>, String)>,
+    ) -> NoteInput<'b> {
         let may_begin = match self.record.phase {
             Phase::Advancing { wave } => {
                 let work = self.up_to(wave);
-                let held = self.record.paused.is_some() || self.record.requeue.is_some() || self.budget_spent(wave).is_some();
+                let held = self.record.paused.is_some()
+                    || self.record.requeue.is_some()
+                    || self.budget_spent(wave).is_some();
                 !held && work.queued + work.active > 0
             }
             Phase::Scheduled
@@ -161,23 +193,32 @@ impl RolloutStep<'_> {
             return self.stay(RolloutWake::Change(Wake::Never), "waits for an approval");
         }
         match self.ctx.plan.calendar.not_before() {
-            Some(start) if self.ctx.now < start => self.stay(RolloutWake::At(start), "not_before lies ahead"),
+            Some(start) if self.ctx.now < start => {
+                self.stay(RolloutWake::At(start), "not_before lies ahead")
+            }
             Some(_) | None => self.to(Phase::Advancing { wave: 0 }, "the start is reached"),
         }
     }
 
     pub(super) fn advancing(&self, wave: u16) -> Decision {
         if self.record.requeue.is_some() {
-            let mut decision = self.stay(RolloutWake::Change(Wake::Never), "a retry is being carried out");
+            let mut decision =
+                self.stay(RolloutWake::Change(Wake::Never), "a retry is being carried out");
             decision.effect = Effect::Requeue;
             return decision;
         }
         if let Some((failures, budget)) = self.budget_spent(wave) {
-            let why = format!("{} the budget of {budget}", count(failures, "failure reaches", "failures reach"));
+            let why = format!(
+                "{} the budget of {budget}",
+                count(failures, "failure reaches", "failures reach")
+            );
             if self.ctx.plan.strategy.revert.on_failure == OnFailure::Revert {
                 return self.put_back(wave, Cause::Failures { failures, budget }, why);
             }
-            return self.to(Phase::Halted { wave, reason: Halt::Failures { failures, budget }, revert: None }, why);
+            return self.to(
+                Phase::Halted { wave, reason: Halt::Failures { failures, budget }, revert: None },
+                why,
+            );
         }
         if self.record.paused.is_some() {
             return self.stay(RolloutWake::Change(Wake::Never), "paused");
@@ -193,12 +234,17 @@ impl RolloutStep<'_> {
         let deadline = self.ctx.plan.strategy.progress_deadline();
         if self.ctx.stalled >= deadline {
             let (seconds, why) = (self.ctx.stalled.as_secs(), self.ctx.at_work.clone());
-            let halt_why = format!("no change ended for {seconds} s of open window{}", because(&why));
-            return self.to(Phase::Halted { wave, reason: Halt::Stalled { seconds, why }, revert: None }, halt_why);
+            let halt_why =
+                format!("no change ended for {seconds} s of open window{}", because(&why));
+            return self.to(
+                Phase::Halted { wave, reason: Halt::Stalled { seconds, why }, revert: None },
+                halt_why,
+            );
         }
         let wait = LOOK_AGAIN.min(deadline - self.ctx.stalled);
         let mut decision = self.stay(RolloutWake::Change(Wake::In(wait)), "release");
-        let count = ReleaseRoom::of(self.ctx.plan, self.ctx.tallies, wave).places().min(up_to.queued);
+        let count =
+            ReleaseRoom::of(self.ctx.plan, self.ctx.tallies, wave).places().min(up_to.queued);
         if count > 0 {
             decision.record.releases += 1;
             decision.effect = Effect::Release { wave, count };
@@ -222,15 +268,25 @@ impl RolloutStep<'_> {
         (own.failures() >= own_budget).then(|| (own.failures(), own_budget))
     }
 
-    /// A wave half of which failed is not left by itself. A survey changes nothing, so its failures stop nothing.
+    /// A wave half of which failed is not left by itself. A survey changes nothing, so its failures
+    /// stop nothing.
     pub(super) fn half_failed(&self, wave: u16) -> Option<Decision> {
         let own = self.ctx.tallies[usize::from(wave)];
         let (failures, size) = (own.failures(), own.total());
         if self.ctx.plan.survey || failures == 0 || failures < size.div_ceil(2) {
             return None;
         }
-        let why = format!("{failures} of {} of wave {} failed or in doubt", count(size, "change", "changes"), self.wave_name(wave));
-        Some(self.to(Phase::Halted { wave, reason: Halt::Half { failures, size }, revert: None }, why))
+        let why = format!(
+            "{failures} of {} of wave {} failed or in doubt",
+            count(size, "change", "changes"),
+            self.wave_name(wave)
+        );
+        Some(
+            self.to(
+                Phase::Halted { wave, reason: Halt::Half { failures, size }, revert: None },
+                why,
+            ),
+        )
     }
 
     pub(super) fn wave_name(&self, wave: u16) -> &Name {
@@ -251,7 +307,8 @@ impl RolloutStep<'_> {
         }
         if plan.soak_ms > 0 {
             let soak = Duration::from_millis(plan.soak_ms);
-            // A soak beyond the calendar's last day is a soak for ever; the furthest instant says so.
+            // A soak beyond the calendar's last day is a soak for ever; the furthest instant says
+            // so.
             let until = self.ctx.now.checked_add(soak).unwrap_or(Timestamp::MAX);
             return self.to(Phase::Soaking { wave, until }, format!("wave {} is done", plan.name));
         }
@@ -268,30 +325,48 @@ impl RolloutStep<'_> {
             return halted;
         }
         match plan.promote {
-            Promote::Manual => self.to(Phase::Awaiting { wave }, format!("wave {} waits for a promotion", plan.name)),
-            Promote::Auto => self.to(Phase::Advancing { wave: wave + 1 }, format!("wave {} is done", plan.name)),
+            Promote::Manual => self
+                .to(Phase::Awaiting { wave }, format!("wave {} waits for a promotion", plan.name)),
+            Promote::Auto => {
+                self.to(Phase::Advancing { wave: wave + 1 }, format!("wave {} is done", plan.name))
+            }
         }
     }
 
     pub(super) fn requeued(&self) -> Decision {
         if self.record.requeue.is_none() {
             // Aborted meanwhile, or reported twice.
-            return self.stay(RolloutWake::Change(Wake::In(Duration::ZERO)), "nothing is asked for any more");
+            return self.stay(
+                RolloutWake::Change(Wake::In(Duration::ZERO)),
+                "nothing is asked for any more",
+            );
         }
         let mut decision = self.to(self.record.phase.clone(), "what failed is queued again");
         decision.record.requeue = None;
         decision
     }
 
-    pub(super) fn command(&self, verb: &Verb, mark: &Attribution, uid: Option<u32>) -> Result<Decision, Refusal> {
+    pub(super) fn command(
+        &self,
+        verb: &Verb,
+        mark: &Attribution,
+        uid: Option<u32>,
+    ) -> Result<Decision, Refusal> {
         let phase = &self.record.phase;
         if phase.is_final() {
             let hint = match verb {
                 Verb::Retry(_) | Verb::ByHand { .. } => {
                     "; raise the plan's revision and apply it again: what is right already is left alone"
                 }
-                Verb::Revert if *phase != Phase::Reverted => "; `sealift revert --write FILE` writes a plan that puts back what it changed",
-                Verb::Revert | Verb::Pause { .. } | Verb::Resume | Verb::Abort | Verb::Promote | Verb::Approve { .. } => "",
+                Verb::Revert if *phase != Phase::Reverted => {
+                    "; `sealift revert --write FILE` writes a plan that puts back what it changed"
+                }
+                Verb::Revert
+                | Verb::Pause { .. }
+                | Verb::Resume
+                | Verb::Abort
+                | Verb::Promote
+                | Verb::Approve { .. } => "",
             };
             return Err(Refusal::Final { phase: phase.as_str(), hint });
         }
@@ -299,7 +374,8 @@ impl RolloutStep<'_> {
             Verb::Pause { until } => self.pause(*until, mark),
             Verb::Resume => self.resume(mark),
             Verb::Abort => {
-                let mut decision = self.to(Phase::Aborted { mark: mark.clone() }, message("aborted", mark));
+                let mut decision =
+                    self.to(Phase::Aborted { mark: mark.clone() }, message("aborted", mark));
                 decision.effect = Effect::Withdraw;
                 decision.record.requeue = None;
                 Ok(decision)
@@ -310,7 +386,8 @@ impl RolloutStep<'_> {
             Verb::Approve { digest } => self.approve(*digest, mark, uid),
             Verb::Revert => self.revert(mark),
         }?;
-        // Work may have begun in the window that is open now: a verb that ends that does not make it a missed one.
+        // Work may have begun in the window that is open now: a verb that ends that does not make
+        // it a missed one.
         if let Some(held) = self.held() {
             let note = self.record.windows.caught_up(&self.facts(held.as_ref()));
             decision.record.windows = note.windows;
@@ -318,20 +395,28 @@ impl RolloutStep<'_> {
                 decision.why = format!("{}; {}", decision.why, note.why);
             }
         }
-        if matches!(phase, Phase::Soaking { .. }) && !matches!(decision.record.phase, Phase::Soaking { .. }) || !self.unfinished() {
+        if matches!(phase, Phase::Soaking { .. })
+            && !matches!(decision.record.phase, Phase::Soaking { .. })
+            || !self.unfinished()
+        {
             decision.record.windows.passed(&self.ctx.plan.calendar, self.ctx.now);
         }
         Ok(decision)
     }
 
-    pub(super) fn pause(&self, until: Option<Timestamp>, mark: &Attribution) -> Result<Decision, Refusal> {
+    pub(super) fn pause(
+        &self,
+        until: Option<Timestamp>,
+        mark: &Attribution,
+    ) -> Result<Decision, Refusal> {
         if let Some(mark) = &self.record.paused {
             return Err(Refusal::AlreadyPaused { by: mark.by.clone() });
         }
         if let Some(until) = until.filter(|until| *until <= self.ctx.now) {
             return Err(Refusal::UntilPassed { until, now: self.ctx.now });
         }
-        let what = until.map_or_else(|| "paused".to_owned(), |until| format!("paused until {until}"));
+        let what =
+            until.map_or_else(|| "paused".to_owned(), |until| format!("paused until {until}"));
         let mut decision = self.to(self.record.phase.clone(), message(&what, mark));
         decision.record.paused = Some(mark.clone());
         decision.record.paused_until = until;
@@ -355,29 +440,48 @@ impl RolloutStep<'_> {
             all.failed = all.failed.saturating_sub(revert.failed);
             all.in_doubt = all.in_doubt.saturating_sub(revert.in_doubt);
         }
-        let stalled = matches!(self.record.phase, Phase::Halted { reason: Halt::Stalled { .. }, .. });
+        let stalled =
+            matches!(self.record.phase, Phase::Halted { reason: Halt::Stalled { .. }, .. });
         match scope {
             Requeue::Failed if all.failed == 0 && all.in_doubt > 0 && !stalled => {
                 return Err(Refusal::OnlyInDoubt { in_doubt: all.in_doubt });
             }
-            Requeue::Failed | Requeue::FailedAndInDoubt if all.failures() == 0 && !stalled => return Err(Refusal::NothingToRetry),
+            Requeue::Failed | Requeue::FailedAndInDoubt if all.failures() == 0 && !stalled => {
+                return Err(Refusal::NothingToRetry);
+            }
             Requeue::Failed | Requeue::FailedAndInDoubt => {}
         }
         let mut decision = self.to(self.goes_on()?, message("retried", mark));
-        // A narrower retry does not take back what a wider one, still being carried out, has promised.
+        // A narrower retry does not take back what a wider one, still being carried out, has
+        // promised.
         let wider = self.record.requeue == Some(Requeue::FailedAndInDoubt);
         decision.record.requeue = Some(if wider { Requeue::FailedAndInDoubt } else { scope });
         decision.effect = Effect::Requeue;
         Ok(decision)
     }
 
-    pub(super) fn by_hand(&self, ordinal: u32, what: &ByHand, mark: &Attribution) -> Result<Decision, Refusal> {
+    pub(super) fn by_hand(
+        &self,
+        ordinal: u32,
+        what: &ByHand,
+        mark: &Attribution,
+    ) -> Result<Decision, Refusal> {
         let (phase, event, why) = match what {
-            ByHand::GiveUp => {
-                (self.record.phase.clone(), change::Event::Verb(change::ByPerson::GiveUp(message("given up", mark))), "given up".to_owned())
-            }
-            ByHand::Again => (self.goes_on()?, change::Event::Verb(change::ByPerson::Requeue), "retried".to_owned()),
-            ByHand::Adopt(job) => (self.goes_on()?, change::Event::Verb(change::ByPerson::Adopt(job.clone())), format!("job {job} named")),
+            ByHand::GiveUp => (
+                self.record.phase.clone(),
+                change::Event::Verb(change::ByPerson::GiveUp(message("given up", mark))),
+                "given up".to_owned(),
+            ),
+            ByHand::Again => (
+                self.goes_on()?,
+                change::Event::Verb(change::ByPerson::Requeue),
+                "retried".to_owned(),
+            ),
+            ByHand::Adopt(job) => (
+                self.goes_on()?,
+                change::Event::Verb(change::ByPerson::Adopt(job.clone())),
+                format!("job {job} named"),
+            ),
         };
         let mut decision = self.to(phase, message(&why, mark));
         decision.effect = Effect::ByHand { ordinal, event };
@@ -387,7 +491,10 @@ impl RolloutStep<'_> {
     /// The phase in which changes that are queued again are released.
     pub(super) fn goes_on(&self) -> Result<Phase, Refusal> {
         let wave = self.record.phase.wave().ok_or(Refusal::NothingToRetry)?;
-        Ok(self.record.revert().map_or(Phase::Advancing { wave }, |revert| Phase::Reverting(revert.clone().into())))
+        Ok(self
+            .record
+            .revert()
+            .map_or(Phase::Advancing { wave }, |revert| Phase::Reverting(revert.clone().into())))
     }
 
     pub(super) fn promote(&self, mark: &Attribution) -> Result<Decision, Refusal> {
@@ -395,14 +502,20 @@ impl RolloutStep<'_> {
             Phase::Soaking { wave, .. } | Phase::Awaiting { wave } => {
                 Ok(self.to(Phase::Advancing { wave: wave + 1 }, message("promoted", mark)))
             }
-            Phase::Halted { wave, reason: Halt::Failures { .. } | Halt::Half { .. }, revert: None } => self.leave(wave, mark),
+            Phase::Halted {
+                wave,
+                reason: Halt::Failures { .. } | Halt::Half { .. },
+                revert: None,
+            } => self.leave(wave, mark),
             Phase::Scheduled
             | Phase::Advancing { .. }
             | Phase::Halted { .. }
             | Phase::Reverting(_)
             | Phase::Completed
             | Phase::Aborted { .. }
-            | Phase::Reverted => Err(Refusal::NothingToPromote { phase: self.record.phase.as_str() }),
+            | Phase::Reverted => {
+                Err(Refusal::NothingToPromote { phase: self.record.phase.as_str() })
+            }
         }
     }
 
@@ -415,7 +528,8 @@ impl RolloutStep<'_> {
         }
         let all: Tally = self.ctx.tallies.iter().copied().sum();
         let (failures, budget) = (all.failures(), self.ctx.plan.strategy.max_failures);
-        let next = if self.is_last(wave) { Phase::Completed } else { Phase::Advancing { wave: wave + 1 } };
+        let next =
+            if self.is_last(wave) { Phase::Completed } else { Phase::Advancing { wave: wave + 1 } };
         if next == Phase::Completed && failures == all.total() {
             return Err(Refusal::EveryChangeFailed);
         }

@@ -24,7 +24,8 @@ pub fn decide(record: &Record, event: &Event, ctx: &Context<'_>) -> Result<Decis
         && next.paused.is_some()
         && let Some(until) = next.paused_until
     {
-        decision.wake = decision.wake.no_later_than(ctx.comes_at(until, ctx.slowest.pause), ctx.now);
+        decision.wake =
+            decision.wake.no_later_than(ctx.comes_at(until, ctx.slowest.pause), ctx.now);
     }
     if gates(next) != gates(record) {
         next.version += 1;
@@ -33,7 +34,8 @@ pub fn decide(record: &Record, event: &Event, ctx: &Context<'_>) -> Result<Decis
 }
 
 impl Context<'_> {
-    /// When the slowest clock, which shows `clock` now, shows `until`: by our wall clock, if nothing is stepped meanwhile.
+    /// When the slowest clock, which shows `clock` now, shows `until`: by our wall clock, if
+    /// nothing is stepped meanwhile.
     pub(super) fn comes_at(&self, until: Timestamp, clock: Timestamp) -> Timestamp {
         self.now.saturating_add(clock.duration_until(until)).unwrap_or(Timestamp::MAX)
     }
@@ -48,7 +50,9 @@ impl RolloutWake {
     /// The earlier of the two.
     pub(super) fn no_later_than(self, at: Timestamp, now: Timestamp) -> Self {
         match self {
-            Self::Change(Wake::In(wait)) if now.checked_add(wait).is_ok_and(|then| then <= at) => self,
+            Self::Change(Wake::In(wait)) if now.checked_add(wait).is_ok_and(|then| then <= at) => {
+                self
+            }
             Self::At(then) if then <= at => self,
             Self::Change(Wake::In(_) | Wake::Never) | Self::At(_) => Self::At(at),
         }

@@ -1,7 +1,7 @@
 //! The tag of a record: what somebody saw when they decided on a verb.
 //!
-//! Invariant: it differs whenever anything of the record does that a person decides on; counts and windows that passed do
-//! not move it, so that a rollout at work keeps its tag.
+//! Invariant: it differs whenever anything of the record does that a person decides on; counts and
+//! windows that passed do not move it, so that a rollout at work keeps its tag.
 
 use super::Record;
 use crate::domain::id::{Digest, RolloutId};
@@ -10,7 +10,8 @@ use crate::domain::window_log::WindowLog;
 impl Record {
     /// The tag of this record as that of the rollout `id`.
     pub fn tag(&self, id: RolloutId) -> Digest {
-        let decided = Self { cursor: 0, releases: 0, windows: WindowLog::default(), ..self.clone() };
+        let decided =
+            Self { cursor: 0, releases: 0, windows: WindowLog::default(), ..self.clone() };
         Digest::of(&serde_json::to_vec(&(id.to_string(), decided)).expect("a record is JSON"))
     }
 }

@@ -1,4 +1,5 @@
-//! The table of `decide`, cell by cell, and what holds however changes settle and operators command.
+//! The table of `decide`, cell by cell, and what holds however changes settle and operators
+//! command.
 
 use std::collections::BTreeSet;
 
@@ -23,26 +24,32 @@ use crate::domain::window::Opening;
 use crate::domain::window::{Calendar, ShutBy};
 use crate::domain::window_log::Gap;
 
-/// One row a cell: phase ; event ; circumstances => next record | effect | wake, or the refusal of a verb.
+/// One row a cell: phase ; event ; circumstances => next record | effect | wake, or the refusal of
+/// a verb.
 ///
-/// Three waves of 4, 10 and 20 targets; the first soaks for an hour and wants a promotion, the last soaks too. Budgets
-/// of 2, 3 and 20 failures and of 6 for the rollout, 5 in flight, a progress deadline of 20 minutes. Without
-/// circumstances (`-`) the waves before are done, nothing of the present one was released, and the window is open.
-/// Halted failures: three of wave 1 failed. Halted half: half of the wave failed, the rest succeeded. Aborted: wave 0 is
-/// still to be withdrawn.
+/// Three waves of 4, 10 and 20 targets; the first soaks for an hour and wants a promotion, the last
+/// soaks too. Budgets of 2, 3 and 20 failures and of 6 for the rollout, 5 in flight, a progress
+/// deadline of 20 minutes. Without circumstances (`-`) the waves before are done, nothing of the
+/// present one was released, and the window is open. Halted failures: three of wave 1 failed.
+/// Halted half: half of the wave failed, the rest succeeded. Aborted: wave 0 is still to be
+/// withdrawn.
 ///
-/// Settling, gathering, releasing: wave 1 is put back, wave 2 was withdrawn; from gathering on all of wave 1 had succeeded.
-/// Halted revert: one change of it could not be put back.
+/// Settling, gathering, releasing: wave 1 is put back, wave 2 was withdrawn; from gathering on all
+/// of wave 1 had succeeded. Halted revert: one change of it could not be put back.
 ///
-/// * early: `not_before` lies ahead. shut: the window is, and opens again. soaked: the soak's end is reached.
-/// * failed, in doubt: one of the wave is. nearly budget: five are. budget: as many as the budget allows. half, nearly
-///   half: so many of the wave failed or are in doubt. everything failed: in all waves. wide: no budget is in the way.
-///   survey: the plan only looks.
-/// * paused until, over: paused until noon, and noon it is. approval, two: so many are asked for. approved: bob did.
-/// * marked: eight changes are to be put back. put back: all are. first: it is wave 0. failed before: one of wave 0 had
-///   failed before the revert. more: not all is gathered. on failure: the plan reverts by itself.
-/// * active: the rest of the wave is in flight. full: five are. done: the rest succeeded. left behind: two of wave 0
-///   are queued again. auto, soakless: the first wave needs no promotion, has no soak.
+/// * early: `not_before` lies ahead. shut: the window is, and opens again. soaked: the soak's end
+///   is reached.
+/// * failed, in doubt: one of the wave is. nearly budget: five are. budget: as many as the budget
+///   allows. half, nearly half: so many of the wave failed or are in doubt. everything failed: in
+///   all waves. wide: no budget is in the way. survey: the plan only looks.
+/// * paused until, over: paused until noon, and noon it is. approval, two: so many are asked for.
+///   approved: bob did.
+/// * marked: eight changes are to be put back. put back: all are. first: it is wave 0. failed
+///   before: one of wave 0 had failed before the revert. more: not all is gathered. on failure: the
+///   plan reverts by itself.
+/// * active: the rest of the wave is in flight. full: five are. done: the rest succeeded. left
+///   behind: two of wave 0 are queued again. auto, soakless: the first wave needs no promotion, has
+///   no soak.
 const TABLE: &str = "
 scheduled       ; woken        ; -                       => advancing 0 | none | now
 scheduled       ; woken        ; early                   => scheduled | none | at the start
@@ -471,8 +478,22 @@ fn soaked() -> Timestamp {
 const HOUR_MS: u64 = 3_600_000;
 const DEADLINE: Duration = Duration::from_secs(1200);
 
-fn wave(name: &str, first: u32, size: u32, soak_ms: u64, promote: Promote, max_failures: u32) -> Wave {
-    Wave { name: Name::parse(name, "wave").expect("a name"), first, size, soak_ms, promote, max_failures }
+fn wave(
+    name: &str,
+    first: u32,
+    size: u32,
+    soak_ms: u64,
+    promote: Promote,
+    max_failures: u32,
+) -> Wave {
+    Wave {
+        name: Name::parse(name, "wave").expect("a name"),
+        first,
+        size,
+        soak_ms,
+        promote,
+        max_failures,
+    }
 }
 
 fn plan() -> Plan {
@@ -520,7 +541,14 @@ fn noon() -> Timestamp {
 }
 
 fn reverting(stage: RevertStage) -> Revert {
-    Revert { wave: 1, stage, more: false, failed: 0, in_doubt: 0, cause: Cause::Asked { mark: mark("root") } }
+    Revert {
+        wave: 1,
+        stage,
+        more: false,
+        failed: 0,
+        in_doubt: 0,
+        cause: Cause::Asked { mark: mark("root") },
+    }
 }
 
 fn phases() -> Vec<(&'static str, Phase)> {
@@ -531,10 +559,30 @@ fn phases() -> Vec<(&'static str, Phase)> {
         ("advancing 2", Phase::Advancing { wave: 2 }),
         ("soaking 0", Phase::Soaking { wave: 0, until: soaked() }),
         ("awaiting 0", Phase::Awaiting { wave: 0 }),
-        ("halted failures", Phase::Halted { wave: 1, reason: Halt::Failures { failures: 3, budget: 3 }, revert: None }),
-        ("halted half 1", Phase::Halted { wave: 1, reason: Halt::Half { failures: 5, size: 10 }, revert: None }),
-        ("halted half 2", Phase::Halted { wave: 2, reason: Halt::Half { failures: 10, size: 20 }, revert: None }),
-        ("halted stalled", Phase::Halted { wave: 1, reason: Halt::Stalled { seconds: 1200, why: String::new() }, revert: None }),
+        (
+            "halted failures",
+            Phase::Halted {
+                wave: 1,
+                reason: Halt::Failures { failures: 3, budget: 3 },
+                revert: None,
+            },
+        ),
+        (
+            "halted half 1",
+            Phase::Halted { wave: 1, reason: Halt::Half { failures: 5, size: 10 }, revert: None },
+        ),
+        (
+            "halted half 2",
+            Phase::Halted { wave: 2, reason: Halt::Half { failures: 10, size: 20 }, revert: None },
+        ),
+        (
+            "halted stalled",
+            Phase::Halted {
+                wave: 1,
+                reason: Halt::Stalled { seconds: 1200, why: String::new() },
+                revert: None,
+            },
+        ),
         ("completed", Phase::Completed),
         ("aborted", Phase::Aborted { mark: mark("root") }),
         ("settling", Phase::Reverting(reverting(RevertStage::Settling).into())),
@@ -542,7 +590,11 @@ fn phases() -> Vec<(&'static str, Phase)> {
         ("releasing", Phase::Reverting(reverting(RevertStage::Releasing).into())),
         (
             "halted revert",
-            Phase::Halted { wave: 1, reason: Halt::Revert { failures: 1 }, revert: Some(reverting(RevertStage::Releasing).into()) },
+            Phase::Halted {
+                wave: 1,
+                reason: Halt::Revert { failures: 1 },
+                revert: Some(reverting(RevertStage::Releasing).into()),
+            },
         ),
         ("reverted", Phase::Reverted),
     ]
@@ -559,12 +611,22 @@ fn events() -> Vec<(&'static str, Event)> {
         ("retry", command(Verb::Retry(Requeue::Failed))),
         ("retry all", command(Verb::Retry(Requeue::FailedAndInDoubt))),
         ("retry one", command(Verb::ByHand { ordinal: 3, what: ByHand::Again })),
-        ("name job", command(Verb::ByHand { ordinal: 3, what: ByHand::Adopt("named".parse().expect("a job id")) })),
+        (
+            "name job",
+            command(Verb::ByHand {
+                ordinal: 3,
+                what: ByHand::Adopt("named".parse().expect("a job id")),
+            }),
+        ),
         ("give up", command(Verb::ByHand { ordinal: 3, what: ByHand::GiveUp })),
         ("promote", command(Verb::Promote)),
         (
             "promote unsaid",
-            Event::Command { verb: Verb::Promote, mark: Attribution { reason: String::new(), ..mark("alice") }, uid: Some(1000) },
+            Event::Command {
+                verb: Verb::Promote,
+                mark: Attribution { reason: String::new(), ..mark("alice") },
+                uid: Some(1000),
+            },
         ),
         ("marking one", Event::Marking { failed: 1 }),
         ("gathered", Event::Gathered { more: false }),
@@ -592,12 +654,16 @@ struct RowWorld {
 
 impl RowWorld {
     fn of(phase: &str, circumstances: &str) -> Self {
-        let (_, phase) = phases().into_iter().find(|(name, _)| *name == phase).expect("a known phase");
+        let (_, phase) =
+            phases().into_iter().find(|(name, _)| *name == phase).expect("a known phase");
         let plan = plan();
-        let mut tallies: Vec<Tally> = plan.strategy.waves.iter().map(|wave| Tally::queued(wave.size)).collect();
+        let mut tallies: Vec<Tally> =
+            plan.strategy.waves.iter().map(|wave| Tally::queued(wave.size)).collect();
         let wave = usize::from(phase.wave().unwrap_or(0));
         let (first_open, begins) = match &phase {
-            Phase::Soaking { wave, .. } | Phase::Awaiting { wave } => (usize::from(*wave) + 1, false),
+            Phase::Soaking { wave, .. } | Phase::Awaiting { wave } => {
+                (usize::from(*wave) + 1, false)
+            }
             Phase::Completed => (3, false),
             Phase::Reverting(_) | Phase::Halted { revert: Some(_), .. } | Phase::Reverted => {
                 tallies[2].shift(Standing::Queued, Standing::Cancelled, 20);
@@ -606,7 +672,9 @@ impl RowWorld {
             }
             // What was not released before the abort was withdrawn, but for the first wave.
             Phase::Aborted { .. } => {
-                tallies[1..].iter_mut().for_each(|tally| tally.shift(Standing::Queued, Standing::Cancelled, tally.queued));
+                tallies[1..].iter_mut().for_each(|tally| {
+                    tally.shift(Standing::Queued, Standing::Cancelled, tally.queued)
+                });
                 (0, true)
             }
             Phase::Scheduled | Phase::Advancing { .. } | Phase::Halted { .. } => (wave, true),
@@ -625,14 +693,20 @@ impl RowWorld {
             stalled: Duration::ZERO,
             now: start(),
         };
-        if matches!(world.record.phase, Phase::Halted { reason: Halt::Failures { .. }, .. }) && circumstances == "-" {
+        if matches!(world.record.phase, Phase::Halted { reason: Halt::Failures { .. }, .. })
+            && circumstances == "-"
+        {
             world.tallies[wave].shift(Standing::Queued, Standing::Failed, 3);
         }
-        if matches!(world.record.phase, Phase::Halted { reason: Halt::Half { .. }, .. }) && circumstances == "-" {
+        if matches!(world.record.phase, Phase::Halted { reason: Halt::Half { .. }, .. })
+            && circumstances == "-"
+        {
             world.apply("half", wave, Standing::Queued);
             world.apply("done", wave, Standing::Queued);
         }
-        if matches!(world.record.phase, Phase::Halted { reason: Halt::Revert { .. }, .. }) && circumstances == "-" {
+        if matches!(world.record.phase, Phase::Halted { reason: Halt::Revert { .. }, .. })
+            && circumstances == "-"
+        {
             world.tallies[wave].shift(Standing::Succeeded, Standing::Failed, 1);
         }
         let from = if begins { Standing::Queued } else { Standing::Succeeded };
@@ -645,7 +719,8 @@ impl RowWorld {
     fn apply(&mut self, word: &str, wave: usize, from: Standing) {
         let shut = |next| Opening::Shut { next, by: ShutBy::Window };
         let own = &mut self.tallies[wave];
-        let budget = self.plan.strategy.waves[wave].max_failures.min(self.plan.strategy.max_failures);
+        let budget =
+            self.plan.strategy.waves[wave].max_failures.min(self.plan.strategy.max_failures);
         match word {
             "early" => self.now = start() - Duration::from_secs(60),
             "paused" => self.record.paused = Some(mark("root")),
@@ -693,7 +768,9 @@ impl RowWorld {
                 own.shift(from, Standing::InDoubt, 1);
             }
             "everything failed" => {
-                self.tallies.iter_mut().for_each(|tally| *tally = Tally { failed: tally.total(), ..Tally::default() });
+                self.tallies
+                    .iter_mut()
+                    .for_each(|tally| *tally = Tally { failed: tally.total(), ..Tally::default() });
             }
             "wide" => {
                 self.plan.strategy.waves.iter_mut().for_each(|wave| wave.max_failures = 100);
@@ -709,7 +786,9 @@ impl RowWorld {
     }
 
     fn bend_revert(&mut self, word: &str) {
-        let (Phase::Reverting(revert) | Phase::Halted { revert: Some(revert), .. }) = &mut self.record.phase else {
+        let (Phase::Reverting(revert) | Phase::Halted { revert: Some(revert), .. }) =
+            &mut self.record.phase
+        else {
             panic!("no revert is under way")
         };
         match word {
@@ -727,7 +806,8 @@ impl RowWorld {
     }
 
     fn decide(&self, event: &Event) -> Result<Decision, Refusal> {
-        let RowWorld { plan, by, record, tallies, window, stalled, now, settled: _, unnamed } = self;
+        let RowWorld { plan, by, record, tallies, window, stalled, now, settled: _, unnamed } =
+            self;
         let event = &match event.clone() {
             Event::Command { verb, mark, uid } if *unnamed => {
                 Event::Command { verb, mark: Attribution { by: "uid 1000".into(), ..mark }, uid }
@@ -736,7 +816,18 @@ impl RowWorld {
         };
         let (since, gap) = (start(), Gap::None);
         let (window, slowest, at_work) = (window.clone(), Slowest::all(*now), "3 following".into());
-        let ctx = Context { now: *now, plan, by, tallies, window, stalled: *stalled, at_work, since, gap, slowest };
+        let ctx = Context {
+            now: *now,
+            plan,
+            by,
+            tallies,
+            window,
+            stalled: *stalled,
+            at_work,
+            since,
+            gap,
+            slowest,
+        };
         let decision = decide(record, event, &ctx)?;
         let next = &decision.record;
         let of = |record: &Record| {
@@ -744,8 +835,16 @@ impl RowWorld {
             (phase, paused, paused_until, approvals, requeue)
         };
         let moved = of(next) != of(record);
-        assert_eq!(next.version, record.version + u64::from(moved), "the version counts moves of all but cursor and releases");
-        assert_eq!(next.releases, record.releases + u64::from(matches!(decision.effect, Effect::Release { .. })), "releases are counted");
+        assert_eq!(
+            next.version,
+            record.version + u64::from(moved),
+            "the version counts moves of all but cursor and releases"
+        );
+        assert_eq!(
+            next.releases,
+            record.releases + u64::from(matches!(decision.effect, Effect::Release { .. })),
+            "releases are counted"
+        );
         assert_eq!(next.cursor, record.cursor, "the cursor is the engine's");
         Ok(decision)
     }
@@ -764,7 +863,9 @@ fn describe(answer: &Result<Decision, Refusal>, approved: usize) -> String {
                 Refusal::AlreadyPaused { .. } => "already_paused",
                 Refusal::NotPaused { .. } => "not_paused",
                 Refusal::NothingToRetry => "nothing_to_retry",
-                Refusal::NotByHand { .. } => unreachable!("the engine says so, with the change in hand"),
+                Refusal::NotByHand { .. } => {
+                    unreachable!("the engine says so, with the change in hand")
+                }
                 Refusal::OnlyInDoubt { .. } => "only_in_doubt",
                 Refusal::NothingToPromote { .. } => "nothing_to_promote",
                 Refusal::WaveNotDone { .. } => "wave_not_done",
@@ -790,13 +891,19 @@ fn describe(answer: &Result<Decision, Refusal>, approved: usize) -> String {
         text += &format!(" {wave}");
     }
     match &record.phase {
-        Phase::Halted { reason: Halt::Failures { failures, budget }, .. } => text += &format!(" failures {failures}/{budget}"),
-        Phase::Halted { reason: Halt::Half { failures, size }, .. } => text += &format!(" half {failures}/{size}"),
+        Phase::Halted { reason: Halt::Failures { failures, budget }, .. } => {
+            text += &format!(" failures {failures}/{budget}")
+        }
+        Phase::Halted { reason: Halt::Half { failures, size }, .. } => {
+            text += &format!(" half {failures}/{size}")
+        }
         Phase::Halted { reason: Halt::Stalled { why, .. }, .. } => {
             assert!(why.is_empty() || why == "3 following", "a halt names what its changes are at");
             text += " stalled";
         }
-        Phase::Halted { reason: Halt::Revert { failures }, .. } => text += &format!(" revert {failures}"),
+        Phase::Halted { reason: Halt::Revert { failures }, .. } => {
+            text += &format!(" revert {failures}")
+        }
         _ => {}
     }
     if let Some(revert) = record.revert() {
@@ -826,8 +933,12 @@ fn describe(answer: &Result<Decision, Refusal>, approved: usize) -> String {
         Effect::Withdraw => "withdraw".into(),
         Effect::Requeue => "requeue".into(),
         Effect::Gather { wave } => format!("gather {wave}"),
-        Effect::ByHand { ordinal, event: change::Event::Verb(change::ByPerson::Requeue) } => format!("again {ordinal}"),
-        Effect::ByHand { ordinal, event: change::Event::Verb(change::ByPerson::Adopt(job)) } => format!("{ordinal} did {job}"),
+        Effect::ByHand { ordinal, event: change::Event::Verb(change::ByPerson::Requeue) } => {
+            format!("again {ordinal}")
+        }
+        Effect::ByHand { ordinal, event: change::Event::Verb(change::ByPerson::Adopt(job)) } => {
+            format!("{ordinal} did {job}")
+        }
         Effect::ByHand { ordinal, event: change::Event::Verb(change::ByPerson::GiveUp(why)) } => {
             assert_eq!(why, "given up by alice: network trouble");
             format!("{ordinal} given up")
@@ -854,8 +965,10 @@ fn every_cell_is_as_the_table_says() {
     for line in TABLE.lines().filter(|line| !line.is_empty()) {
         let (left, expected) = line.split_once(" => ").expect("a row");
         let [phase, event, circumstances] =
-            <[&str; 3]>::try_from(left.split(';').map(str::trim).collect::<Vec<_>>()).expect("three columns");
-        let (_, happens) = events().into_iter().find(|(name, _)| *name == event).expect("a known event");
+            <[&str; 3]>::try_from(left.split(';').map(str::trim).collect::<Vec<_>>())
+                .expect("three columns");
+        let (_, happens) =
+            events().into_iter().find(|(name, _)| *name == event).expect("a known event");
         let world = RowWorld::of(phase, circumstances);
         let found = describe(&world.decide(&happens), world.record.approvals.len());
         if found != expected {
@@ -866,9 +979,15 @@ fn every_cell_is_as_the_table_says() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     for (phase, _) in phases() {
-        for (event, _) in events().into_iter().filter(|(event, _)| !matches!(*event, "gathered all but some" | "promote unsaid")) {
+        for (event, _) in events()
+            .into_iter()
+            .filter(|(event, _)| !matches!(*event, "gathered all but some" | "promote unsaid"))
+        {
             let word = phase.trim_end_matches([' ', '0', '1', '2']);
-            assert!(cells.contains(&(word.to_owned(), event)), "the cell {word} ; {event} has no row");
+            assert!(
+                cells.contains(&(word.to_owned(), event)),
+                "the cell {word} ; {event} has no row"
+            );
         }
     }
 }
@@ -877,11 +996,14 @@ fn every_cell_is_as_the_table_says() {
 fn an_operator_reads_who_did_what_and_what_to_do() {
     let paused = RowWorld::of("advancing 1", "-").decide(&events()[2].1).expect("paused");
     assert_eq!(paused.why, "paused by alice: network trouble");
-    let again = RowWorld::of("advancing 1", "paused").decide(&events()[2].1).expect_err("paused already");
+    let again =
+        RowWorld::of("advancing 1", "paused").decide(&events()[2].1).expect_err("paused already");
     assert_eq!(again.to_string(), "already paused by root");
     let over = RowWorld::of("completed", "failed").decide(&events()[5].1).expect_err("over");
     assert!(over.to_string().contains("raise the plan's revision"), "{over}");
-    let doubt = RowWorld::of("halted failures", "in doubt").decide(&events()[5].1).expect_err("a person must look");
+    let doubt = RowWorld::of("halted failures", "in doubt")
+        .decide(&events()[5].1)
+        .expect_err("a person must look");
     assert!(doubt.to_string().contains("retry --in-doubt"), "{doubt}");
 }
 
@@ -892,7 +1014,9 @@ fn a_stall_names_what_the_changes_are_at() {
         ("releasing", "marked+stalled", "no change was put back for 1200 s: 3 following"),
     ] {
         let halted = RowWorld::of(phase, circumstances).decide(&Event::Woken).expect("halted");
-        let Phase::Halted { reason: Halt::Stalled { why, .. }, .. } = &halted.record.phase else { panic!("{halted:?}") };
+        let Phase::Halted { reason: Halt::Stalled { why, .. }, .. } = &halted.record.phase else {
+            panic!("{halted:?}")
+        };
         assert_eq!((why.as_str(), halted.why.as_str()), ("3 following", text));
     }
 }
@@ -912,21 +1036,36 @@ fn the_gate_opens_for_waves_up_to_the_one_that_advances() {
         let paused = Record { paused: Some(mark("root")), ..record.clone() };
         for wave in 0..3 {
             let (expected, held) = match &record.phase {
-                Phase::Advancing { wave: current } if wave <= *current => (Clearance::Open, Clearance::Held),
-                Phase::Aborted { .. } | Phase::Reverting(_) | Phase::Halted { revert: Some(_), .. } | Phase::Reverted => {
+                Phase::Advancing { wave: current } if wave <= *current => {
+                    (Clearance::Open, Clearance::Held)
+                }
+                Phase::Aborted { .. }
+                | Phase::Reverting(_)
+                | Phase::Halted { revert: Some(_), .. }
+                | Phase::Reverted => (Clearance::Withdrawn, Clearance::Withdrawn),
+                _ => (Clearance::Held, Clearance::Held),
+            };
+            assert_eq!(
+                (record.gate(wave, false), paused.gate(wave, false)),
+                (expected, held),
+                "{name}, wave {wave}"
+            );
+            let (expected, held) = match &record.phase {
+                Phase::Reverting(revert)
+                    if revert.stage == RevertStage::Releasing && wave >= revert.wave =>
+                {
+                    (Clearance::Open, Clearance::Held)
+                }
+                Phase::Aborted { .. } | Phase::Reverted => {
                     (Clearance::Withdrawn, Clearance::Withdrawn)
                 }
                 _ => (Clearance::Held, Clearance::Held),
             };
-            assert_eq!((record.gate(wave, false), paused.gate(wave, false)), (expected, held), "{name}, wave {wave}");
-            let (expected, held) = match &record.phase {
-                Phase::Reverting(revert) if revert.stage == RevertStage::Releasing && wave >= revert.wave => {
-                    (Clearance::Open, Clearance::Held)
-                }
-                Phase::Aborted { .. } | Phase::Reverted => (Clearance::Withdrawn, Clearance::Withdrawn),
-                _ => (Clearance::Held, Clearance::Held),
-            };
-            assert_eq!((record.gate(wave, true), paused.gate(wave, true)), (expected, held), "{name}, wave {wave}, put back");
+            assert_eq!(
+                (record.gate(wave, true), paused.gate(wave, true)),
+                (expected, held),
+                "{name}, wave {wave}, put back"
+            );
         }
     }
 }
@@ -943,10 +1082,19 @@ enum RandomStep {
 }
 
 fn step() -> impl Strategy<Value = RandomStep> {
-    let outcomes =
-        vec![Standing::Succeeded, Standing::Succeeded, Standing::Succeeded, Standing::Failed, Standing::InDoubt, Standing::Queued];
-    let verbs: Vec<Event> =
-        events().into_iter().map(|(_, event)| event).filter(|event| !matches!(event, Event::Requeued | Event::Gathered { .. })).collect();
+    let outcomes = vec![
+        Standing::Succeeded,
+        Standing::Succeeded,
+        Standing::Succeeded,
+        Standing::Failed,
+        Standing::InDoubt,
+        Standing::Queued,
+    ];
+    let verbs: Vec<Event> = events()
+        .into_iter()
+        .map(|(_, event)| event)
+        .filter(|event| !matches!(event, Event::Requeued | Event::Gathered { .. }))
+        .collect();
     prop_oneof![
         12 => Just(RandomStep::Event(Event::Woken)),
         3 => prop::sample::select(verbs).prop_map(RandomStep::Event),
@@ -959,24 +1107,43 @@ fn step() -> impl Strategy<Value = RandomStep> {
 
 fn guards() -> impl Strategy<Value = Guards> {
     let wave = (1u32..8, prop_oneof![Just(0u64), Just(HOUR_MS)], any::<bool>(), 1u32..5);
-    (prop::collection::vec(wave, 1..5), 1u32..8, 1u32..9, any::<bool>()).prop_map(|(waves, max_in_flight, max_failures, reverts)| {
-        let mut first = 0;
-        let waves = waves
-            .into_iter()
-            .enumerate()
-            .map(|(n, (size, soak_ms, manual, max_failures))| {
-                let promote = if manual { Promote::Manual } else { Promote::Auto };
-                let wave = wave_at(n, first, size, soak_ms, promote, max_failures);
-                first += size;
-                wave
-            })
-            .collect();
-        let revert = RevertPolicy { on_failure: if reverts { OnFailure::Revert } else { OnFailure::Halt }, in_window: false };
-        Guards { max_in_flight, max_in_flight_per: Default::default(), waves, max_failures, progress_deadline_ms: 1_200_000, revert }
-    })
+    (prop::collection::vec(wave, 1..5), 1u32..8, 1u32..9, any::<bool>()).prop_map(
+        |(waves, max_in_flight, max_failures, reverts)| {
+            let mut first = 0;
+            let waves = waves
+                .into_iter()
+                .enumerate()
+                .map(|(n, (size, soak_ms, manual, max_failures))| {
+                    let promote = if manual { Promote::Manual } else { Promote::Auto };
+                    let wave = wave_at(n, first, size, soak_ms, promote, max_failures);
+                    first += size;
+                    wave
+                })
+                .collect();
+            let revert = RevertPolicy {
+                on_failure: if reverts { OnFailure::Revert } else { OnFailure::Halt },
+                in_window: false,
+            };
+            Guards {
+                max_in_flight,
+                max_in_flight_per: Default::default(),
+                waves,
+                max_failures,
+                progress_deadline_ms: 1_200_000,
+                revert,
+            }
+        },
+    )
 }
 
-fn wave_at(n: usize, first: u32, size: u32, soak_ms: u64, promote: Promote, max_failures: u32) -> Wave {
+fn wave_at(
+    n: usize,
+    first: u32,
+    size: u32,
+    soak_ms: u64,
+    promote: Promote,
+    max_failures: u32,
+) -> Wave {
     wave(&format!("wave-{n}"), first, size, soak_ms, promote, max_failures)
 }
 
@@ -984,31 +1151,55 @@ fn total(tallies: &[Tally]) -> Tally {
     tallies.iter().copied().sum()
 }
 
-/// Does to the changes what the decision says, as the engine would, and checks what must hold of it.
+/// Does to the changes what the decision says, as the engine would, and checks what must hold of
+/// it.
 fn carry_out(world: &mut RowWorld, decision: Decision) -> Result<(), TestCaseError> {
     let waves = &world.plan.strategy.waves;
     match decision.effect {
         Effect::None => {}
         Effect::Release { wave, count } if decision.record.revert().is_some() => {
             let revert = decision.record.revert().expect("just seen");
-            prop_assert!(revert.wave == wave && revert.stage == RevertStage::Releasing && decision.record.requeue.is_none());
-            prop_assert!(count > 0 && decision.record.paused.is_none() && revert.failures(&total(&world.tallies)) == 0);
-            prop_assert!(matches!(world.window, Opening::Open { .. }), "nothing is released while the window is shut");
+            prop_assert!(
+                revert.wave == wave
+                    && revert.stage == RevertStage::Releasing
+                    && decision.record.requeue.is_none()
+            );
+            prop_assert!(
+                count > 0
+                    && decision.record.paused.is_none()
+                    && revert.failures(&total(&world.tallies)) == 0
+            );
+            prop_assert!(
+                matches!(world.window, Opening::Open { .. }),
+                "nothing is released while the window is shut"
+            );
             let own = &mut world.tallies[usize::from(wave)];
-            prop_assert!(count <= own.queued, "only what is marked is released, and only of this wave");
+            prop_assert!(
+                count <= own.queued,
+                "only what is marked is released, and only of this wave"
+            );
             own.shift(Standing::Queued, Standing::Active, count);
             prop_assert!(total(&world.tallies).active <= world.plan.strategy.max_in_flight);
         }
         Effect::Gather { wave } => {
-            prop_assert_eq!(total(&world.tallies).active, 0, "nothing is put back while anything is on its way");
+            prop_assert_eq!(
+                total(&world.tallies).active,
+                0,
+                "nothing is put back while anything is on its way"
+            );
             let own = &mut world.tallies[usize::from(wave)];
             own.shift(Standing::Succeeded, Standing::Queued, own.succeeded.div_ceil(2));
             own.shift(Standing::Succeeded, Standing::Skipped, own.succeeded / 2);
         }
         Effect::Release { wave, mut count } => {
             prop_assert_eq!(&decision.record.phase, &Phase::Advancing { wave });
-            prop_assert!(count > 0 && decision.record.paused.is_none() && decision.record.requeue.is_none());
-            prop_assert!(matches!(world.window, Opening::Open { .. }), "nothing is released while the window is shut");
+            prop_assert!(
+                count > 0 && decision.record.paused.is_none() && decision.record.requeue.is_none()
+            );
+            prop_assert!(
+                matches!(world.window, Opening::Open { .. }),
+                "nothing is released while the window is shut"
+            );
             for tally in &mut world.tallies[..=usize::from(wave)] {
                 let taken = count.min(tally.queued);
                 tally.shift(Standing::Queued, Standing::Active, taken);
@@ -1017,9 +1208,15 @@ fn carry_out(world: &mut RowWorld, decision: Decision) -> Result<(), TestCaseErr
             prop_assert_eq!(count, 0, "no more is released than is queued");
             let all = total(&world.tallies);
             prop_assert!(all.active <= world.plan.strategy.max_in_flight);
-            prop_assert!(all.failures() + all.active <= world.plan.strategy.max_failures, "the rollout's budget holds");
+            prop_assert!(
+                all.failures() + all.active <= world.plan.strategy.max_failures,
+                "the rollout's budget holds"
+            );
             for (tally, wave) in world.tallies.iter().zip(waves) {
-                prop_assert!(tally.failures() + tally.active <= wave.max_failures, "the wave's budget holds");
+                prop_assert!(
+                    tally.failures() + tally.active <= wave.max_failures,
+                    "the wave's budget holds"
+                );
             }
         }
         Effect::ByHand { ref event, .. } => {
@@ -1027,8 +1224,11 @@ fn carry_out(world: &mut RowWorld, decision: Decision) -> Result<(), TestCaseErr
             for (tally, settled) in world.tallies.iter_mut().zip(&world.settled) {
                 let kept = if reverts { *settled } else { Tally::default() };
                 if tally.in_doubt > kept.in_doubt {
-                    let to =
-                        if matches!(event, change::Event::Verb(change::ByPerson::GiveUp(_))) { Standing::Failed } else { Standing::Queued };
+                    let to = if matches!(event, change::Event::Verb(change::ByPerson::GiveUp(_))) {
+                        Standing::Failed
+                    } else {
+                        Standing::Queued
+                    };
                     tally.shift(Standing::InDoubt, to, 1);
                     break;
                 }
@@ -1047,7 +1247,11 @@ fn carry_out(world: &mut RowWorld, decision: Decision) -> Result<(), TestCaseErr
                 let kept = if reverts { *settled } else { Tally::default() };
                 tally.shift(Standing::Failed, Standing::Queued, tally.failed - kept.failed);
                 if both {
-                    tally.shift(Standing::InDoubt, Standing::Queued, tally.in_doubt - kept.in_doubt);
+                    tally.shift(
+                        Standing::InDoubt,
+                        Standing::Queued,
+                        tally.in_doubt - kept.in_doubt,
+                    );
                 }
             }
         }
@@ -1059,15 +1263,21 @@ fn carry_out(world: &mut RowWorld, decision: Decision) -> Result<(), TestCaseErr
         && !by_hand
     {
         for tally in &world.tallies[..usize::from(wave)] {
-            prop_assert!(tally.queued == 0 && tally.active == 0, "a wave begins when those before it are settled");
+            prop_assert!(
+                tally.queued == 0 && tally.active == 0,
+                "a wave begins when those before it are settled"
+            );
         }
     }
     let reached = match decision.record.phase {
         Phase::Scheduled => 0,
-        Phase::Advancing { wave } | Phase::Halted { wave, .. } | Phase::Soaking { wave, .. } | Phase::Awaiting { wave } => {
-            usize::from(wave) + 1
+        Phase::Advancing { wave }
+        | Phase::Halted { wave, .. }
+        | Phase::Soaking { wave, .. }
+        | Phase::Awaiting { wave } => usize::from(wave) + 1,
+        Phase::Completed | Phase::Aborted { .. } | Phase::Reverting(_) | Phase::Reverted => {
+            waves.len()
         }
-        Phase::Completed | Phase::Aborted { .. } | Phase::Reverting(_) | Phase::Reverted => waves.len(),
     };
     let reached = if decision.record.is_withdrawn() { waves.len() } else { reached };
     for (tally, wave) in world.tallies.iter().zip(waves).skip(reached) {
@@ -1078,19 +1288,29 @@ fn carry_out(world: &mut RowWorld, decision: Decision) -> Result<(), TestCaseErr
             world.settled = world.tallies.clone();
             let all = total(&world.tallies);
             prop_assert!(
-                is.stage == RevertStage::Settling || (is.failed, is.in_doubt) == (all.failed, all.in_doubt),
+                is.stage == RevertStage::Settling
+                    || (is.failed, is.in_doubt) == (all.failed, all.in_doubt),
                 "told apart from then on"
             );
         }
         prop_assert!(is.wave <= was.wave, "the newest wave comes first");
         for tally in &world.tallies[usize::from(is.wave) + 1..] {
-            prop_assert!(tally.queued == 0 && tally.active == 0, "a wave is put back when the newer ones are");
+            prop_assert!(
+                tally.queued == 0 && tally.active == 0,
+                "a wave is put back when the newer ones are"
+            );
         }
     }
-    prop_assert!(decision.record.is_withdrawn() || !world.record.is_withdrawn(), "nothing leads back from a revert");
+    prop_assert!(
+        decision.record.is_withdrawn() || !world.record.is_withdrawn(),
+        "nothing leads back from a revert"
+    );
     if matches!(decision.record.phase, Phase::Completed | Phase::Reverted) {
         let all = total(&world.tallies);
-        prop_assert!(all.queued == 0 && all.active == 0, "completed and reverted mean that every change has its outcome");
+        prop_assert!(
+            all.queued == 0 && all.active == 0,
+            "completed and reverted mean that every change has its outcome"
+        );
     }
     let stored = serde_json::to_string(&decision.record).expect("a text");
     prop_assert_eq!(&serde_json::from_str::<Record>(&stored).expect("the same"), &decision.record);
@@ -1101,22 +1321,34 @@ fn carry_out(world: &mut RowWorld, decision: Decision) -> Result<(), TestCaseErr
 /// A wave that is left without a person did well by more than half.
 fn left_by_itself(world: &RowWorld, was: &Record, is: &Record) -> Result<(), TestCaseError> {
     let left = match (&was.phase, &is.phase) {
-        (Phase::Advancing { wave }, Phase::Soaking { .. } | Phase::Awaiting { .. } | Phase::Completed) => Some(*wave),
+        (
+            Phase::Advancing { wave },
+            Phase::Soaking { .. } | Phase::Awaiting { .. } | Phase::Completed,
+        ) => Some(*wave),
         (Phase::Soaking { wave, .. }, Phase::Awaiting { .. }) => Some(*wave),
-        (Phase::Advancing { wave } | Phase::Soaking { wave, .. }, Phase::Advancing { wave: next }) if next > wave => Some(*wave),
+        (
+            Phase::Advancing { wave } | Phase::Soaking { wave, .. },
+            Phase::Advancing { wave: next },
+        ) if next > wave => Some(*wave),
         _ => None,
     };
     let Some(left) = left else { return Ok(()) };
     let own = world.tallies[usize::from(left)];
-    prop_assert!(own.failures() * 2 < own.total(), "wave {} is left by itself with {:?}", left, own);
+    prop_assert!(
+        own.failures() * 2 < own.total(),
+        "wave {} is left by itself with {:?}",
+        left,
+        own
+    );
     Ok(())
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
-    /// However changes settle, windows shut and operators command: budgets hold at every release, no wave begins
-    /// early, what is final stays, and what is over budget is halted at the next look.
+    /// However changes settle, windows shut and operators command: budgets hold at every release,
+    /// no wave begins early, what is final stays, and what is over budget is halted at the next
+    /// look.
     #[test]
     fn any_story_keeps_to_its_guards(guards in guards(), steps in prop::collection::vec(step(), 1..300)) {
         let mut world = RowWorld::of("scheduled", "-");

@@ -1,6 +1,7 @@
 //! What a rollout is, what can happen to it, and what a decision says.
 //!
-//! Invariant: what is stored has fields that older records lack, each with a default; a word of a phase or a halt never changes.
+//! Invariant: what is stored has fields that older records lack, each with a default; a word of a
+//! phase or a halt never changes.
 //!
 //! Deliberately not here: what follows from an event (`table`).
 
@@ -24,7 +25,8 @@ use crate::domain::window_log::{Gap, WindowLog};
 #[serde(deny_unknown_fields)]
 pub struct Record {
     pub phase: Phase,
-    /// Since when its phase has this word; `None`: it was submitted, or moved last, under an earlier version.
+    /// Since when its phase has this word; `None`: it was submitted, or moved last, under an
+    /// earlier version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase_since: Option<Timestamp>,
     /// Set while an operator holds it.
@@ -36,15 +38,16 @@ pub struct Record {
     /// Who approved it so far, in the order in which they did.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approvals: Vec<Approved>,
-    /// A `retry` is being carried out: failed changes go back to the queue before anything else is judged.
+    /// A `retry` is being carried out: failed changes go back to the queue before anything else is
+    /// judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requeue: Option<Requeue>,
     /// Place of the first target that was never released.
     pub cursor: u32,
     /// Raised when phase, pause, requeue or approvals change: what a change's decision depends on.
     pub version: u64,
-    /// Raised by every release, and by every note about its windows: two releases decided on the same tally cannot both
-    /// be committed, nor one window be counted twice.
+    /// Raised by every release, and by every note about its windows: two releases decided on the
+    /// same tally cannot both be committed, nor one window be counted twice.
     pub releases: u64,
     /// Which windows opened and which were missed.
     #[serde(default, skip_serializing_if = "WindowLog::is_new")]
@@ -72,9 +75,17 @@ impl Record {
     pub fn gate(&self, wave: u16, undo: bool) -> Clearance {
         match &self.phase {
             Phase::Aborted { .. } | Phase::Reverted => Clearance::Withdrawn,
-            Phase::Reverting(_) | Phase::Halted { revert: Some(_), .. } if !undo => Clearance::Withdrawn,
-            Phase::Reverting(revert) if self.paused.is_none() && revert.lets(wave) => Clearance::Open,
-            Phase::Advancing { wave: current } if !undo && self.paused.is_none() && wave <= *current => Clearance::Open,
+            Phase::Reverting(_) | Phase::Halted { revert: Some(_), .. } if !undo => {
+                Clearance::Withdrawn
+            }
+            Phase::Reverting(revert) if self.paused.is_none() && revert.lets(wave) => {
+                Clearance::Open
+            }
+            Phase::Advancing { wave: current }
+                if !undo && self.paused.is_none() && wave <= *current =>
+            {
+                Clearance::Open
+            }
             Phase::Scheduled
             | Phase::Advancing { .. }
             | Phase::Soaking { .. }
@@ -88,7 +99,10 @@ impl Record {
     /// Whether whatever was never released is withdrawn for good: nothing leads back from there.
     pub fn is_withdrawn(&self) -> bool {
         match &self.phase {
-            Phase::Aborted { .. } | Phase::Reverting(_) | Phase::Reverted | Phase::Halted { revert: Some(_), .. } => true,
+            Phase::Aborted { .. }
+            | Phase::Reverting(_)
+            | Phase::Reverted
+            | Phase::Halted { revert: Some(_), .. } => true,
             Phase::Scheduled
             | Phase::Advancing { .. }
             | Phase::Soaking { .. }
@@ -98,9 +112,14 @@ impl Record {
         }
     }
 
-    /// Whether a guard against failures stopped a wave of which nothing is queued or active any more: a promotion leaves it.
+    /// Whether a guard against failures stopped a wave of which nothing is queued or active any
+    /// more: a promotion leaves it.
     pub fn is_left_by_promotion(&self, tallies: &[Tally]) -> bool {
-        let Phase::Halted { wave, reason: Halt::Failures { .. } | Halt::Half { .. }, revert: None } = self.phase else { return false };
+        let Phase::Halted { wave, reason: Halt::Failures { .. } | Halt::Half { .. }, revert: None } =
+            self.phase
+        else {
+            return false;
+        };
         tallies.iter().take(usize::from(wave) + 1).all(|tally| tally.queued + tally.active == 0)
     }
 
@@ -177,7 +196,10 @@ impl Phase {
     /// The wave it is in, if any.
     pub fn wave(&self) -> Option<u16> {
         match self {
-            Self::Advancing { wave } | Self::Soaking { wave, .. } | Self::Awaiting { wave } | Self::Halted { wave, .. } => Some(*wave),
+            Self::Advancing { wave }
+            | Self::Soaking { wave, .. }
+            | Self::Awaiting { wave }
+            | Self::Halted { wave, .. } => Some(*wave),
             Self::Reverting(revert) => Some(revert.wave),
             Self::Scheduled | Self::Completed | Self::Aborted { .. } | Self::Reverted => None,
         }
@@ -286,8 +308,8 @@ pub enum Event {
     Woken,
     /// The engine put back all that a retry asked for.
     Requeued,
-    /// A stretch of what [`Effect::Gather`] asked for is about to be marked; the decision is committed with the stretch, so
-    /// that no crash and no other daemon comes between the two.
+    /// A stretch of what [`Effect::Gather`] asked for is about to be marked; the decision is
+    /// committed with the stretch, so that no crash and no other daemon comes between the two.
     Marking {
         /// How many of the stretch had failed.
         failed: u32,
@@ -314,8 +336,9 @@ pub struct Context<'a> {
     pub tallies: &'a [Tally],
     /// What the calendar says now, of a revert while one is under way.
     pub window: Opening,
-    /// Time since a change last ended, as far as this process knows. Counted only while the rollout advances, is not
-    /// paused and has an open window, and not while all its changes wait for lanes that are held; it begins again whenever the rollout begins or goes on to advance, so that a
+    /// Time since a change last ended, as far as this process knows. Counted only while the rollout
+    /// advances, is not paused and has an open window, and not while all its changes wait for lanes
+    /// that are held; it begins again whenever the rollout begins or goes on to advance, so that a
     /// `retry` after a stall has the whole deadline again.
     pub stalled: Duration,
     /// What its changes are at, when `stalled` has reached the deadline.
@@ -324,8 +347,8 @@ pub struct Context<'a> {
     pub since: Timestamp,
     /// Why nobody looked since the last look.
     pub gap: Gap,
-    /// The slowest of the wall's, the boot's and the cloud's clock, each since the soak or the pause was first seen: no step
-    /// of one of them ends either.
+    /// The slowest of the wall's, the boot's and the cloud's clock, each since the soak or the
+    /// pause was first seen: no step of one of them ends either.
     pub slowest: Slowest,
 }
 
@@ -356,7 +379,8 @@ pub enum Effect {
     },
     /// Cancel every queued change.
     Withdraw,
-    /// Give this change this event, in the same commit; a change for which it means nothing refuses the verb.
+    /// Give this change this event, in the same commit; a change for which it means nothing refuses
+    /// the verb.
     ByHand {
         /// The change's place in the list of targets.
         ordinal: u32,
@@ -373,7 +397,8 @@ pub enum Effect {
 /// What a decision says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
-    /// The next record; its version is one higher if and only if phase, pause, requeue or approvals changed.
+    /// The next record; its version is one higher if and only if phase, pause, requeue or approvals
+    /// changed.
     pub record: Record,
     /// What to do to its changes.
     pub effect: Effect,
@@ -420,20 +445,26 @@ pub enum Refusal {
         help: &'static str,
     },
     /// Changes failed only in a way that `retry` leaves to a person.
-    #[error("nothing to retry: {in_doubt} changes are in doubt; look at the proxies, then use `retry --in-doubt`")]
+    #[error(
+        "nothing to retry: {in_doubt} changes are in doubt; look at the proxies, then use `retry --in-doubt`"
+    )]
     OnlyInDoubt { in_doubt: u32 },
     /// Promotion is for a wave that is done.
     #[error("nothing to promote: the rollout is {phase}")]
     NothingToPromote { phase: &'static str },
     /// A halted wave is left when it is done.
-    #[error("nothing to promote yet: {left} changes of wave {wave} have no outcome; `retry` goes on with them")]
+    #[error(
+        "nothing to promote yet: {left} changes of wave {wave} have no outcome; `retry` goes on with them"
+    )]
     WaveNotDone {
         wave: Name,
         /// Changes that are queued or active.
         left: u32,
     },
     /// Who leaves a halted wave says why.
-    #[error("wave {wave} is halted: a promotion goes on without what failed; say why with `--reason`")]
+    #[error(
+        "wave {wave} is halted: a promotion goes on without what failed; say why with `--reason`"
+    )]
     ReasonMissing { wave: Name },
     /// The next wave would halt at once.
     #[error("nothing to promote: {} the rollout's budget of {budget}; `retry` tries again", count(*.failures, "failure reaches", "failures reach"))]
@@ -443,7 +474,9 @@ pub enum Refusal {
         budget: u32,
     },
     /// A rollout whose every change failed is never called completed.
-    #[error("nothing to promote: every change failed or is in doubt; `retry` tries them again, `abort` ends the rollout")]
+    #[error(
+        "nothing to promote: every change failed or is in doubt; `retry` tries them again, `abort` ends the rollout"
+    )]
     EveryChangeFailed,
     /// A pause that would be over at once.
     #[error("a pause until {until} is over already; it is {now}")]
@@ -455,7 +488,9 @@ pub enum Refusal {
     #[error("nothing to approve: the rollout is {phase}, and was approved by {by}")]
     ApprovedAlready { phase: &'static str, by: String },
     /// Another plan, or other targets, were looked at.
-    #[error("the digest of this rollout is {found}, not {given}: look at it again with `sealift plan`, then approve what you saw")]
+    #[error(
+        "the digest of this rollout is {found}, not {given}: look at it again with `sealift plan`, then approve what you saw"
+    )]
     OtherDigest {
         /// The digest of what would run.
         found: Digest,
@@ -463,10 +498,14 @@ pub enum Refusal {
         given: Digest,
     },
     /// Whoever submitted it is not who approves it.
-    #[error("{submitter} submitted this rollout, and {by} may be the same person: somebody else must approve it")]
+    #[error(
+        "{submitter} submitted this rollout, and {by} may be the same person: somebody else must approve it"
+    )]
     OwnRollout { by: String, submitter: String },
     /// An approval is of a person who can be named.
-    #[error("{by} has no name on the daemon's host, and an approval is of a named person; `getent passwd` must name the user there")]
+    #[error(
+        "{by} has no name on the daemon's host, and an approval is of a named person; `getent passwd` must name the user there"
+    )]
     UnnamedApprover { by: String },
     /// One person approves once.
     #[error("{by} has approved it already; {left} more must")]
@@ -476,7 +515,9 @@ pub enum Refusal {
         left: u16,
     },
     /// Nothing was changed yet.
-    #[error("nothing to revert: the rollout is {phase} and has changed nothing; use `sealift abort`")]
+    #[error(
+        "nothing to revert: the rollout is {phase} and has changed nothing; use `sealift abort`"
+    )]
     NothingToRevert { phase: &'static str },
     /// It puts back already.
     #[error("the rollout is {phase}: it puts back already what it changed, {cause}{hint}")]
@@ -488,7 +529,8 @@ pub enum Refusal {
     },
 }
 
-/// Places free for a release, each bound by itself; a budget counts as if every change in flight failed.
+/// Places free for a release, each bound by itself; a budget counts as if every change in flight
+/// failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReleaseRoom {
     /// What `max_in_flight` leaves.

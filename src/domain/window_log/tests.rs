@@ -16,7 +16,12 @@ fn nights() -> Calendar {
 
 fn nightly(cron: &str, minutes: u64, cutoff: u64) -> Calendar {
     let length = |minutes: u64| Duration::from_secs(minutes * 60);
-    let window = Window::new(cron.parse().expect("cron"), length(minutes), "UTC".parse().expect("a zone"), length(cutoff));
+    let window = Window::new(
+        cron.parse().expect("cron"),
+        length(minutes),
+        "UTC".parse().expect("a zone"),
+        length(cutoff),
+    );
     Calendar::new(vec![window.expect("a window")], Vec::new(), None)
 }
 
@@ -37,7 +42,8 @@ impl LookedAtRollout {
         Self { calendar, windows: WindowLog::default(), may_begin: true, wants: true, held: None }
     }
 
-    /// Looks until nothing is left to write down, as the engine does; the first look alone knows of a gap.
+    /// Looks until nothing is left to write down, as the engine does; the first look alone knows of
+    /// a gap.
     fn look(&mut self, now: &str, gap: Gap) -> Vec<String> {
         let (now, mut gap, mut whys) = (at(now), gap, Vec::new());
         loop {
@@ -53,7 +59,10 @@ impl LookedAtRollout {
             };
             let Some(note) = self.windows.note(&facts) else { return whys };
             let (was, is) = (self.windows.upto, note.windows.upto);
-            assert!(was.is_none_or(|was| is.is_some_and(|is| is >= was)), "what is accounted for stays so");
+            assert!(
+                was.is_none_or(|was| is.is_some_and(|is| is >= was)),
+                "what is accounted for stays so"
+            );
             self.windows = note.windows;
             whys.push(note.why);
             assert!(whys.len() < 5, "{whys:?}");
@@ -66,12 +75,27 @@ impl LookedAtRollout {
 fn a_window_that_is_used_opens_once() {
     let mut rollout = LookedAtRollout::of(nights());
     assert!(rollout.look("01T12:00", Gap::Down).is_empty());
-    assert_eq!(rollout.look("02T01:00", Gap::None), ["a window opened, until 2026-06-02 03:30 +00"]);
+    assert_eq!(
+        rollout.look("02T01:00", Gap::None),
+        ["a window opened, until 2026-06-02 03:30 +00"]
+    );
     for later in ["02T01:00", "02T02:00", "02T03:29", "02T03:31", "02T20:00"] {
         assert!(rollout.look(later, Gap::None).is_empty(), "{later}");
     }
-    assert_eq!(rollout.look("03T02:15", Gap::Down), ["a window opened, until 2026-06-03 03:30 +00"], "late, and not missed");
-    assert_eq!(rollout.windows, WindowLog { upto: Some(at("03T03:30")), opened: Some(at("03T03:30")), missed: 0, last_missed: None });
+    assert_eq!(
+        rollout.look("03T02:15", Gap::Down),
+        ["a window opened, until 2026-06-03 03:30 +00"],
+        "late, and not missed"
+    );
+    assert_eq!(
+        rollout.windows,
+        WindowLog {
+            upto: Some(at("03T03:30")),
+            opened: Some(at("03T03:30")),
+            missed: 0,
+            last_missed: None
+        }
+    );
 }
 
 #[test]
@@ -89,11 +113,15 @@ fn a_window_that_passes_is_missed_once_with_its_reason() {
     for (held, gap, why) in table {
         let mut rollout = LookedAtRollout::of(nights());
         rollout.held = held;
-        let missed = format!("missed the window of 2026-06-02 01:00 +00 until 2026-06-02 03:30 +00: {why}");
+        let missed =
+            format!("missed the window of 2026-06-02 01:00 +00 until 2026-06-02 03:30 +00: {why}");
         assert_eq!(rollout.look("02T08:00", gap), [missed]);
         assert!(rollout.look("02T09:00", Gap::None).is_empty());
         assert_eq!((rollout.windows.missed, rollout.windows.opened), (1, None));
-        assert_eq!(rollout.windows.last_missed, Some(MissedWindows { open: at("02T01:00"), until: at("02T03:30") }));
+        assert_eq!(
+            rollout.windows.last_missed,
+            Some(MissedWindows { open: at("02T01:00"), until: at("02T03:30") })
+        );
     }
 }
 
@@ -108,7 +136,9 @@ fn a_month_without_a_daemon_is_one_entry() {
     assert_eq!(rollout.windows.missed, 28);
 
     let mut often = LookedAtRollout::of(nightly("*/5 * * * *", 2, 0));
-    let notes = ["missed more than 1000 windows from 2026-06-01 12:00 +00 to 2026-06-30 02:03 +00: no daemon ran"];
+    let notes = [
+        "missed more than 1000 windows from 2026-06-01 12:00 +00 to 2026-06-30 02:03 +00: no daemon ran",
+    ];
     assert_eq!(often.look("30T02:03", Gap::Down), notes);
     assert_eq!((often.windows.missed, often.windows.upto), (COUNTED_MAX, Some(at("30T02:03"))));
     assert_eq!(often.look("30T02:05", Gap::None), ["a window opened, until 2026-06-30 02:07 +00"]);
@@ -127,28 +157,42 @@ fn a_clock_stepped_forward_over_a_window_and_back_again() {
     // Set right again: the night comes after all, and nothing is counted twice.
     assert_eq!(
         rollout.look("01T23:01", Gap::Stepped(-day)),
-        ["the wall clock was stepped back by 10h, to 2026-06-01 23:01 +00; the next window opens 2026-06-02 01:00 +00"]
+        [
+            "the wall clock was stepped back by 10h, to 2026-06-01 23:01 +00; the next window opens 2026-06-02 01:00 +00"
+        ]
     );
     assert_eq!(
         rollout.look("02T01:00", Gap::None),
-        ["a window counted as missed is open after all, until 2026-06-02 03:30 +00: the clock stood ahead"]
+        [
+            "a window counted as missed is open after all, until 2026-06-02 03:30 +00: the clock stood ahead"
+        ]
     );
     assert_eq!((rollout.windows.missed, rollout.windows.last_missed), (0, None));
     for later in ["02T02:00", "02T05:00", "02T09:01"] {
         assert!(rollout.look(later, Gap::None).is_empty(), "{later}");
     }
-    assert_eq!(rollout.look("03T01:00", Gap::None), ["a window opened, until 2026-06-03 03:30 +00"]);
+    assert_eq!(
+        rollout.look("03T01:00", Gap::None),
+        ["a window opened, until 2026-06-03 03:30 +00"]
+    );
 }
 
 #[test]
 fn a_clock_stepped_back_opens_no_window_twice() {
     let mut rollout = LookedAtRollout::of(nights());
     rollout.look("02T01:00", Gap::Down);
-    for (now, stands) in
-        [("02T01:30", "the window is open until 2026-06-02 03:30 +00"), ("01T23:00", "the next window opens 2026-06-02 01:00 +00")]
-    {
+    for (now, stands) in [
+        ("02T01:30", "the window is open until 2026-06-02 03:30 +00"),
+        ("01T23:00", "the next window opens 2026-06-02 01:00 +00"),
+    ] {
         let notes = rollout.look(now, Gap::Stepped(SignedDuration::from_mins(-150)));
-        assert_eq!(notes, [format!("the wall clock was stepped back by 2h 30m, to 2026-06-{} +00; {stands}", now.replace('T', " "))]);
+        assert_eq!(
+            notes,
+            [format!(
+                "the wall clock was stepped back by 2h 30m, to 2026-06-{} +00; {stands}",
+                now.replace('T', " ")
+            )]
+        );
         assert!(rollout.look("02T01:00", Gap::None).is_empty(), "it was opened already");
     }
     assert_eq!(rollout.windows.opened, Some(at("02T03:30")));
@@ -167,7 +211,10 @@ fn a_clock_a_month_ahead_leaves_each_night_its_own_entry() {
         assert!(notes[0].starts_with("a window counted as missed is open after all"), "{notes:?}");
     }
     assert_eq!(rollout.windows.missed, 0);
-    assert_eq!(rollout.look("30T01:00", Gap::None), ["a window opened, until 2026-06-30 03:30 +00"]);
+    assert_eq!(
+        rollout.look("30T01:00", Gap::None),
+        ["a window opened, until 2026-06-30 03:30 +00"]
+    );
 }
 
 #[test]
@@ -177,7 +224,10 @@ fn what_nobody_waits_for_is_not_missed() {
     idle.may_begin = false;
     assert!(idle.look("05T12:00", Gap::Down).is_empty());
     let mut always = LookedAtRollout::of(Calendar::always());
-    assert!(always.look("05T12:00", Gap::Stepped(SignedDuration::from_hours(9))).is_empty(), "without windows none is missed");
+    assert!(
+        always.look("05T12:00", Gap::Stepped(SignedDuration::from_hours(9))).is_empty(),
+        "without windows none is missed"
+    );
     let mut passed = LookedAtRollout::of(nights());
     passed.windows.passed(&nights(), at("04T12:00"));
     assert!(passed.look("04T13:00", Gap::Down).is_empty());
@@ -190,7 +240,11 @@ fn a_look_inside_a_window_that_cannot_be_used_leaves_it_open() {
     rollout.held = Some((Some(at("01T20:00")), "paused by ada"));
     assert!(rollout.look("02T01:30", Gap::None).is_empty());
     rollout.held = None;
-    assert_eq!(rollout.look("02T03:00", Gap::None), ["a window opened, until 2026-06-02 03:30 +00"], "resumed in time");
+    assert_eq!(
+        rollout.look("02T03:00", Gap::None),
+        ["a window opened, until 2026-06-02 03:30 +00"],
+        "resumed in time"
+    );
 }
 
 #[test]

@@ -21,7 +21,9 @@ fn seen(n: u32) -> JobSeen {
 
 /// A page of a list that has so many jobs in all.
 fn page(jobs: Vec<JobSeen>, first: u32, total: u32) -> Option<(Vec<JobSeen>, JobsPage)> {
-    let ids = (first..total.min(first + JOBS_PAGE)).map(|n| format!("job-{n}").parse().expect("an id")).collect();
+    let ids = (first..total.min(first + JOBS_PAGE))
+        .map(|n| format!("job-{n}").parse().expect("an id"))
+        .collect();
     Some((jobs, JobsPage { ids, total: Some(total) }))
 }
 
@@ -48,7 +50,11 @@ fn pages_are_read_to_the_end_and_only_what_is_awaited_is_kept() {
     busy.begin_list(&lane(), s(30), s(1));
     assert_eq!(offset(&busy), Some(1));
     assert!(busy.read(page(vec![seen(0), seen(9)], 0, JOBS_PAGE + 1), &awaited, s(2)));
-    assert_eq!((offset(&busy), busy.known(s(2)).len()), (Some(2), 0), "a part of a list is no answer yet");
+    assert_eq!(
+        (offset(&busy), busy.known(s(2)).len()),
+        (Some(2), 0),
+        "a part of a list is no answer yet"
+    );
     assert!(!busy.read(page(vec![seen(1)], JOBS_PAGE, JOBS_PAGE + 1), &awaited, s(3)));
     assert_eq!((offset(&busy), busy.known(s(3)).len()), (None, 2));
     assert!(busy.on(&instance(0), s(3)).is_some() && busy.on(&instance(9), s(3)).is_none());

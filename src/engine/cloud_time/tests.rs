@@ -49,8 +49,18 @@ fn a_lane_is_held_beyond_what_it_tolerates() {
     for lane in ["one", "other"] {
         clocks.hear(&name(lane), at(100), secs(100), now(100, 0));
     }
-    for (ahead, one, other) in [(0, false, false), (-290, false, false), (-310, true, false), (310, true, false), (4_000, true, true)] {
-        assert_eq!((held(&clocks, "one", now(110, ahead)), held(&clocks, "other", now(110, ahead))), (one, other), "{ahead}");
+    for (ahead, one, other) in [
+        (0, false, false),
+        (-290, false, false),
+        (-310, true, false),
+        (310, true, false),
+        (4_000, true, true),
+    ] {
+        assert_eq!(
+            (held(&clocks, "one", now(110, ahead)), held(&clocks, "other", now(110, ahead))),
+            (one, other),
+            "{ahead}"
+        );
     }
 }
 
@@ -59,7 +69,10 @@ fn a_step_of_the_cloud_and_answers_that_disagree_hold_as_an_offset_does() {
     let mut stepped = clocks();
     stepped.hear(&name("one"), at(100), secs(100), now(100, 0));
     stepped.hear(&name("one"), at(120 - 3_600), secs(120), now(120, 0));
-    assert!(held(&stepped, "one", now(121, 0)) && held(&stepped, "one", now(121, -3_600)), "whichever clock ours agrees with");
+    assert!(
+        held(&stepped, "one", now(121, 0)) && held(&stepped, "one", now(121, -3_600)),
+        "whichever clock ours agrees with"
+    );
     assert!(!held(&stepped, "one", now(711, -3_600)), "the clock before the step is void");
 }
 

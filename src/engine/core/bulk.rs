@@ -1,12 +1,14 @@
-//! Bulk moves: a rollout's stored changes are put back into the queue, withdrawn, or marked for a revert, stretch by stretch.
+//! Bulk moves: a rollout's stored changes are put back into the queue, withdrawn, or marked for a
+//! revert, stretch by stretch.
 //!
-//! Job: read a stretch of at most [`STRETCH`] changes, move them in one commit, and go on until none is left.
+//! Job: read a stretch of at most [`STRETCH`] changes, move them in one commit, and go on until
+//! none is left.
 //!
-//! Invariant: a stretch is one commit, and repeating it after a crash changes nothing; a verb that waits is carried out
-//! between two stretches.
+//! Invariant: a stretch is one commit, and repeating it after a crash changes nothing; a verb that
+//! waits is carried out between two stretches.
 //!
-//! Deliberately not here: what becomes of one change (`domain::change`), and what follows when all are moved
-//! (`domain::rollout`).
+//! Deliberately not here: what becomes of one change (`domain::change`), and what follows when all
+//! are moved (`domain::rollout`).
 
 use std::time::Duration;
 
@@ -23,8 +25,8 @@ use crate::domain::window_log::Gap;
 use crate::engine::effect::{Effect, StoreQuery};
 use crate::store::{ChangeMove, Durability, RolloutMove};
 
-/// Changes marked to be put back in one go; the rest of a wave follows when these are done, so that a revert of a million
-/// changes is never held in memory as a whole.
+/// Changes marked to be put back in one go; the rest of a wave follows when these are done, so that
+/// a revert of a million changes is never held in memory as a whole.
 const GATHER_MAX: u32 = 4096;
 
 impl Core {
@@ -43,7 +45,12 @@ impl Core {
         };
         tracked.stage = LookStage::Gathering(sweep);
         let ticket = self.ticket(Owner::Rollout(id));
-        let query = StoreQuery::Stored { rollout: id, words, places: sweep.from..sweep.end, limit: STRETCH as usize };
+        let query = StoreQuery::Stored {
+            rollout: id,
+            words,
+            places: sweep.from..sweep.end,
+            limit: STRETCH as usize,
+        };
         out.push(Effect::Read { ticket, query });
     }
 
@@ -54,9 +61,15 @@ impl Core {
         self.gather_sweep(id, sweep, out);
     }
 
-    /// Puts a stretch of failed changes back into the queue, cancels a stretch of queued ones, or marks a stretch of those
-    /// that succeeded; with none left, says so.
-    pub(super) fn sweep(&mut self, id: RolloutId, mut sweep: Sweep, changes: Vec<Change>, out: &mut Vec<Effect>) {
+    /// Puts a stretch of failed changes back into the queue, cancels a stretch of queued ones, or
+    /// marks a stretch of those that succeeded; with none left, says so.
+    pub(super) fn sweep(
+        &mut self,
+        id: RolloutId,
+        mut sweep: Sweep,
+        changes: Vec<Change>,
+        out: &mut Vec<Effect>,
+    ) {
         let Some(last) = changes.last() else { return self.swept_all(id, sweep, false, out) };
         if sweep.what == Broom::Gather && sweep.moved >= GATHER_MAX {
             return self.swept_all(id, sweep, true, out);
@@ -66,7 +79,9 @@ impl Core {
             Broom::Requeue => change::Event::Verb(change::ByPerson::Requeue),
             Broom::Gather => change::Event::Rollout(change::Directive::Undo),
         };
-        let swept = changes.iter().filter_map(|change| Some((Standing::of(&change.record.state), self.swept(change, &event)?)));
+        let swept = changes.iter().filter_map(|change| {
+            Some((Standing::of(&change.record.state), self.swept(change, &event)?))
+        });
         let (had, moves): (Vec<Standing>, Vec<ChangeMove>) = swept.unzip();
         if moves.len() < changes.len() {
             // Some of them stay where they are, and must not be found again.
@@ -76,19 +91,24 @@ impl Core {
             return self.gather_sweep(id, sweep, out);
         }
         sweep.moved += u32::try_from(moves.len()).unwrap_or(u32::MAX);
-        let failed = u32::try_from(had.iter().filter(|had| **had == Standing::Failed).count()).unwrap_or(u32::MAX);
+        let failed = u32::try_from(had.iter().filter(|had| **had == Standing::Failed).count())
+            .unwrap_or(u32::MAX);
         let marking = sweep.what == Broom::Gather && failed > 0;
         let decision = if marking { self.swept_on(id, &Event::Marking { failed }) } else { None };
         let record = decision.as_ref().map(|decision| decision.record.clone());
-        let own = decision.map(|Decision { record, why, .. }| RolloutMove { record, why, by: None });
-        let moving = Moving { record, sweep: Some(sweep), ..Moving::then(RolloutWake::Change(Wake::Never)) };
+        let own =
+            decision.map(|Decision { record, why, .. }| RolloutMove { record, why, by: None });
+        let moving =
+            Moving { record, sweep: Some(sweep), ..Moving::then(RolloutWake::Change(Wake::Never)) };
         self.commit_rollout(id, own, moves, moving, Durability::Ordered, out);
     }
 
     fn swept_all(&mut self, id: RolloutId, sweep: Sweep, more: bool, out: &mut Vec<Effect>) {
         let event = match sweep.what {
             // A revert goes on as soon as what waited is withdrawn.
-            Broom::Withdraw if sweep.moved > 0 => return self.rest(id, RolloutWake::Change(Wake::In(Duration::ZERO))),
+            Broom::Withdraw if sweep.moved > 0 => {
+                return self.rest(id, RolloutWake::Change(Wake::In(Duration::ZERO)));
+            }
             Broom::Withdraw => return self.rest(id, RolloutWake::Change(Wake::Never)),
             Broom::Requeue => Event::Requeued,
             Broom::Gather => Event::Gathered { more },
@@ -107,7 +127,8 @@ impl Core {
     /// What the rollout makes of a sweep's step.
     fn swept_on(&self, id: RolloutId, event: &Event) -> Option<Decision> {
         let tracked = self.rollouts.get(&id)?;
-        let ctx = tracked.context(self.now.wall, Gap::None, Slowest::all(self.now.wall), String::new());
+        let ctx =
+            tracked.context(self.now.wall, Gap::None, Slowest::all(self.now.wall), String::new());
         rollout::decide(&tracked.view.record, event, &ctx).ok()
     }
 
@@ -121,7 +142,13 @@ impl Core {
 }
 
 /// The move of a change to this record, by no call.
-pub(super) fn change_move(change: &Change, record: change::Record, due: Option<Timestamp>, why: &str, by: Option<String>) -> ChangeMove {
+pub(super) fn change_move(
+    change: &Change,
+    record: change::Record,
+    due: Option<Timestamp>,
+    why: &str,
+    by: Option<String>,
+) -> ChangeMove {
     ChangeMove {
         ordinal: change.id.ordinal,
         version: change.record.version,

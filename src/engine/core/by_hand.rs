@@ -2,11 +2,11 @@
 //!
 //! Job: decide the verb for the change that it names, and commit or refuse it.
 //!
-//! Invariant: the change moves in the commit that answers the verb, or the verb is refused and nothing moves; the change's
-//! own journal entry names the person once.
+//! Invariant: the change moves in the commit that answers the verb, or the verb is refused and
+//! nothing moves; the change's own journal entry names the person once.
 //!
-//! Deliberately not here: which verbs a rollout allows (`domain::rollout`), and what they do to a change
-//! (`domain::change`).
+//! Deliberately not here: which verbs a rollout allows (`domain::rollout`), and what they do to a
+//! change (`domain::change`).
 
 use std::time::Duration;
 
@@ -20,14 +20,22 @@ use crate::store::{Durability, RolloutMove};
 
 impl Core {
     /// The change that the first verb in line names was read; `None`: there is none in that place.
-    pub(super) fn by_hand(&mut self, id: RolloutId, decision: Decision, change: Option<Change>, out: &mut Vec<Effect>) {
+    pub(super) fn by_hand(
+        &mut self,
+        id: RolloutId,
+        decision: Decision,
+        change: Option<Change>,
+        out: &mut Vec<Effect>,
+    ) {
         let Act::ByHand { event, .. } = decision.effect else { return };
         let moved = change.as_ref().and_then(|change| self.swept(change, &event));
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
         let Some(mut moved) = moved else {
             if let Some((waiting, command)) = tracked.verbs.pop_front() {
-                let state = change.as_ref().map_or("not there", |change| change.record.state.as_str());
-                let refusal = Refusal::NotByHand { verb: command.verb.as_str(), state, help: help(&event) };
+                let state =
+                    change.as_ref().map_or("not there", |change| change.record.state.as_str());
+                let refusal =
+                    Refusal::NotByHand { verb: command.verb.as_str(), state, help: help(&event) };
                 out.push(Effect::Reply { id: waiting, result: Err(refusal.into()) });
             }
             tracked.again = true;
@@ -39,9 +47,17 @@ impl Core {
         }
         moved.by = tracked.verbs.front().map(|(_, command)| command.by.name.clone());
         let goes_on = decision.record.version != tracked.view.record.version;
-        let own = goes_on.then(|| RolloutMove { record: decision.record.clone(), why: decision.why, by: None });
+        let own = goes_on.then(|| RolloutMove {
+            record: decision.record.clone(),
+            why: decision.why,
+            by: None,
+        });
         let record = goes_on.then_some(decision.record);
-        let moving = Moving { record, verb: true, ..Moving::then(RolloutWake::Change(Wake::In(Duration::ZERO))) };
+        let moving = Moving {
+            record,
+            verb: true,
+            ..Moving::then(RolloutWake::Change(Wake::In(Duration::ZERO)))
+        };
         self.commit_rollout(id, own, vec![moved], moving, Durability::Synced, out);
     }
 }

@@ -1,12 +1,14 @@
-//! The changes in hand: from a timer or an answer through a decision and its commit to the next call.
+//! The changes in hand: from a timer or an answer through a decision and its commit to the next
+//! call.
 //!
-//! Job: take changes over, decide, queue for permits, commit, send, and let go of what is settled or was moved by another.
+//! Job: take changes over, decide, queue for permits, commit, send, and let go of what is settled
+//! or was moved by another.
 //!
-//! Invariants: a decision that makes a call is taken only with a permit in hand, because its commit starts the call's
-//! deadline; an event is dropped only when the table says that it is stale.
+//! Invariants: a decision that makes a call is taken only with a permit in hand, because its commit
+//! starts the call's deadline; an event is dropped only when the table says that it is stale.
 //!
-//! Deliberately not here: the table itself (`domain::change`), how permits are given (`permit`), lists of jobs (`follow`,
-//! `job_search`) and probes (`probes`).
+//! Deliberately not here: the table itself (`domain::change`), how permits are given (`permit`),
+//! lists of jobs (`follow`, `job_search`) and probes (`probes`).
 
 use std::time::Duration;
 
@@ -19,7 +21,9 @@ use super::timers::Timer;
 use super::work::{SEND_WITHIN, Work, WorkStage};
 use crate::clock::Times;
 use crate::domain::call::{Answer, Call, Disposition, JobView, Reply};
-use crate::domain::change::{self, AnswerEvent, Change, Clearance, Context, Decision, Event, Stale, State, StateKind, Wake};
+use crate::domain::change::{
+    self, AnswerEvent, Change, Clearance, Context, Decision, Event, Stale, State, StateKind, Wake,
+};
 use crate::domain::id::ChangeId;
 use crate::domain::quota::Boot;
 use crate::engine::effect::{Effect, StoreAnswer, StoreQuery};
@@ -27,22 +31,27 @@ use crate::engine::fair_queue::{Rank, Waiter};
 use crate::engine::fence::CheckSpec;
 use crate::store::{Active, ChangeMove, Commit, CommitError, Durability};
 
-/// What a scan waits beyond a call's longest life, or beyond a planned wake, before it takes a change into hand.
+/// What a scan waits beyond a call's longest life, or beyond a planned wake, before it takes a
+/// change into hand.
 const GRACE: Duration = Duration::from_secs(10);
 
 impl Core {
     /// Takes a change into hand that nobody works on.
     pub(super) fn take_over(&mut self, active: Active) {
         let id = active.change.id;
-        if self.work.contains_key(&id) || active.change.record.state.is_settled() || active.change.record.state == State::Queued {
+        if self.work.contains_key(&id)
+            || active.change.record.state.is_settled()
+            || active.change.record.state == State::Queued
+        {
             return;
         }
         self.count("taken_over");
         self.begin(active.change);
     }
 
-    /// Takes an active change into hand; it acts in this very step. One that is in hand already stays as it is: a release
-    /// that landed long ago may be acknowledged after a scan has found what it released.
+    /// Takes an active change into hand; it acts in this very step. One that is in hand already
+    /// stays as it is: a release that landed long ago may be acknowledged after a scan has found
+    /// what it released.
     pub(super) fn begin(&mut self, change: Change) {
         let id = change.id;
         if self.work.contains_key(&id) {
@@ -67,7 +76,8 @@ impl Core {
             .work
             .range(first..=last)
             .filter(|(_, work)| {
-                work.change.record.state == State::Ready && matches!(work.stage, WorkStage::Asleep | WorkStage::Waiting { .. })
+                work.change.record.state == State::Ready
+                    && matches!(work.stage, WorkStage::Asleep | WorkStage::Waiting { .. })
             })
             .map(|(id, _)| *id)
             .collect();
@@ -80,7 +90,11 @@ impl Core {
     pub(super) fn in_flight_of(&self, rollout: crate::domain::id::RolloutId) -> Vec<ChangeId> {
         let first = ChangeId { rollout, ordinal: 0 };
         let last = ChangeId { rollout, ordinal: u32::MAX };
-        self.work.range(first..=last).filter(|(_, work)| work.change.record.state != State::Ready).map(|(id, _)| *id).collect()
+        self.work
+            .range(first..=last)
+            .filter(|(_, work)| work.change.record.state != State::Ready)
+            .map(|(id, _)| *id)
+            .collect()
     }
 
     pub(super) fn work_woken(&mut self, id: ChangeId, due: Boot, out: &mut Vec<Effect>) {
@@ -98,9 +112,18 @@ impl Core {
             return;
         }
         match self.decide(id) {
-            Some(Ok(decision)) if matches!(decision.call, Some(Call::Follow { .. })) && self.joins(id) => self.join(id),
+            Some(Ok(decision))
+                if matches!(decision.call, Some(Call::Follow { .. })) && self.joins(id) =>
+            {
+                self.join(id)
+            }
             Some(Ok(decision)) if decision.call.is_some() => self.queue(id, &decision),
-            Some(Ok(decision)) if decision.probe.is_some() && decision.record.version == work.change.record.version => self.line_up(id),
+            Some(Ok(decision))
+                if decision.probe.is_some()
+                    && decision.record.version == work.change.record.version =>
+            {
+                self.line_up(id)
+            }
             Some(Ok(decision)) => {
                 self.leave_queue(id);
                 self.carry_out(id, decision, out);
@@ -128,7 +151,9 @@ impl Core {
         let ctx = Context { cloud, lane_held, gate, waited, looks: work.looks, occupied, ..ctx };
         let decided = change::decide(&work.change, &work.event, &ctx);
         Some(decided.map(|decision| match (&decision.call, &work.question) {
-            (Some(Call::FindJobs { .. }), Some(question)) => Decision { call: Some(question.list.call()), ..decision },
+            (Some(Call::FindJobs { .. }), Some(question)) => {
+                Decision { call: Some(question.list.call()), ..decision }
+            }
             _ => decision,
         }))
     }
@@ -139,7 +164,8 @@ impl Core {
         let rank = match (&decision.call, &self.work[&id].change.record.state) {
             (Some(call), _) if call.is_write() => Rank::Switch,
             (_, State::Ready) => Rank::Start,
-            // The state that the decision leads to: that the job has ended is committed with the look's permit in hand.
+            // The state that the decision leads to: that the job has ended is committed with the
+            // look's permit in hand.
             _ if may_wait.is_some() => Rank::LookAfter,
             _ => Rank::InFlight,
         };
@@ -168,7 +194,8 @@ impl Core {
         if rank == Rank::LookAfter
             && let Some(long) = may_wait
         {
-            // The lane may send less by then than it was taken to: whether it may go on waiting is looked at again.
+            // The lane may send less by then than it was taken to: whether it may go on waiting is
+            // looked at again.
             self.wake_in(id, long);
         }
     }
@@ -190,12 +217,14 @@ impl Core {
         }
     }
 
-    /// Commits what the decision changes; then, or at once when it changes nothing, makes its call or sleeps.
+    /// Commits what the decision changes; then, or at once when it changes nothing, makes its call
+    /// or sleeps.
     pub(super) fn carry_out(&mut self, id: ChangeId, decision: Decision, out: &mut Vec<Effect>) {
         let Some(work) = self.work.get(&id) else { return };
         if decision.record.version != work.change.record.version {
             let Some(tracked) = self.rollouts.get(&id.rollout) else { return };
-            let synced = matches!(decision.record.state, State::Submitting { .. } | State::Following { .. });
+            let synced =
+                matches!(decision.record.state, State::Submitting { .. } | State::Following { .. });
             let change = ChangeMove {
                 ordinal: id.ordinal,
                 version: work.change.record.version,
@@ -230,7 +259,8 @@ impl Core {
         }
     }
 
-    /// From when on a scan may take the change into hand again, after this decision, if nothing has moved it by then.
+    /// From when on a scan may take the change into hand again, after this decision, if nothing has
+    /// moved it by then.
     fn due_after(&self, work: &Work, decision: &Decision) -> Option<Timestamp> {
         if decision.record.state.is_settled() || decision.record.state == State::Queued {
             return None;
@@ -261,7 +291,11 @@ impl Core {
         self.count("stale");
         self.leave_queue(id);
         self.done_with_event(id);
-        let poll = self.work.get(&id).and_then(|work| self.lanes.get(&work.change.target.lane)).map(|lane| lane.lane.timing.poll);
+        let poll = self
+            .work
+            .get(&id)
+            .and_then(|work| self.lanes.get(&work.change.target.lane))
+            .map(|lane| lane.lane.timing.poll);
         self.sleep(id, poll.unwrap_or(SEND_WITHIN));
     }
 
@@ -281,8 +315,8 @@ impl Core {
         }
     }
 
-    /// Lets a call go that was decided then. Its deadline counts from the decision: a commit that took long has used the
-    /// time up.
+    /// Lets a call go that was decided then. Its deadline counts from the decision: a commit that
+    /// took long has used the time up.
     pub(super) fn send(&mut self, id: ChangeId, call: Call, decided: Times, out: &mut Vec<Effect>) {
         if let (Call::Inspect { .. }, Some(view)) = (&call, self.seen_of_late(id)) {
             return self.decide_by(id, view, out);
@@ -309,9 +343,18 @@ impl Core {
         out.push(Effect::Call { ticket, call, check });
     }
 
-    pub(super) fn work_committed(&mut self, id: ChangeId, result: Result<(), CommitError>, out: &mut Vec<Effect>) {
+    pub(super) fn work_committed(
+        &mut self,
+        id: ChangeId,
+        result: Result<(), CommitError>,
+        out: &mut Vec<Effect>,
+    ) {
         let Some(work) = self.work.get_mut(&id) else { return };
-        let WorkStage::Committing(decision, decided) = std::mem::replace(&mut work.stage, WorkStage::Asleep) else { return };
+        let WorkStage::Committing(decision, decided) =
+            std::mem::replace(&mut work.stage, WorkStage::Asleep)
+        else {
+            return;
+        };
         let lane = work.change.target.lane.clone();
         match result {
             Ok(()) => self.moved(id, *decision, decided, out),
@@ -344,7 +387,9 @@ impl Core {
         match (was, is) {
             (StateKind::Submitting, StateKind::Following) => self.follows(id),
             (StateKind::Verifying, StateKind::Recovering) => self.count("presumed_set_aside"),
-            (StateKind::Following, other) if other != StateKind::Following => self.follows_no_more(id, &lane, completed),
+            (StateKind::Following, other) if other != StateKind::Following => {
+                self.follows_no_more(id, &lane, completed)
+            }
             _ => {}
         }
         if waits {
@@ -401,7 +446,9 @@ impl Core {
             }
             StoreAnswer::Change(None) => self.let_go(id),
             StoreAnswer::KnownJobs(known) => self.questioned(id, &known, out),
-            StoreAnswer::Rollout(_) | StoreAnswer::Candidates(_) | StoreAnswer::Stored(_) => self.count("unknown_ticket"),
+            StoreAnswer::Rollout(_) | StoreAnswer::Candidates(_) | StoreAnswer::Stored(_) => {
+                self.count("unknown_ticket")
+            }
         }
     }
 
@@ -418,11 +465,16 @@ impl Core {
         if self.count_in_flight(id) {
             return self.let_go(id);
         }
-        // An answer belongs to the state in which its call was made. A job id alone is worth telling in whatever state the
-        // change is by now, unless the change has it: then it is of an earlier PUT than the one that the state speaks of.
-        // Everything else is the business of whoever moved it.
+        // An answer belongs to the state in which its call was made. A job id alone is worth
+        // telling in whatever state the change is by now, unless the change has it: then it is of
+        // an earlier PUT than the one that the state speaks of. Everything else is the business of
+        // whoever moved it.
         let work = &self.work[&id];
-        let named = if let Event::Answer(AnswerEvent::Accepted(job)) = &work.event { job.as_ref() } else { None };
+        let named = if let Event::Answer(AnswerEvent::Accepted(job)) = &work.event {
+            job.as_ref()
+        } else {
+            None
+        };
         let told_before = named.is_some_and(|job| work.change.record.jobs.contains(job));
         let news = named.is_some() && !told_before;
         if moved && !news {
@@ -442,9 +494,17 @@ impl Core {
     }
 
     /// The cloud answered a call that was out since then.
-    pub(super) fn work_answered(&mut self, id: ChangeId, since: Boot, reply: Reply, out: &mut Vec<Effect>) {
+    pub(super) fn work_answered(
+        &mut self,
+        id: ChangeId,
+        since: Boot,
+        reply: Reply,
+        out: &mut Vec<Effect>,
+    ) {
         let Some(work) = self.work.get_mut(&id) else { return };
-        let WorkStage::Out(call) = std::mem::replace(&mut work.stage, WorkStage::Asleep) else { return };
+        let WorkStage::Out(call) = std::mem::replace(&mut work.stage, WorkStage::Asleep) else {
+            return;
+        };
         let name = work.change.target.lane.clone();
         work.looks = work.looks.saturating_add(1);
         work.trace = Some(trace(&call, &reply));
@@ -465,7 +525,8 @@ impl Core {
                 if matches!(&other, Err(error) if matches!(error.disposition, Disposition::NotFound | Disposition::Fatal))
                     && let Some(work) = self.work.get_mut(&id)
                 {
-                    // A page that is refused for good may be so because of its offset: the next question begins anew.
+                    // A page that is refused for good may be so because of its offset: the next
+                    // question begins anew.
                     work.question = None;
                 }
                 let Some(event) = Event::of(other) else { return };

@@ -1,8 +1,10 @@
 //! The clouds' clocks in the core: what answers say of them, and which decisions they hold.
 //!
-//! Invariant: only switches are held by a clock; reads, following and recovery go on, and their answers end the hold.
+//! Invariant: only switches are held by a clock; reads, following and recovery go on, and their
+//! answers end the hold.
 //!
-//! Deliberately not here: the clocks themselves (`engine::cloud_time`), and the last check (`engine::fence`).
+//! Deliberately not here: the clocks themselves (`engine::cloud_time`), and the last check
+//! (`engine::fence`).
 
 use super::Core;
 use super::tickets::Owner;
@@ -27,8 +29,8 @@ impl Core {
         }
     }
 
-    /// What the clock of a change's cloud shows now, and why it forbids a switch: it is too far from ours, or the window is
-    /// shut by it.
+    /// What the clock of a change's cloud shows now, and why it forbids a switch: it is too far
+    /// from ours, or the window is shut by it.
     pub(super) fn cloud_time(&self, id: ChangeId) -> (Option<TimeSpan>, Option<&'static str>) {
         let Some(work) = self.work.get(&id) else { return (None, None) };
         let lane = &work.change.target.lane;
@@ -43,11 +45,17 @@ impl Core {
         (self.fence.cloud(lane, self.now.boot), holds)
     }
 
-    /// What the clocks of the clouds show now that a rollout works on; of all, while it is not known which these are.
+    /// What the clocks of the clouds show now that a rollout works on; of all, while it is not
+    /// known which these are.
     pub(super) fn cloud_time_of(&self, id: RolloutId) -> Option<TimeSpan> {
         let tracked = self.rollouts.get(&id)?;
-        let all = self.lanes.keys().filter(|name| tracked.lanes.is_empty() || tracked.lanes.contains(name));
-        all.filter_map(|name| self.fence.cloud(name, self.now.boot))
-            .reduce(|one, other| TimeSpan { from: one.from.min(other.from), to: one.to.min(other.to) })
+        let all = self
+            .lanes
+            .keys()
+            .filter(|name| tracked.lanes.is_empty() || tracked.lanes.contains(name));
+        all.filter_map(|name| self.fence.cloud(name, self.now.boot)).reduce(|one, other| TimeSpan {
+            from: one.from.min(other.from),
+            to: one.to.min(other.to),
+        })
     }
 }

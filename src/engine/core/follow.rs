@@ -1,12 +1,13 @@
 //! Following the jobs of a lane together: one page of the job list reports all of them at once.
 //!
-//! Job: a change whose job is to be looked at waits for the next list of its lane instead of asking alone; lists keep a
-//! distance, which follows from how long the lane's jobs take. A job that a list does not contain is asked for alone.
+//! Job: a change whose job is to be looked at waits for the next list of its lane instead of asking
+//! alone; lists keep a distance, which follows from how long the lane's jobs take. A job that a
+//! list does not contain is asked for alone.
 //!
 //! Invariant: what a list reports reaches a change as if the change had asked itself.
 //!
-//! Deliberately not here: what is remembered of the jobs and of the list under way (`engine::followed`), and what a job's
-//! end means (`domain::change`).
+//! Deliberately not here: what is remembered of the jobs and of the list under way
+//! (`engine::followed`), and what a job's end means (`domain::change`).
 
 use std::time::Duration;
 
@@ -41,9 +42,12 @@ impl Core {
         }
     }
 
-    /// A look at a change's job is due, and its lane lets it go. With an answer in hand the change waits for something else.
+    /// A look at a change's job is due, and its lane lets it go. With an answer in hand the change
+    /// waits for something else.
     pub(super) fn look_due(&mut self, id: ChangeId, due: Boot) {
-        let Some(work) = self.work.get(&id).filter(|work| work.event == Event::Woken) else { return };
+        let Some(work) = self.work.get(&id).filter(|work| work.event == Event::Woken) else {
+            return;
+        };
         if let Some(lane) = self.lanes.get_mut(&work.change.target.lane) {
             lane.followed.look_due(id, due);
         }
@@ -103,7 +107,11 @@ impl Core {
             return;
         }
         let can_wait = lane.has_room() && lane.line.one_has_work();
-        let share = if can_wait { lane.time_for(lane.followed.calls_between()).min(SHARE_WITHIN) } else { Duration::ZERO };
+        let share = if can_wait {
+            lane.time_for(lane.followed.calls_between()).min(SHARE_WITHIN)
+        } else {
+            Duration::ZERO
+        };
         let from = lane.followed.next_at(now, share, &lane.lane.timing);
         if now < from {
             return self.timers.set(Timer::List(name.clone()), None, from);
@@ -115,7 +123,11 @@ impl Core {
 
     /// The list's turn has come; the permit is in hand.
     pub(super) fn list_out(&mut self, name: &Name, out: &mut Vec<Effect>) {
-        let list = self.lanes.get(name).and_then(|lane| lane.followed.list()).expect("a list that waits is under way");
+        let list = self
+            .lanes
+            .get(name)
+            .and_then(|lane| lane.followed.list())
+            .expect("a list that waits is under way");
         let call = list.call();
         let ticket = self.ticket(Owner::List(name.clone()));
         self.count("calls");
@@ -126,14 +138,20 @@ impl Core {
     /// A page of the list is there, or it failed.
     pub(super) fn list_answered(&mut self, name: &Name, reply: Reply, out: &mut Vec<Effect>) {
         self.permit_back(name, reply.sent, &reply.outcome);
-        let Some(mut list) = self.lanes.get_mut(name).and_then(|lane| lane.followed.take_list()) else { return };
+        let Some(mut list) = self.lanes.get_mut(name).and_then(|lane| lane.followed.take_list())
+        else {
+            return;
+        };
         let told = trace(&list.call(), &reply);
         match reply.outcome {
             Ok(Answer::Listed { jobs, page }) => {
                 let Some(lane) = self.lanes.get_mut(name) else { return };
                 for (id, JobListed { view, created, took, .. }) in lane.followed.page_read(jobs) {
                     list.found(&id);
-                    let dated = self.lanes.get_mut(name).and_then(|lane| lane.followed.listed(id, created, took, self.now.boot));
+                    let dated = self
+                        .lanes
+                        .get_mut(name)
+                        .and_then(|lane| lane.followed.listed(id, created, took, self.now.boot));
                     if let Some((created, put)) = dated {
                         self.fence.hear_job(name, created, put);
                     }
@@ -156,14 +174,17 @@ impl Core {
         self.leave_list(id);
         let Some(work) = self.work.get_mut(&id) else { return };
         // One that has just asked for itself hears its own answer.
-        if matches!(work.stage, WorkStage::Asleep) && matches!(work.change.record.state, State::Following { .. }) {
+        if matches!(work.stage, WorkStage::Asleep)
+            && matches!(work.change.record.state, State::Following { .. })
+        {
             work.looks = work.looks.saturating_add(1);
             work.trace = Some(told.clone());
             self.decide_with(id, Event::Answer(AnswerEvent::Job(view)), out);
         }
     }
 
-    /// The list is read as far as it goes: whoever it does not tell of, and whose time has come, asks alone.
+    /// The list is read as far as it goes: whoever it does not tell of, and whose time has come,
+    /// asks alone.
     fn listed(&mut self, name: &Name, list: &ListRequest, out: &mut Vec<Effect>) {
         let now = self.now.boot;
         let Some(lane) = self.lanes.get_mut(name) else { return };
@@ -175,7 +196,13 @@ impl Core {
     }
 
     /// There is no list: whoever waited for it hears why.
-    fn not_listed(&mut self, name: &Name, list: ListRequest, error: &CallError, out: &mut Vec<Effect>) {
+    fn not_listed(
+        &mut self,
+        name: &Name,
+        list: ListRequest,
+        error: &CallError,
+        out: &mut Vec<Effect>,
+    ) {
         let now = self.now.boot;
         let Some(lane) = self.lanes.get_mut(name) else { return };
         let (waiting, refused) = lane.followed.break_off(list, error, now);
@@ -199,21 +226,29 @@ impl Core {
         self.consider(id, out);
     }
 
-    /// Whether the look after a change may wait until what its wave has left to begin has begun. It may when that is soon:
-    /// within two of the lane's jobs. In the time that the last of those jobs take there would be nothing else to do. Told is
-    /// how long it may wait before that is asked again.
+    /// Whether the look after a change may wait until what its wave has left to begin has begun. It
+    /// may when that is soon: within two of the lane's jobs. In the time that the last of those
+    /// jobs take there would be nothing else to do. Told is how long it may wait before that is
+    /// asked again.
     pub(super) fn may_wait(&self, id: ChangeId) -> Option<Duration> {
         let work = self.work.get(&id)?;
-        let (lane, tracked) = (self.lanes.get(&work.change.target.lane)?, self.rollouts.get(&id.rollout)?);
+        let (lane, tracked) =
+            (self.lanes.get(&work.change.target.lane)?, self.rollouts.get(&id.rollout)?);
         let job = lane.lane.quota.and_then(|_| lane.followed.middle_job())?;
-        let queued = tracked.view.tallies.get(work.change.wave as usize).map_or(0, |tally| tally.queued);
+        let queued =
+            tracked.view.tallies.get(work.change.wave as usize).map_or(0, |tally| tally.queued);
         let left = u32::try_from(lane.line.starts()).unwrap_or(u32::MAX).saturating_add(queued);
-        (left > 0 && lane.time_for(left.saturating_mul(CALLS_TO_BEGIN)) <= job * 2).then_some(job * 2)
+        (left > 0 && lane.time_for(left.saturating_mul(CALLS_TO_BEGIN)) <= job * 2)
+            .then_some(job * 2)
     }
 
     /// Lets a change that sleeps over its job sleep as long as is known now, if that is shorter.
     fn rest_anew(&mut self, id: ChangeId) {
-        let asleep = self.work.get(&id).filter(|work| matches!(work.stage, WorkStage::Asleep)).and_then(|work| work.wake);
+        let asleep = self
+            .work
+            .get(&id)
+            .filter(|work| matches!(work.stage, WorkStage::Asleep))
+            .and_then(|work| work.wake);
         let Some(wait) = asleep.map(|at| at.saturating_sub(self.now.boot)) else { return };
         let known = self.patience(id, wait);
         if known < wait {
@@ -221,7 +256,8 @@ impl Core {
         }
     }
 
-    /// How long a change sleeps that the table lets sleep for `wait`: while it follows a job, by what jobs here take.
+    /// How long a change sleeps that the table lets sleep for `wait`: while it follows a job, by
+    /// what jobs here take.
     pub(super) fn patience(&self, id: ChangeId, wait: Duration) -> Duration {
         let lane = self.work.get(&id).and_then(|work| self.lanes.get(&work.change.target.lane));
         lane.map_or(wait, |lane| lane.followed.patience(id, wait, self.now.boot, &lane.lane.timing))
@@ -230,5 +266,12 @@ impl Core {
 
 fn unexpected() -> CallError {
     let message = "the cloud answered something else".to_owned();
-    CallError { disposition: Disposition::Unknown, retry_after: None, status: None, code: None, request_id: None, message }
+    CallError {
+        disposition: Disposition::Unknown,
+        retry_after: None,
+        status: None,
+        code: None,
+        request_id: None,
+        message,
+    }
 }

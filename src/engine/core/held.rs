@@ -1,13 +1,13 @@
 //! Lanes that send no new work now, and the rollouts that can only wait for such lanes.
 //!
-//! Job: say why a lane is held (paused by a person, refused, out of reach, or held by its clock) and whether all lanes that
-//! a rollout's changes in hand need are held.
+//! Job: say why a lane is held (paused by a person, refused, out of reach, or held by its clock)
+//! and whether all lanes that a rollout's changes in hand need are held.
 //!
-//! Invariant: a person's pause of a lane is known to the fence before it is acknowledged, so no write leaves over it
-//! afterwards; reads and jobs are followed all the same.
+//! Invariant: a person's pause of a lane is known to the fence before it is acknowledged, so no
+//! write leaves over it afterwards; reads and jobs are followed all the same.
 //!
-//! Deliberately not here: keeping a pause over a restart (`api::lane`), counting the time that a hold takes
-//! (`engine::stall`), and permits (`engine::core::permit`).
+//! Deliberately not here: keeping a pause over a restart (`api::lane`), counting the time that a
+//! hold takes (`engine::stall`), and permits (`engine::core::permit`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -52,7 +52,8 @@ impl Core {
 
     /// Why nothing of this rollout can end now: all lanes that its changes in hand need are held.
     pub(super) fn waits_for_lanes(&self, id: RolloutId) -> Option<String> {
-        let held: BTreeMap<&Name, String> = self.lanes.keys().filter_map(|name| Some((name, self.lane_held(name)?))).collect();
+        let held: BTreeMap<&Name, String> =
+            self.lanes.keys().filter_map(|name| Some((name, self.lane_held(name)?))).collect();
         if held.is_empty() {
             return None;
         }
@@ -67,7 +68,8 @@ impl Core {
         (!needed.is_empty()).then(|| self.named(needed))
     }
 
-    /// What the changes in hand of this rollout are at, and which of their lanes are held: why nothing ended.
+    /// What the changes in hand of this rollout are at, and which of their lanes are held: why
+    /// nothing ended.
     pub(super) fn at_work(&self, id: RolloutId) -> String {
         let mut states: BTreeMap<&'static str, u32> = BTreeMap::new();
         let mut lanes = BTreeSet::new();
@@ -78,7 +80,8 @@ impl Core {
         if states.is_empty() {
             return "all that is queued waits for its instance or its group".to_owned();
         }
-        let mut parts: Vec<String> = states.iter().map(|(word, count)| format!("{count} {word}")).collect();
+        let mut parts: Vec<String> =
+            states.iter().map(|(word, count)| format!("{count} {word}")).collect();
         let held = self.named(lanes);
         parts.extend(Some(held).filter(|held| !held.is_empty()));
         parts.join(", ")
@@ -86,7 +89,11 @@ impl Core {
 
     /// Rollouts with a change in hand that needs this lane.
     pub(super) fn needing(&self, name: &Name) -> BTreeSet<RolloutId> {
-        self.work.iter().filter(|(_, work)| work.change.target.lane == *name).map(|(id, _)| id.rollout).collect()
+        self.work
+            .iter()
+            .filter(|(_, work)| work.change.target.lane == *name)
+            .map(|(id, _)| id.rollout)
+            .collect()
     }
 
     /// Of these lanes, those that are held, each with the reason.
@@ -99,7 +106,8 @@ impl Core {
     }
 
     fn in_hand(&self, rollout: RolloutId) -> impl Iterator<Item = &Work> {
-        let (first, last) = (ChangeId { rollout, ordinal: 0 }, ChangeId { rollout, ordinal: u32::MAX });
+        let (first, last) =
+            (ChangeId { rollout, ordinal: 0 }, ChangeId { rollout, ordinal: u32::MAX });
         self.work.range(first..=last).map(|(_, work)| work)
     }
 }

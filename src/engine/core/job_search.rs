@@ -1,13 +1,14 @@
-//! The search for a lost job id: the pages of the job list, then the jobs that other changes explain.
+//! The search for a lost job id: the pages of the job list, then the jobs that other changes
+//! explain.
 //!
-//! Job: collect the jobs of the change's instance page by page, read from the store which of them are explained, and decide
-//! with those that remain.
+//! Job: collect the jobs of the change's instance page by page, read from the store which of them
+//! are explained, and decide with those that remain.
 //!
-//! Invariant: only a whole list is an answer; "no job of ours" is never concluded from a part of one. A page that failed is
-//! asked for again, and what was read before it is kept.
+//! Invariant: only a whole list is an answer; "no job of ours" is never concluded from a part of
+//! one. A page that failed is asked for again, and what was read before it is kept.
 //!
-//! Deliberately not here: how pages follow one another (`engine::paged_list`), and which of the jobs is the lost one
-//! (`domain::job_match`).
+//! Deliberately not here: how pages follow one another (`engine::paged_list`), and which of the
+//! jobs is the lost one (`domain::job_match`).
 
 use super::Core;
 use super::tickets::Owner;
@@ -20,8 +21,16 @@ use crate::engine::effect::{Effect, StoreQuery};
 use crate::engine::paged_list::ListStep;
 
 impl Core {
-    /// One page of the job list: asks for the next, or, when the list is whole, for the jobs that are explained.
-    pub(super) fn gather(&mut self, id: ChangeId, call: &Call, jobs: Vec<JobSeen>, page: &JobsPage, out: &mut Vec<Effect>) {
+    /// One page of the job list: asks for the next, or, when the list is whole, for the jobs that
+    /// are explained.
+    pub(super) fn gather(
+        &mut self,
+        id: ChangeId,
+        call: &Call,
+        jobs: Vec<JobSeen>,
+        page: &JobsPage,
+        out: &mut Vec<Effect>,
+    ) {
         if !matches!(call, Call::FindJobs { .. }) {
             return;
         }
@@ -41,7 +50,14 @@ impl Core {
         let message = question.list.to_string();
         work.question = None;
         self.count("list_not_whole");
-        let error = CallError { disposition: Disposition::Unknown, retry_after: None, status: None, code: None, request_id: None, message };
+        let error = CallError {
+            disposition: Disposition::Unknown,
+            retry_after: None,
+            status: None,
+            code: None,
+            request_id: None,
+            message,
+        };
         self.decide_with(id, Event::Answer(AnswerEvent::Error(error)), out);
     }
 
@@ -50,12 +66,16 @@ impl Core {
         let now = self.now.wall;
         let Some(work) = self.work.get_mut(&id) else { return };
         let question = work.question.take();
-        let (Some(JobSearch { list, jobs }), State::Recovering { sent, cloud, .. }) = (question, &work.change.record.state) else {
+        let (Some(JobSearch { list, jobs }), State::Recovering { sent, cloud, .. }) =
+            (question, &work.change.record.state)
+        else {
             return self.stale(id);
         };
         let Call::FindJobs { within, .. } = list.call() else { return self.stale(id) };
-        // What was set aside is not sought again; nor does it date what is sought, for it may be the younger one.
-        let jobs = jobs.into_iter().filter(|seen| !work.change.record.presumes(&seen.job)).collect();
+        // What was set aside is not sought again; nor does it date what is sought, for it may be
+        // the younger one.
+        let jobs =
+            jobs.into_iter().filter(|seen| !work.change.record.presumes(&seen.job)).collect();
         let doubt = JobSearchBounds { sent: *sent, cloud: *cloud, now, cloud_now };
         let explained = |job: &JobId| known.contains(job) || work.change.record.jobs.contains(job);
         let jobs = unexplained(jobs, explained, &doubt);

@@ -1,12 +1,14 @@
 //! The engine's core: one synchronous function from times and an input to effects.
 //!
-//! Job: hold the work in hand, fire timers, give permits, decide, and return the effects that must be performed. The
-//! runtime performs them and returns the answers as inputs; rehearsal and simulation do the same with a cloud of their own.
-//! This file holds the state and dispatches inputs; the files beside it are its chapters.
+//! Job: hold the work in hand, fire timers, give permits, decide, and return the effects that must
+//! be performed. The runtime performs them and returns the answers as inputs; rehearsal and
+//! simulation do the same with a cloud of their own. This file holds the state and dispatches
+//! inputs; the files beside it are its chapters.
 //!
-//! Invariants: a call is asked for only after its commit was acknowledged; one change has at most one effect out; memory is
-//! bounded by what is in flight, plus one entry an open rollout. A core that is lost loses nothing: every entry can be read
-//! again from the store. Only chapters of this module read or change its fields.
+//! Invariants: a call is asked for only after its commit was acknowledged; one change has at most
+//! one effect out; memory is bounded by what is in flight, plus one entry an open rollout. A core
+//! that is lost loses nothing: every entry can be read again from the store. Only chapters of this
+//! module read or change its fields.
 //!
 //! Deliberately not here: I/O, clocks, randomness, and the tables themselves (`domain`).
 
@@ -66,7 +68,8 @@ pub struct Options {
     pub lanes: Vec<Lane>,
     /// Whether calls may have been made within the last interval by somebody before us.
     pub quota_spent: bool,
-    /// What the process before us has left; one that is whole only on the same machine and since the same boot.
+    /// What the process before us has left; one that is whole only on the same machine and since
+    /// the same boot.
     pub levels: Vec<Level>,
 }
 
@@ -108,8 +111,9 @@ impl Core {
         let shared = lane::reached(&options.lanes);
         let fence = Arc::new(Fence::new(&options.lanes));
         let lanes = options.lanes.into_iter();
-        let mut lanes: BTreeMap<_, _> =
-            lanes.map(|lane| (lane.name.clone(), LaneState::new(lane, options.quota_spent, now.boot))).collect();
+        let mut lanes: BTreeMap<_, _> = lanes
+            .map(|lane| (lane.name.clone(), LaneState::new(lane, options.quota_spent, now.boot)))
+            .collect();
         for (name, first) in shared {
             if let Some(lane) = lanes.get_mut(&name) {
                 lane.share_with(first);
@@ -158,9 +162,14 @@ impl Core {
         self.step_all(now, std::iter::once(input), out);
     }
 
-    /// Takes inputs that came together, in their order, and only then looks at timers and permits: what several answers
-    /// stir is looked at once.
-    pub fn step_all(&mut self, now: Times, inputs: impl IntoIterator<Item = Input>, out: &mut Vec<Effect>) {
+    /// Takes inputs that came together, in their order, and only then looks at timers and permits:
+    /// what several answers stir is looked at once.
+    pub fn step_all(
+        &mut self,
+        now: Times,
+        inputs: impl IntoIterator<Item = Input>,
+        out: &mut Vec<Effect>,
+    ) {
         let stepped = fence::stepped(self.now, now);
         self.now = now;
         if stepped {
@@ -185,19 +194,27 @@ impl Core {
                 Some(Owner::Change(id)) => self.work_read(id, *found, out),
                 Some(Owner::Rollout(id)) => self.rollout_read(id, *found, out),
                 Some(Owner::Stranger(id)) => self.stranger(id, *found, out),
-                Some(Owner::Ask(_) | Owner::List(_) | Owner::Running(_)) | None => self.count("unknown_ticket"),
+                Some(Owner::Ask(_) | Owner::List(_) | Owner::Running(_)) | None => {
+                    self.count("unknown_ticket")
+                }
             },
             Input::Committed { ticket, result } => match self.redeem(ticket) {
                 Some(Owner::Change(id)) => self.work_committed(id, result, out),
                 Some(Owner::Rollout(id)) => self.rollout_committed(id, result, out),
-                Some(Owner::Stranger(_) | Owner::Ask(_) | Owner::List(_) | Owner::Running(_)) | None => self.count("unknown_ticket"),
+                Some(Owner::Stranger(_) | Owner::Ask(_) | Owner::List(_) | Owner::Running(_))
+                | None => self.count("unknown_ticket"),
             },
             Input::Answered { ticket, reply } => self.answered(ticket, reply, out),
             Input::Probed { ticket, proof } => match self.redeem(ticket) {
                 Some(Owner::Change(id)) => self.work_probed(id, proof, out),
-                Some(Owner::Rollout(_) | Owner::Stranger(_) | Owner::Ask(_) | Owner::List(_) | Owner::Running(_)) | None => {
-                    self.count("unknown_ticket")
-                }
+                Some(
+                    Owner::Rollout(_)
+                    | Owner::Stranger(_)
+                    | Owner::Ask(_)
+                    | Owner::List(_)
+                    | Owner::Running(_),
+                )
+                | None => self.count("unknown_ticket"),
             },
             Input::Command { id, command } => self.command(id, command, out),
             Input::Asked { id, call } => self.asked(id, call, out),
@@ -216,7 +233,9 @@ impl Core {
     }
 
     fn answered(&mut self, ticket: Ticket, reply: Reply, out: &mut Vec<Effect>) {
-        let Some((owner, since)) = self.tickets.redeem(ticket) else { return self.count("unknown_ticket") };
+        let Some((owner, since)) = self.tickets.redeem(ticket) else {
+            return self.count("unknown_ticket");
+        };
         self.hear(&owner, since, &reply);
         match owner {
             Owner::Change(id) => self.work_answered(id, since, reply, out),
@@ -274,7 +293,11 @@ impl Core {
             draining: self.draining,
             lanes: lanes.collect(),
             unserved: self.unserved(),
-            overdue: self.rollouts.iter().filter_map(|(id, tracked)| Some((*id, tracked.overdue()?))).collect(),
+            overdue: self
+                .rollouts
+                .iter()
+                .filter_map(|(id, tracked)| Some((*id, tracked.overdue()?)))
+                .collect(),
             calls: self.counters.get("calls").copied().unwrap_or(0),
         }
     }
@@ -284,8 +307,14 @@ impl Core {
     }
 
     fn wall_at(&self, boot: Boot) -> Timestamp {
-        let (ahead, behind) = (boot.saturating_sub(self.now.boot), self.now.boot.saturating_sub(boot));
-        self.now.wall.checked_sub(behind).unwrap_or(Timestamp::MIN).checked_add(ahead).unwrap_or(Timestamp::MAX)
+        let (ahead, behind) =
+            (boot.saturating_sub(self.now.boot), self.now.boot.saturating_sub(boot));
+        self.now
+            .wall
+            .checked_sub(behind)
+            .unwrap_or(Timestamp::MIN)
+            .checked_add(ahead)
+            .unwrap_or(Timestamp::MAX)
     }
 
     fn ticket(&mut self, owner: Owner) -> Ticket {
@@ -328,7 +357,12 @@ impl Core {
         out.push(Effect::Scan { until });
     }
 
-    fn scanned(&mut self, open: Vec<crate::store::Rollout>, due: Vec<crate::store::Active>, out: &mut Vec<Effect>) {
+    fn scanned(
+        &mut self,
+        open: Vec<crate::store::Rollout>,
+        due: Vec<crate::store::Active>,
+        out: &mut Vec<Effect>,
+    ) {
         self.scanning = false;
         self.scans += 1;
         self.scan_in(SCAN_EVERY);

@@ -1,12 +1,13 @@
 //! Permits: which waiter of a lane may send now, and what a lane learns when its call is over.
 //!
-//! Job: give the permits of the lanes that may have become able to send, and take back those of calls that are over.
+//! Job: give the permits of the lanes that may have become able to send, and take back those of
+//! calls that are over.
 //!
-//! Invariants: a permit is taken before a decision with a call is committed, because that commit starts the call's
-//! deadline; every permit comes back, with the answer or unused.
+//! Invariants: a permit is taken before a decision with a call is committed, because that commit
+//! starts the call's deadline; every permit comes back, with the answer or unused.
 //!
-//! Deliberately not here: how many permits there are (`engine::lane`), who is next (`engine::fair_queue`), and what a change
-//! does with one (`changes`).
+//! Deliberately not here: how many permits there are (`engine::lane`), who is next
+//! (`engine::fair_queue`), and what a change does with one (`changes`).
 
 use std::time::Duration;
 
@@ -75,13 +76,20 @@ impl Core {
             if paced {
                 self.look_due(id, now);
             }
-            let stage = self.work.get_mut(&id).map(|work| std::mem::replace(&mut work.stage, WorkStage::Asleep));
-            assert!(matches!(stage, Some(WorkStage::Waiting { place: own, .. }) if own == place), "a waiter is queued at most once");
+            let stage = self
+                .work
+                .get_mut(&id)
+                .map(|work| std::mem::replace(&mut work.stage, WorkStage::Asleep));
+            assert!(
+                matches!(stage, Some(WorkStage::Waiting { place: own, .. }) if own == place),
+                "a waiter is queued at most once"
+            );
             self.permitted(id, name, out);
         }
     }
 
-    /// A change has a permit of its lane in hand: it decides, and what it does without a call gives the permit back.
+    /// A change has a permit of its lane in hand: it decides, and what it does without a call gives
+    /// the permit back.
     pub(super) fn permitted(&mut self, id: ChangeId, name: &Name, out: &mut Vec<Effect>) {
         match self.decide(id) {
             Some(Ok(decision)) => {
@@ -128,7 +136,12 @@ impl Core {
     }
 
     /// A call of the lane is over; tells whether its answer pauses the lane.
-    pub(super) fn permit_back(&mut self, name: &Name, sent: bool, outcome: &Result<Answer, CallError>) -> bool {
+    pub(super) fn permit_back(
+        &mut self,
+        name: &Name,
+        sent: bool,
+        outcome: &Result<Answer, CallError>,
+    ) -> bool {
         let now = self.now.boot;
         self.stirred.insert(name.clone());
         let Some(lane) = self.lanes.get_mut(name) else { return false };

@@ -1,11 +1,14 @@
 //! Probes over the wire: which changes probe their proxy's port now, and what the probe returns.
 //!
-//! Job: queue changes that need a proof, start probes as places become free, and decide with what they saw.
+//! Job: queue changes that need a proof, start probes as places become free, and decide with what
+//! they saw.
 //!
-//! Invariants: at most [`PROBES_MAX`] probes are out, and one for each change; every place comes back with its proof or
-//! unused. A probe uses no permit of a lane, because it is no call of the API.
+//! Invariants: at most [`PROBES_MAX`] probes are out, and one for each change; every place comes
+//! back with its proof or unused. A probe uses no permit of a lane, because it is no call of the
+//! API.
 //!
-//! Deliberately not here: when a proof is asked for and what it means (`domain::change`), and the connection (`probe`).
+//! Deliberately not here: when a proof is asked for and what it means (`domain::change`), and the
+//! connection (`probe`).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,8 +22,9 @@ use crate::domain::journal::Trace;
 use crate::domain::proof::{Endpoint, Proof};
 use crate::engine::effect::Effect;
 
-/// Probes out at once, over all lanes: two hundred a second where a handshake takes 80 ms, with a handful of sockets and of
-/// handshakes at the same time, and no more than a few of them at one balancer.
+/// Probes out at once, over all lanes: two hundred a second where a handshake takes 80 ms, with a
+/// handful of sockets and of handshakes at the same time, and no more than a few of them at one
+/// balancer.
 pub const PROBES_MAX: usize = 16;
 
 /// Who probes, and who waits to.
@@ -70,7 +74,9 @@ impl Core {
 
     fn probe(&mut self, id: ChangeId, endpoint: Endpoint, out: &mut Vec<Effect>) {
         // Without its rollout nothing can be judged; the next scan brings it.
-        let Some(tracked) = self.rollouts.get(&id.rollout) else { return self.sleep(id, Duration::from_secs(1)) };
+        let Some(tracked) = self.rollouts.get(&id.rollout) else {
+            return self.sleep(id, Duration::from_secs(1));
+        };
         let plan = tracked.view.plan.clone();
         self.probes.out += 1;
         self.set_stage(id, WorkStage::Probing);
@@ -85,7 +91,8 @@ impl Core {
         let Some(work) = self.work.get_mut(&id) else { return };
         work.stage = WorkStage::Asleep;
         work.looks = work.looks.saturating_add(1);
-        work.trace = Some(Trace { call: "probe".into(), proof: Some(proof.clone()), ..Trace::default() });
+        work.trace =
+            Some(Trace { call: "probe".into(), proof: Some(proof.clone()), ..Trace::default() });
         self.decide_with(id, Event::Answer(AnswerEvent::Proved(proof)), out);
     }
 }

@@ -1,10 +1,13 @@
-//! People's reads: calls that belong to no change, sent with a permit that no work of their lane wants.
+//! People's reads: calls that belong to no change, sent with a permit that no work of their lane
+//! wants.
 //!
-//! Job: queue each read behind all work of its lane, send it, repeat it if its failure may pass, and return the answer.
+//! Job: queue each read behind all work of its lane, send it, repeat it if its failure may pass,
+//! and return the answer.
 //!
-//! Invariants: every read is answered once; none goes before work of its lane; at most [`ASKS_MAX`] are open. A failure that
-//! may pass is repeated after a growing wait, each time with a permit of its own, at most [`ASK_TRIES_MAX`] times. Nothing is
-//! stored, and a lane learns from these answers as from any other.
+//! Invariants: every read is answered once; none goes before work of its lane; at most [`ASKS_MAX`]
+//! are open. A failure that may pass is repeated after a growing wait, each time with a permit of
+//! its own, at most [`ASK_TRIES_MAX`] times. Nothing is stored, and a lane learns from these
+//! answers as from any other.
 //!
 //! Deliberately not here: what an answer means to the person who asked (`api`).
 
@@ -21,14 +24,15 @@ use crate::engine::effect::Effect;
 use crate::engine::fair_queue::{Rank, Waiter};
 use crate::engine::handle::{ASKS_MAX, AskError};
 
-/// How often a question is put before its failure is told. Where one answer in twenty is an error, one question in three
-/// million fails so.
+/// How often a question is put before its failure is told. Where one answer in twenty is an error,
+/// one question in three million fails so.
 const ASK_TRIES_MAX: u32 = 5;
 
 /// The wait after the first try; it doubles with each: 7.5 s over all of them.
 const ASK_AGAIN_FIRST: Duration = Duration::from_millis(500);
 
-/// Refused credentials with a `Retry-After` of so many seconds at most were replaced meanwhile: the next call has the new ones.
+/// Refused credentials with a `Retry-After` of so many seconds at most were replaced meanwhile: the
+/// next call has the new ones.
 const RENEWED_WITHIN: u32 = 1;
 
 /// A question that is not answered yet.
@@ -88,12 +92,21 @@ impl Core {
         out.push(Effect::Told { id, result: Ok(reply) });
     }
 
-    /// Whether another try may well be answered: what the lane's credentials or the cloud's rules refuse is told at once.
+    /// Whether another try may well be answered: what the lane's credentials or the cloud's rules
+    /// refuse is told at once.
     fn may_pass(&self, lane: &Name, error: &CallError) -> bool {
         match error.disposition {
-            Disposition::Withheld | Disposition::Misdated | Disposition::Throttled | Disposition::Busy | Disposition::Unknown => true,
-            Disposition::NotDone => error.status.is_some() || self.lanes.get(lane).is_some_and(|lane| !lane.is_down()),
-            Disposition::Unauthorised => error.retry_after.is_some_and(|seconds| seconds <= RENEWED_WITHIN),
+            Disposition::Withheld
+            | Disposition::Misdated
+            | Disposition::Throttled
+            | Disposition::Busy
+            | Disposition::Unknown => true,
+            Disposition::NotDone => {
+                error.status.is_some() || self.lanes.get(lane).is_some_and(|lane| !lane.is_down())
+            }
+            Disposition::Unauthorised => {
+                error.retry_after.is_some_and(|seconds| seconds <= RENEWED_WITHIN)
+            }
             Disposition::NotFound | Disposition::Fatal => false,
         }
     }
@@ -119,7 +132,8 @@ impl Core {
         for lane in self.lanes.values_mut() {
             dismissed.extend(std::iter::from_fn(|| lane.line.pop_ask()));
         }
-        let resting: Vec<(u64, Boot)> = self.asks.iter().filter_map(|(id, asked)| Some((*id, asked.again_at?))).collect();
+        let resting: Vec<(u64, Boot)> =
+            self.asks.iter().filter_map(|(id, asked)| Some((*id, asked.again_at?))).collect();
         for (id, at) in resting {
             self.timers.clear(Timer::Ask(id), Some(at));
             dismissed.push(id);

@@ -1,13 +1,14 @@
 //! The rollouts in hand: one look or one verb at a time, each from a fresh read to a commit.
 //!
-//! Job: read a rollout, decide its first verb or its look, commit, release changes, and set the timer of the next look.
+//! Job: read a rollout, decide its first verb or its look, commit, release changes, and set the
+//! timer of the next look.
 //!
-//! Invariant: one rollout has at most one read or commit out, so its own decisions never race each other; what
-//! its changes commit meanwhile is met by the compare-and-swap. A verb is answered only when its commit is durable and the
-//! fence knows it.
+//! Invariant: one rollout has at most one read or commit out, so its own decisions never race each
+//! other; what its changes commit meanwhile is met by the compare-and-swap. A verb is answered only
+//! when its commit is durable and the fence knows it.
 //!
-//! Deliberately not here: what is done to many stored changes (`bulk`), a verb on one change (`by_hand`), and the phases
-//! (`domain::rollout`).
+//! Deliberately not here: what is done to many stored changes (`bulk`), a verb on one change
+//! (`by_hand`), and the phases (`domain::rollout`).
 
 use std::time::Duration;
 
@@ -20,11 +21,15 @@ use super::work::SEND_WITHIN;
 use crate::clock::Times;
 use crate::domain::change::{State, Wake};
 use crate::domain::id::{ChangeId, RolloutId};
-use crate::domain::rollout::{self, Attribution, Decision, Effect as Act, Event, LOOK_AGAIN, RolloutWake};
+use crate::domain::rollout::{
+    self, Attribution, Decision, Effect as Act, Event, LOOK_AGAIN, RolloutWake,
+};
 use crate::domain::stop::Stop;
 use crate::engine::effect::{Effect, StoreAnswer, StoreQuery};
 use crate::engine::handle::{Acknowledged, Command, CommandError};
-use crate::store::{Candidates, ChangeMove, Commit, CommitError, Durability, Obstacle, Passed, Rollout, RolloutMove};
+use crate::store::{
+    Candidates, ChangeMove, Commit, CommitError, Durability, Obstacle, Passed, Rollout, RolloutMove,
+};
 
 impl Core {
     /// What the scan brought: new rollouts are taken up, known ones renewed, gone ones forgotten.
@@ -35,7 +40,12 @@ impl Core {
             self.rollout_seen(rollout);
             self.look(id, out);
         }
-        let gone: Vec<_> = self.rollouts.keys().copied().filter(|id| !ids.contains(id) && self.may_forget(*id)).collect();
+        let gone: Vec<_> = self
+            .rollouts
+            .keys()
+            .copied()
+            .filter(|id| !ids.contains(id) && self.may_forget(*id))
+            .collect();
         for id in gone {
             if let Some(tracked) = self.rollouts.remove(&id) {
                 self.timers.clear(Timer::Rollout(id), tracked.wake);
@@ -45,13 +55,16 @@ impl Core {
     }
 
     fn may_forget(&self, id: RolloutId) -> bool {
-        let idle = self.rollouts.get(&id).is_some_and(|tracked| matches!(tracked.stage, LookStage::Idle) && tracked.verbs.is_empty());
+        let idle = self.rollouts.get(&id).is_some_and(|tracked| {
+            matches!(tracked.stage, LookStage::Idle) && tracked.verbs.is_empty()
+        });
         let first = ChangeId { rollout: id, ordinal: 0 };
         let last = ChangeId { rollout: id, ordinal: u32::MAX };
         idle && self.work.range(first..=last).next().is_none()
     }
 
-    /// Takes over what the store says of a rollout. An older view than the one in hand changes nothing.
+    /// Takes over what the store says of a rollout. An older view than the one in hand changes
+    /// nothing.
     pub(super) fn rollout_seen(&mut self, view: Rollout) {
         let id = view.id;
         let now = self.now;
@@ -74,7 +87,8 @@ impl Core {
         }
     }
 
-    /// Its record is another one, as decided then: a clock that was stepped while the commit was out must not shorten a wait.
+    /// Its record is another one, as decided then: a clock that was stepped while the commit was
+    /// out must not shorten a wait.
     fn gate_moved(&mut self, id: RolloutId, decided: Times) {
         if let Some(tracked) = self.rollouts.get_mut(&id) {
             tracked.waits.seen(&tracked.view.record, decided);
@@ -164,7 +178,12 @@ impl Core {
         out.push(Effect::Read { ticket, query: StoreQuery::Rollout(id) });
     }
 
-    pub(super) fn rollout_read(&mut self, id: RolloutId, found: StoreAnswer, out: &mut Vec<Effect>) {
+    pub(super) fn rollout_read(
+        &mut self,
+        id: RolloutId,
+        found: StoreAnswer,
+        out: &mut Vec<Effect>,
+    ) {
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
         match (std::mem::replace(&mut tracked.stage, LookStage::Idle), found) {
             (LookStage::Reading, StoreAnswer::Rollout(Some(view))) => {
@@ -176,8 +195,12 @@ impl Core {
                 }
                 self.judge(id, out);
             }
-            (LookStage::Picking(decision), StoreAnswer::Candidates(candidates)) => self.release(id, *decision, candidates, out),
-            (LookStage::Gathering(sweep), StoreAnswer::Stored(changes)) => self.sweep(id, sweep, changes, out),
+            (LookStage::Picking(decision), StoreAnswer::Candidates(candidates)) => {
+                self.release(id, *decision, candidates, out)
+            }
+            (LookStage::Gathering(sweep), StoreAnswer::Stored(changes)) => {
+                self.sweep(id, sweep, changes, out)
+            }
             (LookStage::Choosing(decision), StoreAnswer::Change(found)) => {
                 self.by_hand(id, *decision, found.map(|found| found.0.change), out);
             }
@@ -212,7 +235,10 @@ impl Core {
             | StoreAnswer::Stored(_)
             | StoreAnswer::Change(_)
             | StoreAnswer::KnownJobs(_) => {
-                out.push(Effect::Reply { id: waiting, result: Err(CommandError::NotFound(command.rollout)) });
+                out.push(Effect::Reply {
+                    id: waiting,
+                    result: Err(CommandError::NotFound(command.rollout)),
+                });
             }
         }
     }
@@ -227,7 +253,9 @@ impl Core {
         let late = tracked.stall.counted() >= tracked.view.plan.strategy.progress_deadline();
         let at_work = if late { self.at_work(id) } else { String::new() };
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
-        let moved = |first: &mut (u64, Command)| first.1.only_if.is_some_and(|tag| tag != tracked.view.record.tag(id));
+        let moved = |first: &mut (u64, Command)| {
+            first.1.only_if.is_some_and(|tag| tag != tracked.view.record.tag(id))
+        };
         if let Some((waiting, _)) = tracked.verbs.pop_front_if(moved) {
             out.push(Effect::Reply { id: waiting, result: Err(CommandError::Moved) });
             tracked.again = true;
@@ -235,7 +263,11 @@ impl Core {
         }
         let event = match tracked.verbs.front() {
             Some((_, command)) => {
-                let mark = Attribution { by: command.by.name.clone(), reason: command.reason.clone(), at: now.wall };
+                let mark = Attribution {
+                    by: command.by.name.clone(),
+                    reason: command.reason.clone(),
+                    at: now.wall,
+                };
                 Event::Command { verb: command.verb.clone(), mark, uid: command.by.uid }
             }
             None => Event::Woken,
@@ -261,20 +293,39 @@ impl Core {
             tracked.watch.seen(now);
             tracked.stage = LookStage::Picking(Box::new(decision));
             let ticket = self.ticket(Owner::Rollout(id));
-            return out.push(Effect::Read { ticket, query: StoreQuery::Candidates { rollout: id, wave, limit } });
+            return out.push(Effect::Read {
+                ticket,
+                query: StoreQuery::Candidates { rollout: id, wave, limit },
+            });
         }
         if let Act::ByHand { ordinal, .. } = decision.effect {
             tracked.stage = LookStage::Choosing(Box::new(decision));
             let ticket = self.ticket(Owner::Rollout(id));
-            return out.push(Effect::Read { ticket, query: StoreQuery::Change(ChangeId { rollout: id, ordinal }) });
+            return out.push(Effect::Read {
+                ticket,
+                query: StoreQuery::Change(ChangeId { rollout: id, ordinal }),
+            });
         }
-        let note = decision.record.version == tracked.view.record.version && decision.record != tracked.view.record;
+        let note = decision.record.version == tracked.view.record.version
+            && decision.record != tracked.view.record;
         if note && !verb {
-            let moves = RolloutMove { record: decision.record.clone(), why: decision.why, by: None };
-            let moving = Moving { record: Some(decision.record), noted: Some(now), ..Moving::then(decision.wake) };
+            let moves =
+                RolloutMove { record: decision.record.clone(), why: decision.why, by: None };
+            let moving = Moving {
+                record: Some(decision.record),
+                noted: Some(now),
+                ..Moving::then(decision.wake)
+            };
             self.count("noted");
             // A note that a crash loses is made again.
-            return self.commit_rollout(id, Some(moves), Vec::new(), moving, Durability::Ordered, out);
+            return self.commit_rollout(
+                id,
+                Some(moves),
+                Vec::new(),
+                moving,
+                Durability::Ordered,
+                out,
+            );
         }
         if !verb {
             tracked.watch.seen(now);
@@ -284,12 +335,19 @@ impl Core {
                 Act::Requeue => self.gather_sweep(id, Sweep::all(Broom::Requeue), out),
                 Act::Withdraw => self.gather_sweep(id, Sweep::all(Broom::Withdraw), out),
                 Act::Gather { wave } => self.gather_wave(id, wave, out),
-                Act::None | Act::Release { .. } | Act::ByHand { .. } => self.rest(id, decision.wake),
+                Act::None | Act::Release { .. } | Act::ByHand { .. } => {
+                    self.rest(id, decision.wake)
+                }
             };
         }
         let by = tracked.verbs.front().map(|(_, command)| command.by.name.clone());
         let moves = RolloutMove { record: decision.record.clone(), why: decision.why, by };
-        let moving = Moving { record: Some(decision.record), act: decision.effect, verb, ..Moving::then(decision.wake) };
+        let moving = Moving {
+            record: Some(decision.record),
+            act: decision.effect,
+            verb,
+            ..Moving::then(decision.wake)
+        };
         self.commit_rollout(id, Some(moves), Vec::new(), moving, Durability::Synced, out);
     }
 
@@ -305,33 +363,50 @@ impl Core {
         let at = self.now.wall;
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
         let record = &tracked.view.record;
-        let commit = Commit { at, rollout: id, version: record.version, releases: Some(record.releases), moves, changes, durability };
+        let commit = Commit {
+            at,
+            rollout: id,
+            version: record.version,
+            releases: Some(record.releases),
+            moves,
+            changes,
+            durability,
+        };
         tracked.stage = LookStage::Committing(Box::new(moving), self.now);
         let ticket = self.ticket(Owner::Rollout(id));
         out.push(Effect::Commit { ticket, commit: Box::new(commit) });
     }
 
     /// Releases what was picked, and moves the cursor past it.
-    fn release(&mut self, id: RolloutId, decision: Decision, candidates: Candidates, out: &mut Vec<Effect>) {
+    fn release(
+        &mut self,
+        id: RolloutId,
+        decision: Decision,
+        candidates: Candidates,
+        out: &mut Vec<Effect>,
+    ) {
         let Candidates { free, passed, cursor, more: unseen } = candidates;
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
         let (decided, seen) = (&decision.record, &tracked.view.record);
         if (decided.version, decided.releases) != (seen.version, seen.releases + 1) {
-            // A scan has shown another release since: these places may be taken, and the commit would compare
-            // with what it did not decide on.
+            // A scan has shown another release since: these places may be taken, and the commit
+            // would compare with what it did not decide on.
             tracked.again = true;
             return;
         }
         if free.is_empty() && cursor == tracked.view.record.cursor {
-            // Every queued change waits for its instance or for a place of its group, and one that ends will stir the
-            // rollout; or the list was not looked through yet.
-            let wake = if unseen { RolloutWake::Change(Wake::In(Duration::ZERO)) } else { decision.wake };
+            // Every queued change waits for its instance or for a place of its group, and one that
+            // ends will stir the rollout; or the list was not looked through yet.
+            let wake =
+                if unseen { RolloutWake::Change(Wake::In(Duration::ZERO)) } else { decision.wake };
             return self.rest(id, wake);
         }
         let Act::Release { count, .. } = decision.effect else { return };
         let stretch = count.min(STRETCH) as usize;
-        // A stretch that ended early, for its length or because all that it passed must wait, is followed by the next.
-        let more = free.len() < count as usize && (unseen || free.len() == stretch || passed.len() == stretch);
+        // A stretch that ended early, for its length or because all that it passed must wait, is
+        // followed by the next.
+        let more = free.len() < count as usize
+            && (unseen || free.len() == stretch || passed.len() == stretch);
         let wake = if more { RolloutWake::Change(Wake::In(Duration::ZERO)) } else { decision.wake };
         let due = self.wall_at(self.now.boot + SEND_WITHIN);
         let mut record = decision.record;
@@ -360,13 +435,23 @@ impl Core {
         self.commit_rollout(id, Some(own), moves, moving, Durability::Ordered, out);
     }
 
-    pub(super) fn rollout_committed(&mut self, id: RolloutId, result: Result<(), CommitError>, out: &mut Vec<Effect>) {
+    pub(super) fn rollout_committed(
+        &mut self,
+        id: RolloutId,
+        result: Result<(), CommitError>,
+        out: &mut Vec<Effect>,
+    ) {
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
-        let LookStage::Committing(moving, decided) = std::mem::replace(&mut tracked.stage, LookStage::Idle) else { return };
+        let LookStage::Committing(moving, decided) =
+            std::mem::replace(&mut tracked.stage, LookStage::Idle)
+        else {
+            return;
+        };
         match result {
             Ok(()) => self.rollout_moved(id, *moving, decided, out),
             Err(CommitError::Conflict | CommitError::InstanceTaken { .. }) => {
-                // Read again, decide again: the verb is still first in line, the look is still wanted.
+                // Read again, decide again: the verb is still first in line, the look is still
+                // wanted.
                 tracked.again = true;
                 self.count("conflict");
             }
@@ -375,7 +460,13 @@ impl Core {
         self.look(id, out);
     }
 
-    fn rollout_moved(&mut self, id: RolloutId, moving: Moving, decided: Times, out: &mut Vec<Effect>) {
+    fn rollout_moved(
+        &mut self,
+        id: RolloutId,
+        moving: Moving,
+        decided: Times,
+        out: &mut Vec<Effect>,
+    ) {
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
         if let Some(at) = moving.noted {
             tracked.watch.seen(at);
@@ -402,7 +493,10 @@ impl Core {
                 self.count(command.verb.as_str());
                 let phase = &self.rollouts[&id].view.record.phase;
                 let (phase, wave) = (phase.as_str(), phase.wave());
-                out.push(Effect::Reply { id: waiting, result: Ok(Acknowledged { phase, wave, in_flight }) });
+                out.push(Effect::Reply {
+                    id: waiting,
+                    result: Ok(Acknowledged { phase, wave, in_flight }),
+                });
             }
         }
         match (moving.act, moving.sweep) {
@@ -416,16 +510,21 @@ impl Core {
                 self.gather_sweep(id, Sweep::all(Broom::Withdraw), out);
             }
             (Act::Gather { wave }, None) => self.gather_wave(id, wave, out),
-            (Act::None | Act::Release { .. } | Act::ByHand { .. }, None) => self.rest(id, moving.wake),
+            (Act::None | Act::Release { .. } | Act::ByHand { .. }, None) => {
+                self.rest(id, moving.wake)
+            }
         }
     }
 
-    /// Nothing more to do now: sets the timer for the next look, never further away than a stepped clock may hide.
+    /// Nothing more to do now: sets the timer for the next look, never further away than a stepped
+    /// clock may hide.
     pub(super) fn rest(&mut self, id: RolloutId, wake: RolloutWake) {
         let wait = match wake {
             RolloutWake::Change(Wake::In(wait)) => wait.min(LOOK_AGAIN),
             RolloutWake::Change(Wake::Never) => LOOK_AGAIN,
-            RolloutWake::At(at) => Duration::try_from(at.duration_since(self.now.wall)).unwrap_or(Duration::ZERO).min(LOOK_AGAIN),
+            RolloutWake::At(at) => Duration::try_from(at.duration_since(self.now.wall))
+                .unwrap_or(Duration::ZERO)
+                .min(LOOK_AGAIN),
         };
         let at = self.now.boot + wait;
         if let Some(tracked) = self.rollouts.get_mut(&id) {

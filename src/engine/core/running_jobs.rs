@@ -1,12 +1,13 @@
 //! The list of a lane's running jobs, made for changes that wait for a busy instance.
 //!
-//! Job: when the cloud says that an instance is busy, list the lane's running jobs once, so that journal and hold name what
-//! is waited out: `EnlargeGaussDBforMySQLProxy (job …)` instead of "other work".
+//! Job: when the cloud says that an instance is busy, list the lane's running jobs once, so that
+//! journal and hold name what is waited out: `EnlargeGaussDBforMySQLProxy (job …)` instead of
+//! "other work".
 //!
 //! Invariant: a list that fails costs no change anything; the next wait asks again.
 //!
-//! Deliberately not here: how often a list is made and what is kept of it (`engine::busy_instances`), and how long is
-//! waited (`domain::change`).
+//! Deliberately not here: how often a list is made and what is kept of it
+//! (`engine::busy_instances`), and how long is waited (`domain::change`).
 
 use std::collections::BTreeSet;
 
@@ -31,7 +32,11 @@ impl Core {
 
     /// The list's turn has come; the permit is in hand.
     pub(super) fn running_out(&mut self, name: &Name, out: &mut Vec<Effect>) {
-        let call = self.lanes.get(name).and_then(|lane| lane.occupied.call()).expect("a list that waits is under way");
+        let call = self
+            .lanes
+            .get(name)
+            .and_then(|lane| lane.occupied.call())
+            .expect("a list that waits is under way");
         let ticket = self.ticket(Owner::Running(name.clone()));
         self.count("calls");
         self.count("running_listed");
@@ -54,9 +59,14 @@ impl Core {
 
     /// The instances of this lane that changes wait for.
     fn awaited(&self, name: &Name) -> BTreeSet<InstanceId> {
-        let waits = |record: &crate::domain::change::Record| record.state == State::Ready && record.waits > 0;
+        let waits = |record: &crate::domain::change::Record| {
+            record.state == State::Ready && record.waits > 0
+        };
         let changes = self.work.values().map(|work| &work.change);
-        changes.filter(|change| change.target.lane == *name && waits(&change.record)).map(|change| change.target.instance_id).collect()
+        changes
+            .filter(|change| change.target.lane == *name && waits(&change.record))
+            .map(|change| change.target.instance_id)
+            .collect()
     }
 }
 

@@ -1,13 +1,15 @@
 //! Looks that need not be made, because a recent list of proxies answers them.
 //!
-//! Job: keep what answers say of an instance's proxies, and decide a change's look before a switch by that; the permit
-//! that the look would have used goes to the switch.
+//! Job: keep what answers say of an instance's proxies, and decide a change's look before a switch
+//! by that; the permit that the look would have used goes to the switch.
 //!
-//! Invariants: only what leads to a switch is taken from the cache (idle, and the other value), so "already right" is
-//! always seen by a look of the change's own; never for a change that is put back, that was tried before, whose list of
-//! targets is to be compared, or whose plan only looks; a switch on an instance ends what is kept of it.
+//! Invariants: only what leads to a switch is taken from the cache (idle, and the other value), so
+//! "already right" is always seen by a look of the change's own; never for a change that is put
+//! back, that was tried before, whose list of targets is to be compared, or whose plan only looks;
+//! a switch on an instance ends what is kept of it.
 //!
-//! Deliberately not here: how long and how much is kept (`engine::proxy_cache`), and what a view means (`domain::change`).
+//! Deliberately not here: how long and how much is kept (`engine::proxy_cache`), and what a view
+//! means (`domain::change`).
 
 use std::time::Duration;
 
@@ -29,7 +31,9 @@ impl Core {
             }
             // A look at an instance's only proxy spares nobody anything.
             (Call::Inspect { target }, Ok(Answer::Proxy(view))) if !reply.beside.is_empty() => {
-                let own = view.iter().map(|view| ProxySeen { proxy_id: target.proxy_id, view: view.clone() });
+                let own = view
+                    .iter()
+                    .map(|view| ProxySeen { proxy_id: target.proxy_id, view: view.clone() });
                 lane.fresh.insert(target.instance_id, own.chain(reply.beside.iter().cloned()), now);
             }
             _ => {}
@@ -48,13 +52,17 @@ impl Core {
         let change = &self.work.get(&id)?.change;
         let tracked = self.rollouts.get(&id.rollout)?;
         let record = &change.record;
-        let plain = record.undo.is_none() && record.attempts == 0 && record.jobs.is_empty() && change.target.seen.is_none();
+        let plain = record.undo.is_none()
+            && record.attempts == 0
+            && record.jobs.is_empty()
+            && change.target.seen.is_none();
         if !plain || record.state != State::Inspecting || tracked.view.plan.survey {
             return None;
         }
         let fresh = &self.lanes.get(&change.target.lane)?.fresh;
         let view = fresh.get(&change.target.instance_id, &change.target.proxy_id, self.now.boot)?;
-        let to_be_switched = view.status == ProxyStatus::Idle && view.ssl_option == Some(!change.desired);
+        let to_be_switched =
+            view.status == ProxyStatus::Idle && view.ssl_option == Some(!change.desired);
         to_be_switched.then(|| view.clone())
     }
 

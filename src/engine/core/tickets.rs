@@ -2,8 +2,8 @@
 //!
 //! Job: give each effect that is answered a ticket, and find its owner again when the answer comes.
 //!
-//! Invariant: a ticket is redeemed once; one that was never handed out, or was redeemed before, has no owner. Tickets are
-//! unique within one run of the core.
+//! Invariant: a ticket is redeemed once; one that was never handed out, or was redeemed before, has
+//! no owner. Tickets are unique within one run of the core.
 //!
 //! Deliberately not here: what an answer means to its owner (the chapters of `engine::core`).
 
@@ -66,7 +66,10 @@ mod tests {
     #[test]
     fn a_ticket_is_redeemed_once_and_names_its_owner_and_its_instant() {
         let (mut tickets, second) = (Tickets::new(), Duration::from_secs(1));
-        let (first, other) = (tickets.hand_out(Owner::Ask(7), second), tickets.hand_out(Owner::Stranger(7), second * 2));
+        let (first, other) = (
+            tickets.hand_out(Owner::Ask(7), second),
+            tickets.hand_out(Owner::Stranger(7), second * 2),
+        );
         assert_ne!(first, other);
         assert_eq!(tickets.redeem(first), Some((Owner::Ask(7), second)));
         assert_eq!(tickets.redeem(first), None, "it was redeemed before");

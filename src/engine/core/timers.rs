@@ -2,11 +2,11 @@
 //!
 //! Job: set and clear timers, and hand out those that are due.
 //!
-//! Invariant: timers fire in the order of their instants, and at one instant in the order of [`Timer`]; a timer that was
-//! replaced or cleared does not fire.
+//! Invariant: timers fire in the order of their instants, and at one instant in the order of
+//! [`Timer`]; a timer that was replaced or cleared does not fire.
 //!
-//! Deliberately not here: what a timer does when it fires, and the instant at which each owner set its own: whoever
-//! replaces or clears a timer says when it was due.
+//! Deliberately not here: what a timer does when it fires, and the instant at which each owner set
+//! its own: whoever replaces or clears a timer says when it was due.
 
 use std::collections::BTreeSet;
 
@@ -76,10 +76,18 @@ mod tests {
         timers.set(Timer::Ask(2), None, s(3));
         timers.set(Timer::Ask(1), None, s(5));
         assert_eq!((timers.next(), timers.pop_due(s(2))), (Some(s(3)), None));
-        assert_eq!(timers.pop_due(s(4)), Some((s(3), Timer::Ask(2))), "at one instant in the order of what is woken");
+        assert_eq!(
+            timers.pop_due(s(4)),
+            Some((s(3), Timer::Ask(2))),
+            "at one instant in the order of what is woken"
+        );
         assert_eq!(timers.pop_due(s(4)), Some((s(3), Timer::Scan)));
         assert_eq!(timers.pop_due(s(4)), None);
-        assert_eq!(timers.pop_due(s(9)), Some((s(5), Timer::Ask(1))), "late, it still says what it was set for");
+        assert_eq!(
+            timers.pop_due(s(9)),
+            Some((s(5), Timer::Ask(1))),
+            "late, it still says what it was set for"
+        );
     }
 
     #[test]

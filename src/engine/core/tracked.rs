@@ -1,9 +1,10 @@
-//! One rollout in hand: its latest view, the stage of its look or verb, and what is remembered between two looks.
+//! One rollout in hand: its latest view, the stage of its look or verb, and what is remembered
+//! between two looks.
 //!
 //! Invariant: one rollout has at most one read or commit out; its [`LookStage`] says which.
 //!
-//! Deliberately not here: what moves it from one stage to the next (`rollouts`, `bulk` and `by_hand` beside this file), and
-//! its phases (`domain::rollout`).
+//! Deliberately not here: what moves it from one stage to the next (`rollouts`, `bulk` and
+//! `by_hand` beside this file), and its phases (`domain::rollout`).
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -78,7 +79,15 @@ pub(super) struct Moving {
 impl Moving {
     /// A commit after which nothing is left to do but to look again.
     pub(super) fn then(wake: RolloutWake) -> Self {
-        Self { record: None, released: Vec::new(), act: Act::None, wake, verb: false, sweep: None, noted: None }
+        Self {
+            record: None,
+            released: Vec::new(),
+            act: Act::None,
+            wake,
+            verb: false,
+            sweep: None,
+            noted: None,
+        }
     }
 }
 
@@ -140,8 +149,15 @@ impl Tracked {
         self.opening.is_shut_by(&self.view.plan, self.reverts(), cloud)
     }
 
-    /// What a decision about it may know; `gap`: why nobody looked since the last look, `at_work`: why nothing ended.
-    pub(super) fn context(&self, now: Timestamp, gap: Gap, slowest: Slowest, at_work: String) -> Context<'_> {
+    /// What a decision about it may know; `gap`: why nobody looked since the last look, `at_work`:
+    /// why nothing ended.
+    pub(super) fn context(
+        &self,
+        now: Timestamp,
+        gap: Gap,
+        slowest: Slowest,
+        at_work: String,
+    ) -> Context<'_> {
         Context {
             now,
             slowest,
@@ -156,8 +172,14 @@ impl Tracked {
         }
     }
 
-    /// What a decision about one of its changes may know, as if the change had just entered its state.
-    pub(super) fn change_context<'a>(&'a self, change: &Change, timing: &'a change::Timing, now: Times) -> change::Context<'a> {
+    /// What a decision about one of its changes may know, as if the change had just entered its
+    /// state.
+    pub(super) fn change_context<'a>(
+        &'a self,
+        change: &Change,
+        timing: &'a change::Timing,
+        now: Times,
+    ) -> change::Context<'a> {
         change::Context {
             now: now.wall,
             cloud: None,
@@ -184,13 +206,15 @@ impl Tracked {
         self.opening.within(&self.view.plan, self.reverts(), now)
     }
 
-    /// Counts open-window time in which work was on and nothing ended. A shut window or a pause stops the count and keeps
-    /// it, so that many short windows add up; what ended, or a new phase, starts it anew. What passes while all that is in
-    /// hand waits for its lanes (`held_by` says why) is counted apart.
+    /// Counts open-window time in which work was on and nothing ended. A shut window or a pause
+    /// stops the count and keeps it, so that many short windows add up; what ended, or a new phase,
+    /// starts it anew. What passes while all that is in hand waits for its lanes (`held_by` says
+    /// why) is counted apart.
     pub(super) fn time_passes(&mut self, boot: Boot, held_by: Option<String>) {
-        let counts = matches!(self.view.record.phase, Phase::Advancing { .. } | Phase::Reverting(_))
-            && self.view.record.paused.is_none()
-            && matches!(self.opening.said(), Opening::Open { .. });
+        let counts =
+            matches!(self.view.record.phase, Phase::Advancing { .. } | Phase::Reverting(_))
+                && self.view.record.paused.is_none()
+                && matches!(self.opening.said(), Opening::Open { .. });
         self.stall.passes(boot, counts, held_by);
     }
 

@@ -1,12 +1,12 @@
-//! Changes that their lane does not serve: the configuration has no such lane any more, or a lane before it reaches the same
-//! project.
+//! Changes that their lane does not serve: the configuration has no such lane any more, or a lane
+//! before it reaches the same project.
 //!
 //! Job: count such changes by rollout and lane, as they come into hand and leave it.
 //!
 //! Invariant: only changes in hand are counted, so the counts are bounded by what is in flight.
 //!
-//! Deliberately not here: which lanes share a project (`domain::lane`), what becomes of their changes (`engine::lane`), and
-//! how people are informed (`domain::hold`).
+//! Deliberately not here: which lanes share a project (`domain::lane`), what becomes of their
+//! changes (`engine::lane`), and how people are informed (`domain::hold`).
 
 use super::Core;
 use crate::domain::id::{ChangeId, Name, RolloutId};

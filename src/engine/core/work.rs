@@ -1,10 +1,10 @@
 //! One change in hand: its stage, what it waits for, and what it knows beside its record.
 //!
-//! Invariant: a change counts in its lane's changes in flight exactly while it is past `Ready` and not settled, or a
-//! decision is being committed that brings it there.
+//! Invariant: a change counts in its lane's changes in flight exactly while it is past `Ready` and
+//! not settled, or a decision is being committed that brings it there.
 //!
-//! Deliberately not here: what moves it from one stage to the next (the other chapters of `engine::core`), and its states
-//! (`domain::change`).
+//! Deliberately not here: what moves it from one stage to the next (the other chapters of
+//! `engine::core`), and its states (`domain::change`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -19,17 +19,20 @@ use crate::engine::fair_queue::Rank;
 use crate::engine::lane::LaneState;
 use crate::engine::paged_list::{Missing, PagedList};
 
-/// From the decision to the wire instant: past it a call is not sent, because what it was decided on may be no more.
+/// From the decision to the wire instant: past it a call is not sent, because what it was decided
+/// on may be no more.
 pub(super) const SEND_WITHIN: Duration = Duration::from_secs(5);
 
-/// Pages of the job list read for one question: 10,000 jobs. Longer lists are given up until the next try.
+/// Pages of the job list read for one question: 10,000 jobs. Longer lists are given up until the
+/// next try.
 const JOB_PAGES_MAX: u32 = 200;
 
 /// One change in hand.
 pub(super) struct Work {
     pub(super) change: Change,
     pub(super) stage: WorkStage,
-    /// The event to decide with; `Woken` unless an answer waits for a permit or a commit is tried again.
+    /// The event to decide with; `Woken` unless an answer waits for a permit or a commit is tried
+    /// again.
     pub(super) event: Event,
     pub(super) trace: Option<Trace>,
     /// When its timer wakes it.
@@ -58,8 +61,8 @@ pub(super) enum WorkStage {
     Lined { place: u64 },
     /// The look at the wire is out.
     Probing,
-    /// The decision is on its way to the store, with both clocks at the decision, from which the call's deadline counts;
-    /// a call's permit is in hand.
+    /// The decision is on its way to the store, with both clocks at the decision, from which the
+    /// call's deadline counts; a call's permit is in hand.
     Committing(Box<Decision>, Times),
     /// The call is out.
     Out(Box<Call>),
@@ -99,19 +102,32 @@ impl Work {
         }
     }
 
-    /// Keeps its lane's count of changes in flight right. A start counts from its decision on, or one pass would let all
-    /// that waits begin at once. A lane that gets a place is stirred.
-    pub(super) fn recount(&mut self, lanes: &mut BTreeMap<Name, LaneState>, stirred: &mut BTreeSet<Name>) {
+    /// Keeps its lane's count of changes in flight right. A start counts from its decision on, or
+    /// one pass would let all that waits begin at once. A lane that gets a place is stirred.
+    pub(super) fn recount(
+        &mut self,
+        lanes: &mut BTreeMap<Name, LaneState>,
+        stirred: &mut BTreeSet<Name>,
+    ) {
         let begins = matches!(&self.stage, WorkStage::Committing(decision, ..) if is_begun(&decision.record.state));
         self.set_counted(begins || is_begun(&self.change.record.state), lanes, stirred);
     }
 
     /// It uses no place of its lane any more, whatever its state.
-    pub(super) fn leave_lane(&mut self, lanes: &mut BTreeMap<Name, LaneState>, stirred: &mut BTreeSet<Name>) {
+    pub(super) fn leave_lane(
+        &mut self,
+        lanes: &mut BTreeMap<Name, LaneState>,
+        stirred: &mut BTreeSet<Name>,
+    ) {
         self.set_counted(false, lanes, stirred);
     }
 
-    fn set_counted(&mut self, counts: bool, lanes: &mut BTreeMap<Name, LaneState>, stirred: &mut BTreeSet<Name>) {
+    fn set_counted(
+        &mut self,
+        counts: bool,
+        lanes: &mut BTreeMap<Name, LaneState>,
+        stirred: &mut BTreeSet<Name>,
+    ) {
         if counts == self.counted {
             return;
         }

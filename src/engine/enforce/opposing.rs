@@ -46,7 +46,12 @@ pub struct Opposing {
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn opposing(store: &dyn Store, plan: &Plan, targets: &TargetList, now: Timestamp) -> Result<Vec<Opposing>, Unavailable> {
+pub async fn opposing(
+    store: &dyn Store,
+    plan: &Plan,
+    targets: &TargetList,
+    now: Timestamp,
+) -> Result<Vec<Opposing>, Unavailable> {
     let mut found = Vec::new();
     for enforcement in store.enforcements().await? {
         let record = enforcement.record;
@@ -55,7 +60,11 @@ pub async fn opposing(store: &dyn Store, plan: &Plan, targets: &TargetList, now:
             continue;
         }
         let Some(origin) = store.rollout(record.origin).await? else { continue };
-        let Some(enforce) = origin.plan.enforce.as_ref().filter(|enforce| enforce.mode == Mode::Apply) else { continue };
+        let Some(enforce) =
+            origin.plan.enforce.as_ref().filter(|enforce| enforce.mode == Mode::Apply)
+        else {
+            continue;
+        };
         if origin.plan.ssl_option == plan.ssl_option {
             continue;
         }
@@ -63,10 +72,21 @@ pub async fn opposing(store: &dyn Store, plan: &Plan, targets: &TargetList, now:
         let held = matches!(record.stage, EnforcementStage::Held { .. }) || record.halted.is_some();
         let (next_tick, ours) = (record.next_tick(enforce, now), targets.clone());
         let overlap = tokio::task::spawn_blocking(move || overlap(&ours, &theirs, &record)).await;
-        let (targets, first) = overlap.map_err(|error| Unavailable(format!("comparing targets broke: {error}")))?;
+        let (targets, first) =
+            overlap.map_err(|error| Unavailable(format!("comparing targets broke: {error}")))?;
         if targets > 0 {
-            let (name, revision, ssl_option) = (enforcement.name, origin.plan.revision, origin.plan.ssl_option);
-            found.push(Opposing { name, revision, ssl_option, held, next_tick, zone: enforce.time_zone.clone(), targets, first });
+            let (name, revision, ssl_option) =
+                (enforcement.name, origin.plan.revision, origin.plan.ssl_option);
+            found.push(Opposing {
+                name,
+                revision,
+                ssl_option,
+                held,
+                next_tick,
+                zone: enforce.time_zone.clone(),
+                targets,
+                first,
+            });
         }
         if found.len() == OPPOSING_MAX {
             break;

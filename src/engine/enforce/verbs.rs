@@ -1,7 +1,7 @@
 //! A person's verbs on an enforcement: `stop` and `release`.
 //!
-//! Invariant: what is answered with success is durable. A release that puts something right only commits the stage; the
-//! next pass of the [`super::Enforcer`] submits it.
+//! Invariant: what is answered with success is durable. A release that puts something right only
+//! commits the stage; the next pass of the [`super::Enforcer`] submits it.
 
 use jiff::Timestamp;
 
@@ -34,7 +34,9 @@ pub enum EnforceError {
     #[error(transparent)]
     Refused(#[from] VerbRefusal),
     /// The proxy is none of its targets.
-    #[error("{0} is no target of the enforcement; `sealift enforce NAME` lists those that are held")]
+    #[error(
+        "{0} is no target of the enforcement; `sealift enforce NAME` lists those that are held"
+    )]
     NoTarget(ProxyId),
     /// It moved every time.
     #[error("the enforcement moves at this very moment; try again")]
@@ -57,8 +59,12 @@ pub async fn command(
     now: Timestamp,
 ) -> Result<Enforcement, EnforceError> {
     for _ in 0..TRIES_MAX {
-        let known = store.enforcement(name).await?.ok_or_else(|| EnforceError::NotFound(name.clone()))?;
-        let origin = store.rollout(known.record.origin).await?.ok_or_else(|| EnforceError::NotFound(name.clone()))?;
+        let known =
+            store.enforcement(name).await?.ok_or_else(|| EnforceError::NotFound(name.clone()))?;
+        let origin = store
+            .rollout(known.record.origin)
+            .await?
+            .ok_or_else(|| EnforceError::NotFound(name.clone()))?;
         let mark = Attribution { by: by.into(), reason: reason.into(), at: now };
         let event = match asked {
             EnforcementVerb::Stop => Event::Stop { mark },
@@ -69,16 +75,27 @@ pub async fn command(
                 };
                 let survey = known.record.last.as_ref().map(|run| run.survey);
                 let drifted = match (&known.record.stage, survey) {
-                    (EnforcementStage::Held { .. }, Some(survey)) => found::drifted(store, survey).await?,
+                    (EnforcementStage::Held { .. }, Some(survey)) => {
+                        found::drifted(store, survey).await?
+                    }
                     _ => Vec::new(),
                 };
                 Event::Release { only, drifted, mark }
             }
         };
-        let Some(decision) = decide(&known.record, &event, &Context { now, plan: &origin.plan })? else { return Ok(known) };
+        let Some(decision) = decide(&known.record, &event, &Context { now, plan: &origin.plan })?
+        else {
+            return Ok(known);
+        };
         let (record, version) = (decision.record, known.record.version);
-        let commit =
-            EnforcementCommit { at: now, name: name.clone(), version, record: record.clone(), why: decision.why, by: Some(by.into()) };
+        let commit = EnforcementCommit {
+            at: now,
+            name: name.clone(),
+            version,
+            record: record.clone(),
+            why: decision.why,
+            by: Some(by.into()),
+        };
         match store.enforce(commit).await {
             Ok(()) => return Ok(Enforcement { name: name.clone(), record, moved_at: now }),
             Err(CommitError::Conflict | CommitError::InstanceTaken { .. }) => {}
@@ -88,8 +105,15 @@ pub async fn command(
     Err(EnforceError::Moving)
 }
 
-async fn place(store: &dyn Store, known: &Enforcement, proxy: ProxyId) -> Result<u32, EnforceError> {
+async fn place(
+    store: &dyn Store,
+    known: &Enforcement,
+    proxy: ProxyId,
+) -> Result<u32, EnforceError> {
     let targets = store.targets(known.record.origin).await?.unwrap_or_default();
-    let place = targets.iter().position(|target| target.proxy_id == proxy).ok_or(EnforceError::NoTarget(proxy))?;
+    let place = targets
+        .iter()
+        .position(|target| target.proxy_id == proxy)
+        .ok_or(EnforceError::NoTarget(proxy))?;
     u32::try_from(place).map_err(|_| EnforceError::NoTarget(proxy))
 }

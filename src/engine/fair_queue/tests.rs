@@ -59,7 +59,10 @@ fn who_comes_later_gets_an_even_share_and_no_more() {
     assert_eq!(shares(&mut line, 200), [100, 100, 0]);
     fill(&mut line, 2, 10, 100);
     let [first, second, third] = shares(&mut line, 90);
-    assert!([first, second, third].iter().all(|share| share.abs_diff(30) <= 1), "{first} {second} {third}");
+    assert!(
+        [first, second, third].iter().all(|share| share.abs_diff(30) <= 1),
+        "{first} {second} {third}"
+    );
 }
 
 #[test]
@@ -137,13 +140,18 @@ fn who_leaves_the_line_is_not_served() {
         known.insert((rank, place, who));
         match random.u32(0..3) {
             0 => {
-                let (rank, place, who) = *known.iter().nth(random.usize(0..known.len())).expect("in range");
+                let (rank, place, who) =
+                    *known.iter().nth(random.usize(0..known.len())).expect("in range");
                 line.remove(rank, place, who);
                 known.remove(&(rank, place, who));
             }
             1 => {
                 let first = line.first(true).expect("somebody waits");
-                assert_eq!(Some(first.0), known.first().map(|(rank, ..)| *rank), "the highest rank");
+                assert_eq!(
+                    Some(first.0),
+                    known.first().map(|(rank, ..)| *rank),
+                    "the highest rank"
+                );
                 assert!(known.remove(&first), "it waits");
                 line.remove(first.0, first.1, first.2);
                 line.charge(first.2);

@@ -21,12 +21,17 @@ fn times(wall: i64, boot: u64) -> Times {
     Times { wall: fixtures::at(wall), boot: Duration::from_secs(boot) }
 }
 
-/// A PUT of the second wave, decided at second 100 of either clock, to leave before second 105, in a plan that is open
-/// for an hour from second 0 on, less ten minutes at its end, every day.
+/// A PUT of the second wave, decided at second 100 of either clock, to leave before second 105, in
+/// a plan that is open for an hour from second 0 on, less ten minutes at its end, every day.
 fn put() -> CheckSpec {
     let mut plan = fixtures::plan("alpha", &[2, 2]);
     let cron = "0 8 * * *".parse().expect("an expression");
-    let hour = Window::new(cron, Duration::from_secs(3_600), "UTC".parse().expect("a zone"), Duration::from_secs(600));
+    let hour = Window::new(
+        cron,
+        Duration::from_secs(3_600),
+        "UTC".parse().expect("a zone"),
+        Duration::from_secs(600),
+    );
     plan.calendar = Calendar::new(vec![hour.expect("a window")], Vec::new(), None);
     CheckSpec {
         write: true,
@@ -71,7 +76,11 @@ fn nothing_leaves_from_its_deadline_on() {
     for spec in [put(), look()] {
         assert_eq!(reason(&open(), &spec, times(104, 104)), None);
         for late in [105, 106, 9_000] {
-            let withheld = reason(&open(), &spec, times(100 + (late - 100), u64::try_from(late).expect("after the start")));
+            let withheld = reason(
+                &open(),
+                &spec,
+                times(100 + (late - 100), u64::try_from(late).expect("after the start")),
+            );
             assert_eq!(withheld.as_deref(), Some("the call's deadline has passed"), "at {late}");
         }
     }
@@ -102,7 +111,8 @@ fn what_is_put_back_leaves_only_while_its_wave_is_put_back() {
 #[test]
 fn a_write_leaves_only_while_its_wave_may_begin_work() {
     let until = fixtures::at(500);
-    let halted = Phase::Halted { wave: 1, reason: Halt::Failures { failures: 1, budget: 1 }, revert: None };
+    let halted =
+        Phase::Halted { wave: 1, reason: Halt::Failures { failures: 1, budget: 1 }, revert: None };
     let cases = [
         (Phase::Scheduled, false),
         (Phase::Advancing { wave: 0 }, false),
@@ -125,15 +135,26 @@ fn a_write_leaves_only_while_its_wave_may_begin_work() {
 
         let paused = Record { paused: Some(fixtures::mark(1)), ..record(phase.clone()) };
         fence.set_rollout(rollout(), &paused);
-        assert_eq!(reason(&fence, &put(), times(WIRE, 101)).as_deref(), Some("the rollout was held meanwhile"), "paused in {phase:?}");
-        assert_eq!(reason(&fence, &look(), times(WIRE, 101)), None, "a look is free, paused in {phase:?}");
+        assert_eq!(
+            reason(&fence, &put(), times(WIRE, 101)).as_deref(),
+            Some("the rollout was held meanwhile"),
+            "paused in {phase:?}"
+        );
+        assert_eq!(
+            reason(&fence, &look(), times(WIRE, 101)),
+            None,
+            "a look is free, paused in {phase:?}"
+        );
     }
 }
 
 #[test]
 fn a_write_leaves_again_when_the_pause_is_over() {
     let fence = open();
-    fence.set_rollout(rollout(), &Record { paused: Some(fixtures::mark(1)), ..record(Phase::Advancing { wave: 1 }) });
+    fence.set_rollout(
+        rollout(),
+        &Record { paused: Some(fixtures::mark(1)), ..record(Phase::Advancing { wave: 1 }) },
+    );
     assert!(reason(&fence, &put(), times(WIRE, 101)).is_some());
     fence.set_rollout(rollout(), &record(Phase::Advancing { wave: 1 }));
     assert_eq!(reason(&fence, &put(), times(WIRE, 101)), None);
@@ -154,7 +175,10 @@ fn of_a_rollout_that_is_not_known_nothing_is_written() {
 fn under_the_kill_switch_nothing_is_written() {
     let fence = open();
     fence.set_stop(Stop { file: Some(StopFile::new("/state/STOP", "drill")), ..Stop::default() });
-    assert_eq!(reason(&fence, &put(), times(WIRE, 101)).as_deref(), Some("everything is stopped by the file /state/STOP: drill"));
+    assert_eq!(
+        reason(&fence, &put(), times(WIRE, 101)).as_deref(),
+        Some("everything is stopped by the file /state/STOP: drill")
+    );
     assert_eq!(reason(&fence, &look(), times(WIRE, 101)), None);
     fence.set_stop(Stop { by: Some(fixtures::mark(1)), ..Stop::default() });
     let by = format!("everything is stopped by {}", fixtures::mark(1));
@@ -175,14 +199,33 @@ fn while_the_daemon_stops_nothing_is_written() {
 #[test]
 fn a_write_stays_when_the_clocks_drifted_apart() {
     // Wall and boot at the wire; decided at 100 of both.
-    let cases = [(106, 101, true), (107, 101, false), (96, 101, true), (95, 101, false), (-4_000, 101, false), (90_000, 104, false)];
+    let cases = [
+        (106, 101, true),
+        (107, 101, false),
+        (96, 101, true),
+        (95, 101, false),
+        (-4_000, 101, false),
+        (90_000, 104, false),
+    ];
     for (wall, boot, leaves) in cases {
         // Open all the time, so that only the step can withhold.
-        let spec = CheckSpec { open: OpenWithin { until: None, ..put().open }, plan: Arc::new(fixtures::plan("alpha", &[2, 2])), ..put() };
+        let spec = CheckSpec {
+            open: OpenWithin { until: None, ..put().open },
+            plan: Arc::new(fixtures::plan("alpha", &[2, 2])),
+            ..put()
+        };
         let expected = (!leaves).then_some("the wall clock was stepped meanwhile");
-        assert_eq!(reason(&open(), &spec, times(wall, boot)).as_deref(), expected, "wall {wall}, boot {boot}");
+        assert_eq!(
+            reason(&open(), &spec, times(wall, boot)).as_deref(),
+            expected,
+            "wall {wall}, boot {boot}"
+        );
         let look = CheckSpec { write: false, ..spec };
-        assert_eq!(reason(&open(), &look, times(wall, boot)), None, "a look at wall {wall}, boot {boot}");
+        assert_eq!(
+            reason(&open(), &look, times(wall, boot)),
+            None,
+            "a look at wall {wall}, boot {boot}"
+        );
     }
 }
 
@@ -191,7 +234,9 @@ fn a_write_stays_when_its_window_has_shut() {
     // Decided three seconds before the cutoff.
     let spec = CheckSpec { decided: times(2_997, 100), ..put() };
     let shut = Some("the window is shut by now");
-    for (wall, boot, expected) in [(2_998, 101, None), (2_999, 102, None), (3_000, 103, shut), (3_001, 104, shut)] {
+    for (wall, boot, expected) in
+        [(2_998, 101, None), (2_999, 102, None), (3_000, 103, shut), (3_001, 104, shut)]
+    {
         assert_eq!(reason(&open(), &spec, times(wall, boot)).as_deref(), expected, "at {wall}");
     }
     let look = CheckSpec { write: false, ..spec };
@@ -201,13 +246,17 @@ fn a_write_stays_when_its_window_has_shut() {
 #[test]
 fn a_write_stays_when_the_clock_went_back_before_its_window() {
     let spec = CheckSpec { decided: times(1, 100), ..put() };
-    assert_eq!(reason(&open(), &spec, times(-1, 101)).as_deref(), Some("the window is shut by now"));
+    assert_eq!(
+        reason(&open(), &spec, times(-1, 101)).as_deref(),
+        Some("the window is shut by now")
+    );
     assert_eq!(reason(&open(), &spec, times(0, 101)), None, "back, but not before it opened");
 }
 
 #[test]
 fn where_the_decision_saw_less_than_the_calendar_says_the_calendar_is_right() {
-    let spec = CheckSpec { open: OpenWithin { until: Some(fixtures::at(100)), ..put().open }, ..put() };
+    let spec =
+        CheckSpec { open: OpenWithin { until: Some(fixtures::at(100)), ..put().open }, ..put() };
     assert_eq!(reason(&open(), &spec, times(WIRE, 101)), None);
 }
 
@@ -216,10 +265,19 @@ fn a_deadline_comes_before_every_other_reason_and_the_kill_switch_before_the_res
     let fence = Fence::default();
     fence.set_stop(Stop { file: Some(StopFile::new("/state/STOP", "drill")), ..Stop::default() });
     fence.set_draining();
-    assert_eq!(reason(&fence, &put(), times(9_000, 105)).as_deref(), Some("the call's deadline has passed"));
-    assert_eq!(reason(&fence, &put(), times(9_000, 104)).as_deref(), Some("everything is stopped by the file /state/STOP: drill"));
+    assert_eq!(
+        reason(&fence, &put(), times(9_000, 105)).as_deref(),
+        Some("the call's deadline has passed")
+    );
+    assert_eq!(
+        reason(&fence, &put(), times(9_000, 104)).as_deref(),
+        Some("everything is stopped by the file /state/STOP: drill")
+    );
     fence.set_stop(Stop::default());
-    assert_eq!(reason(&fence, &put(), times(9_000, 104)).as_deref(), Some("the daemon is stopping"));
+    assert_eq!(
+        reason(&fence, &put(), times(9_000, 104)).as_deref(),
+        Some("the daemon is stopping")
+    );
 }
 
 /// A lane whose cloud told this time at second 100.
@@ -240,7 +298,8 @@ fn clocks_that_are_too_far_apart_withhold_a_put_and_no_look() {
 #[test]
 fn a_window_is_shut_as_soon_as_one_clock_says_so() {
     // Ten seconds before its end by our clock.
-    let late = CheckSpec { decided: times(2_990, 2_990), deadline: Duration::from_secs(2_995), ..put() };
+    let late =
+        CheckSpec { decided: times(2_990, 2_990), deadline: Duration::from_secs(2_995), ..put() };
     let now = times(2_991, 2_991);
     let fence = open();
     assert!(fence.check(&late, now).is_ok());
@@ -249,7 +308,10 @@ fn a_window_is_shut_as_soon_as_one_clock_says_so() {
     let fence = open();
     fence.hear(&put().lane, fixtures::at(3_050), Duration::from_secs(2_990), times(2_990, 2_990));
     assert!(fence.check(&late, now).expect_err("withheld").0.contains("by the cloud's clock"));
-    let by_boot = CheckSpec { open: OpenWithin { ends: Some(Duration::from_secs(2_991)), ..put().open }, ..late };
+    let by_boot = CheckSpec {
+        open: OpenWithin { ends: Some(Duration::from_secs(2_991)), ..put().open },
+        ..late
+    };
     assert!(open().check(&by_boot, now).is_err());
 }
 
@@ -261,7 +323,10 @@ fn the_stop_file_itself_is_looked_at_before_anybody_tells_of_it() {
     fence.look_for_stop(Box::new(move || file.lock().expect("a test's lock").clone()));
     assert_eq!(reason(&fence, &put(), times(WIRE, 101)), None);
     *stands.lock().expect("a test's lock") = Some(StopFile::new("/state/STOP", "fire drill"));
-    assert_eq!(reason(&fence, &put(), times(WIRE, 101)).as_deref(), Some("everything is stopped by the file /state/STOP: fire drill"));
+    assert_eq!(
+        reason(&fence, &put(), times(WIRE, 101)).as_deref(),
+        Some("everything is stopped by the file /state/STOP: fire drill")
+    );
     assert_eq!(reason(&fence, &look(), times(WIRE, 101)), None, "a read goes on");
     *stands.lock().expect("a test's lock") = None;
     assert_eq!(reason(&fence, &put(), times(WIRE, 101)), None);

@@ -19,7 +19,13 @@ fn job(n: u32) -> JobId {
 }
 
 fn timing() -> Timing {
-    Timing { settle: s(15), poll: s(2), poll_max: s(30), job_limit: s(3_600), recover_limit: s(1_800) }
+    Timing {
+        settle: s(15),
+        poll: s(2),
+        poll_max: s(30),
+        job_limit: s(3_600),
+        recover_limit: s(1_800),
+    }
 }
 
 /// The cloud's clock, which shows the boot time here.
@@ -31,13 +37,23 @@ fn cloud(seconds: i64) -> TimeSpan {
 fn followed(jobs: u32) -> Followed {
     let mut followed = Followed::default();
     for n in 0..jobs {
-        followed.follow(id(n), job(n), Some((s(u64::from(n)), s(u64::from(n) + 1))), s(u64::from(n)));
+        followed.follow(
+            id(n),
+            job(n),
+            Some((s(u64::from(n)), s(u64::from(n) + 1))),
+            s(u64::from(n)),
+        );
     }
     followed
 }
 
 fn row(n: u32) -> JobListed {
-    JobListed { job: job(n), view: crate::domain::call::JobView::Completed, created: None, took: None }
+    JobListed {
+        job: job(n),
+        view: crate::domain::call::JobView::Completed,
+        created: None,
+        took: None,
+    }
 }
 
 /// A page of a list that has so many jobs in all.
@@ -46,7 +62,14 @@ fn page(first: u32, total: u32) -> JobsPage {
 }
 
 fn error(disposition: Disposition) -> CallError {
-    CallError { disposition, retry_after: None, status: None, code: None, request_id: None, message: "no".into() }
+    CallError {
+        disposition,
+        retry_after: None,
+        status: None,
+        code: None,
+        request_id: None,
+        message: "no".into(),
+    }
 }
 
 /// A list that is under way, at its next page.
@@ -64,7 +87,10 @@ fn asked(list: &ListRequest) -> (TimeSpan, u32) {
 fn a_list_takes_several_jobs_and_none_that_is_old_or_unknown() {
     let mut followed = followed(2);
     assert!(followed.takes(id(0), s(5)) && !followed.takes(id(9), s(5)));
-    assert!(!followed.takes(id(0), IN_WINDOW) && followed.takes(id(1), IN_WINDOW), "one that is older asks alone");
+    assert!(
+        !followed.takes(id(0), IN_WINDOW) && followed.takes(id(1), IN_WINDOW),
+        "one that is older asks alone"
+    );
     followed.follow_no_more(id(1), false);
     assert!(!followed.takes(id(0), s(5)), "one job alone is asked for alone");
 }
@@ -93,26 +119,36 @@ fn a_list_asks_from_the_oldest_put_in_its_window_on() {
     assert!(within.to >= cloud(60).to);
     let later = IN_WINDOW.as_secs();
     let (within, _) = asked(&begun(&mut followed, later));
-    assert_eq!(within.from, cloud(1).widened(JUDGED_AROUND).from, "the oldest is in no list any more");
+    assert_eq!(
+        within.from,
+        cloud(1).widened(JUDGED_AROUND).from,
+        "the oldest is in no list any more"
+    );
 }
 
 #[test]
 fn pages_are_read_until_everybody_is_told_of() {
     let mut followed = followed(3);
     let mut list = begun(&mut followed, 9);
-    let found: Vec<ChangeId> = followed.page_read(vec![row(1), row(8), row(0)]).into_iter().map(|(id, _)| id).collect();
+    let found: Vec<ChangeId> =
+        followed.page_read(vec![row(1), row(8), row(0)]).into_iter().map(|(id, _)| id).collect();
     assert_eq!(found, [id(1), id(0)], "rows of other jobs are nobody's");
     found.iter().for_each(|id| list.found(id));
     assert!(followed.needs_more(&mut list, &page(0, 1_000)));
     followed.follow_no_more(id(2), false);
-    assert!(!followed.needs_more(&mut list, &page(JOBS_PAGE, 1_000)), "nobody is left whom a page could tell of");
+    assert!(
+        !followed.needs_more(&mut list, &page(JOBS_PAGE, 1_000)),
+        "nobody is left whom a page could tell of"
+    );
 }
 
 #[test]
 fn a_list_has_no_more_pages_than_its_bound() {
     let mut followed = followed(2);
     let mut list = begun(&mut followed, 9);
-    let more = (0..PAGES_MAX).filter(|n| followed.needs_more(&mut list, &page(n * JOBS_PAGE, 10_000))).count();
+    let more = (0..PAGES_MAX)
+        .filter(|n| followed.needs_more(&mut list, &page(n * JOBS_PAGE, 10_000)))
+        .count();
     assert_eq!(more, PAGES_MAX as usize - 1);
 }
 
@@ -126,7 +162,11 @@ fn who_waited_and_is_not_told_of_asks_alone() {
     assert!(!followed.needs_more(&mut list, &page(0, 5)));
     assert_eq!(followed.end_list(&list, s(9)), [id(1)], "the third did not wait");
     assert_eq!(followed.calls_between(), CALLS_A_PAGE);
-    assert_eq!(followed.next_at(s(9), Duration::ZERO, &timing()), s(11), "lists keep the lane's distance");
+    assert_eq!(
+        followed.next_at(s(9), Duration::ZERO, &timing()),
+        s(11),
+        "lists keep the lane's distance"
+    );
     assert_eq!(followed.next_at(s(9), s(40), &timing()), s(49));
 }
 
@@ -186,6 +226,10 @@ fn what_ended_jobs_took_is_learnt_and_wakes_the_others_once() {
     assert_eq!(woken, [0, 0, 0, 0, 3, 0], "with the fifth enough is known");
     assert_eq!(followed.middle_job(), Some(s(60)));
     assert!(followed.follow_no_more(id(6), false).is_empty());
-    assert_eq!(followed.patience(id(9), s(7), s(9), &timing()), s(7), "one that follows no job sleeps as the table says");
+    assert_eq!(
+        followed.patience(id(9), s(7), s(9), &timing()),
+        s(7),
+        "one that follows no job sleeps as the table says"
+    );
     assert_eq!(followed.patience(id(7), s(7), s(7), &timing()), s(54));
 }

@@ -33,7 +33,14 @@ fn rollout() -> RolloutId {
 }
 
 fn error(disposition: Disposition, status: Option<u16>, retry_after: Option<u32>) -> CallError {
-    CallError { disposition, retry_after, status, code: None, request_id: None, message: "no".into() }
+    CallError {
+        disposition,
+        retry_after,
+        status,
+        code: None,
+        request_id: None,
+        message: "no".into(),
+    }
 }
 
 fn throttled() -> CallError {
@@ -57,7 +64,14 @@ fn next_permit(lane: &mut LaneState, mut now: Boot) -> Boot {
 #[test]
 fn the_rank_goes_first_and_then_who_came_first() {
     let mut lane = free();
-    let line = [(Rank::Start, 1), (Rank::InFlight, 2), (Rank::Switch, 5), (Rank::InFlight, 3), (Rank::Start, 4), (Rank::Switch, 6)];
+    let line = [
+        (Rank::Start, 1),
+        (Rank::InFlight, 2),
+        (Rank::Switch, 5),
+        (Rank::InFlight, 3),
+        (Rank::Start, 4),
+        (Rank::Switch, 6),
+    ];
     lane.line.enqueue(Rank::Ask, 0, Waiter::Ask(1));
     for (rank, place) in line {
         lane.line.enqueue(rank, place, change(0));
@@ -69,7 +83,10 @@ fn the_rank_goes_first_and_then_who_came_first() {
         order.push((rank, place));
     }
     use Rank::{Ask, InFlight, Start, Switch};
-    assert_eq!(order, [(Switch, 5), (Switch, 6), (InFlight, 2), (InFlight, 3), (Start, 1), (Start, 4), (Ask, 0)]);
+    assert_eq!(
+        order,
+        [(Switch, 5), (Switch, 6), (InFlight, 2), (InFlight, 3), (Start, 1), (Start, 4), (Ask, 0)]
+    );
     assert_eq!(lane.line.waiting(), 0);
 }
 
@@ -79,11 +96,19 @@ fn without_a_place_in_flight_only_new_work_waits() {
     lane.line.enqueue(Rank::Start, 1, change(1));
     assert_eq!(lane.line.first(false), None);
     lane.line.enqueue(Rank::Ask, 9, Waiter::Ask(1));
-    assert_eq!(lane.line.first(false), Some((Rank::Ask, 9, Waiter::Ask(1))), "a question takes no place in flight");
+    assert_eq!(
+        lane.line.first(false),
+        Some((Rank::Ask, 9, Waiter::Ask(1))),
+        "a question takes no place in flight"
+    );
     assert_eq!(lane.line.first(true), Some((Rank::Start, 1, change(1))));
     for (rank, place) in [(Rank::InFlight, 2), (Rank::Switch, 3)] {
         lane.line.enqueue(rank, place, change(2));
-        assert_eq!(lane.line.first(false), Some((rank, place, change(2))), "what has begun goes on");
+        assert_eq!(
+            lane.line.first(false),
+            Some((rank, place, change(2))),
+            "what has begun goes on"
+        );
     }
 }
 
@@ -94,7 +119,10 @@ fn who_leaves_the_line_leaves_the_others_in_it() {
     lane.line.enqueue(Rank::InFlight, 2, change(2));
     lane.line.remove(Rank::InFlight, 1, change(1));
     lane.line.remove(Rank::InFlight, 7, change(2));
-    assert_eq!((lane.line.waiting(), lane.line.first(false)), (1, Some((Rank::InFlight, 2, change(2)))));
+    assert_eq!(
+        (lane.line.waiting(), lane.line.first(false)),
+        (1, Some((Rank::InFlight, 2, change(2))))
+    );
 }
 
 #[test]
@@ -146,7 +174,10 @@ fn no_interval_sees_more_permits_than_the_quota() {
         }
         for (place, at) in given.iter().enumerate() {
             let within = given[place..].iter().take_while(|other| **other < *at + SECOND).count();
-            assert!(within <= requests as usize, "{within} permits within a second of {at:?}, allowed are {requests}");
+            assert!(
+                within <= requests as usize,
+                "{within} permits within a second of {at:?}, allowed are {requests}"
+            );
         }
     }
 }
@@ -214,10 +245,22 @@ fn what_pauses_a_lane_and_for_how_long() {
     use Disposition::{Busy, Fatal, NotDone, NotFound, Throttled, Unauthorised, Unknown, Withheld};
     let cases = [
         ("429", error(Throttled, Some(429), None), Some(PAUSE_FIRST)),
-        ("429 with Retry-After", error(Throttled, Some(429), Some(7)), Some(Duration::from_secs(7))),
-        ("429 with a Retry-After beyond our own longest", error(Throttled, Some(429), Some(600)), Some(Duration::from_secs(600))),
+        (
+            "429 with Retry-After",
+            error(Throttled, Some(429), Some(7)),
+            Some(Duration::from_secs(7)),
+        ),
+        (
+            "429 with a Retry-After beyond our own longest",
+            error(Throttled, Some(429), Some(600)),
+            Some(Duration::from_secs(600)),
+        ),
         ("401", error(Unauthorised, Some(401), None), Some(PAUSE_CREDENTIALS)),
-        ("401 after which something has changed", error(Unauthorised, Some(401), Some(1)), Some(SECOND)),
+        (
+            "401 after which something has changed",
+            error(Unauthorised, Some(401), Some(1)),
+            Some(SECOND),
+        ),
         ("refused connection", error(NotDone, None, None), Some(PAUSE_FIRST)),
         ("refused by the gateway", error(NotDone, Some(404), None), None),
         ("withheld", error(Withheld, None, None), None),
@@ -315,9 +358,14 @@ fn a_refusal_lowers_the_ceiling_and_spaces_the_calls_wider() {
 #[test]
 fn what_says_nothing_of_the_quota_teaches_nothing() {
     use Disposition::{Busy, Fatal, NotDone, Throttled, Unauthorised, Unknown};
-    for (disposition, status) in
-        [(Busy, Some(409)), (Fatal, Some(400)), (NotDone, None), (Throttled, None), (Unauthorised, Some(401)), (Unknown, None)]
-    {
+    for (disposition, status) in [
+        (Busy, Some(409)),
+        (Fatal, Some(400)),
+        (NotDone, None),
+        (Throttled, None),
+        (Unauthorised, Some(401)),
+        (Unknown, None),
+    ] {
         let mut lane = limited(10);
         next_permit(&mut lane, Duration::ZERO);
         lane.over(true, Duration::ZERO);
@@ -345,10 +393,15 @@ fn no_interval_sees_more_permits_than_the_learnt_ceiling() {
     }
     assert!(lowered.len() > 5);
     for (place, (at, _)) in given.iter().enumerate() {
-        let within: Vec<_> = given[place..].iter().take_while(|(other, _)| *other < *at + SECOND).collect();
+        let within: Vec<_> =
+            given[place..].iter().take_while(|(other, _)| *other < *at + SECOND).collect();
         // Every one of them was given under a ceiling that all before it in the interval keep.
         for (before, (_, ceiling)) in within.iter().enumerate() {
-            assert!(before < *ceiling as usize, "{} permits within a second of {at:?}, learnt were {ceiling}", before + 1);
+            assert!(
+                before < *ceiling as usize,
+                "{} permits within a second of {at:?}, learnt were {ceiling}",
+                before + 1
+            );
         }
     }
 }
@@ -415,7 +468,11 @@ fn a_mark_is_raised_above_the_calls_that_may_still_arrive() {
     assert!(!lane.exceeds_mark(ms(0)));
     for call in 0..1 + MARK_STEP_MIN {
         next_permit(&mut lane, ms(0));
-        assert_eq!(lane.exceeds_mark(ms(0)), call == 0, "raised once, it holds for some calls more: {call}");
+        assert_eq!(
+            lane.exceeds_mark(ms(0)),
+            call == 0,
+            "raised once, it holds for some calls more: {call}"
+        );
         lane.raise_mark(ms(0));
     }
     next_permit(&mut lane, ms(0));

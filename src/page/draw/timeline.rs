@@ -60,22 +60,51 @@ pub struct TimelineSpan {
 /// Draws it; `says` is the same in a sentence.
 pub fn timeline(line: &Timeline, says: &str) -> String {
     let whole = line.to.duration_since(line.from).as_secs_f64().max(1.0);
-    let x = |at: Timestamp| LEFT + (at.duration_since(line.from).as_secs_f64() / whole).clamp(0.0, 1.0) * (WIDTH - LEFT - 8.0);
-    let bottom = HEAD + ROW * line.rows.len() as f64 + if line.bins.is_empty() { 6.0 } else { BINS };
-    let mut drawn = format!(r#"<svg class="drawing" viewBox="0 0 {WIDTH} {}" role="img" aria-label="{}">"#, bottom + AXIS, text(says));
+    let x = |at: Timestamp| {
+        LEFT + (at.duration_since(line.from).as_secs_f64() / whole).clamp(0.0, 1.0)
+            * (WIDTH - LEFT - 8.0)
+    };
+    let bottom =
+        HEAD + ROW * line.rows.len() as f64 + if line.bins.is_empty() { 6.0 } else { BINS };
+    let mut drawn = format!(
+        r#"<svg class="drawing" viewBox="0 0 {WIDTH} {}" role="img" aria-label="{}">"#,
+        bottom + AXIS,
+        text(says)
+    );
     for (from, to) in &line.open {
         let (left, right) = (x(*from), x(*to));
-        write!(drawn, r#"<rect class="open" x="{left:.1}" y="22" width="{:.1}" height="{:.1}"/>"#, right - left, bottom - 22.0)
-            .expect("a string");
+        write!(
+            drawn,
+            r#"<rect class="open" x="{left:.1}" y="22" width="{:.1}" height="{:.1}"/>"#,
+            right - left,
+            bottom - 22.0
+        )
+        .expect("a string");
     }
     for (at, label) in &line.ticks {
         let left = x(*at);
-        write!(drawn, r#"<line class="grid" x1="{left:.1}" x2="{left:.1}" y1="22" y2="{bottom}"/>"#).expect("a string");
-        write!(drawn, r#"<text x="{left:.1}" y="{:.1}" text-anchor="middle">{}</text>"#, bottom + 13.0, text(label)).expect("a string");
+        write!(
+            drawn,
+            r#"<line class="grid" x1="{left:.1}" x2="{left:.1}" y1="22" y2="{bottom}"/>"#
+        )
+        .expect("a string");
+        write!(
+            drawn,
+            r#"<text x="{left:.1}" y="{:.1}" text-anchor="middle">{}</text>"#,
+            bottom + 13.0,
+            text(label)
+        )
+        .expect("a string");
     }
     for (place, row) in line.rows.iter().enumerate() {
         let top = HEAD + ROW * place as f64;
-        write!(drawn, r#"<text class="strong" x="0" y="{:.1}">{}</text>"#, top + 11.0, text(&row.name)).expect("a string");
+        write!(
+            drawn,
+            r#"<text class="strong" x="0" y="{:.1}">{}</text>"#,
+            top + 11.0,
+            text(&row.name)
+        )
+        .expect("a string");
         let mut end = 0.0;
         for span in &row.spans {
             let (left, right) = (x(span.from), x(span.to));
@@ -105,7 +134,8 @@ pub fn timeline(line: &Timeline, says: &str) -> String {
             }
         }
     }
-    let most = line.bins.iter().map(|(_, counts)| counts.iter().sum::<u32>()).max().unwrap_or(0).max(1);
+    let most =
+        line.bins.iter().map(|(_, counts)| counts.iter().sum::<u32>()).max().unwrap_or(0).max(1);
     for (at, counts) in &line.bins {
         let left = x(*at);
         let width = (line.bin_seconds as f64 / whole * (WIDTH - LEFT - 8.0) - 1.5).max(1.0);
@@ -119,7 +149,8 @@ pub fn timeline(line: &Timeline, says: &str) -> String {
             }
         }
     }
-    write!(drawn, r#"<line class="axis" x1="{LEFT}" x2="{WIDTH}" y1="{bottom}" y2="{bottom}"/>"#).expect("a string");
+    write!(drawn, r#"<line class="axis" x1="{LEFT}" x2="{WIDTH}" y1="{bottom}" y2="{bottom}"/>"#)
+        .expect("a string");
     let now = x(line.now);
     let box_left = (now - 38.0).clamp(0.0, WIDTH - 76.0);
     write!(
@@ -152,7 +183,12 @@ mod tests {
             rows: vec![TimelineRow {
                 name: "early <1>".into(),
                 spans: vec![
-                    TimelineSpan { from: at("2026-11-28T01:00:00Z"), to: at("2026-11-28T02:00:00Z"), kind: "done", label: String::new() },
+                    TimelineSpan {
+                        from: at("2026-11-28T01:00:00Z"),
+                        to: at("2026-11-28T02:00:00Z"),
+                        kind: "done",
+                        label: String::new(),
+                    },
                     TimelineSpan {
                         from: at("2026-11-28T02:00:00Z"),
                         to: at("2026-11-28T03:00:00Z"),
@@ -165,8 +201,20 @@ mod tests {
             bin_seconds: 300,
         };
         let drawn = timeline(&line, "a night");
-        assert!(drawn.contains(r#"<rect class="fill-green" x="110.0" y="41.0" width="150.5" height="13" rx="3"/>"#), "{drawn}");
-        assert!(drawn.contains(r#"<rect class="forecast" x="260.5""#) && drawn.contains("early &#60;1&#62;"), "{drawn}");
-        assert!(drawn.contains(r#"<rect class="fill-red""#) && drawn.contains("now 02:00"), "{drawn}");
+        assert!(
+            drawn.contains(
+                r#"<rect class="fill-green" x="110.0" y="41.0" width="150.5" height="13" rx="3"/>"#
+            ),
+            "{drawn}"
+        );
+        assert!(
+            drawn.contains(r#"<rect class="forecast" x="260.5""#)
+                && drawn.contains("early &#60;1&#62;"),
+            "{drawn}"
+        );
+        assert!(
+            drawn.contains(r#"<rect class="fill-red""#) && drawn.contains("now 02:00"),
+            "{drawn}"
+        );
     }
 }

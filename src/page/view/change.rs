@@ -1,4 +1,5 @@
-//! *One change*: outcome, before and after, where the time went, and its whole story from the journal.
+//! *One change*: outcome, before and after, where the time went, and its whole story from the
+//! journal.
 
 use askama::Template;
 
@@ -39,20 +40,40 @@ struct ProofLines {
 
 impl ChangeView {
     /// One change of a rollout with what the journal says of it.
-    pub fn new(around: &ViewSource, rollout: RolloutDoc, row: ChangeRow, story_of: &Story, clock: ViewClock) -> Self {
+    pub fn new(
+        around: &ViewSource,
+        rollout: RolloutDoc,
+        row: ChangeRow,
+        story_of: &Story,
+        clock: ViewClock,
+    ) -> Self {
         let entries = &story_of.entries;
         let parts = stretches(entries);
-        let whole: u64 = parts.iter().map(|(_, lasted)| lasted.as_millis().unsigned_abs() as u64).sum();
-        let shares: Vec<Share> =
-            parts.iter().map(|(part, lasted)| Share { tone: part.words().1, count: lasted.as_millis().unsigned_abs() as u64 }).collect();
-        let says = parts.iter().map(|(part, lasted)| format!("{} {}", part.words().0, lapse(*lasted))).collect::<Vec<_>>().join(", ");
+        let whole: u64 =
+            parts.iter().map(|(_, lasted)| lasted.as_millis().unsigned_abs() as u64).sum();
+        let shares: Vec<Share> = parts
+            .iter()
+            .map(|(part, lasted)| Share {
+                tone: part.words().1,
+                count: lasted.as_millis().unsigned_abs() as u64,
+            })
+            .collect();
+        let says = parts
+            .iter()
+            .map(|(part, lasted)| format!("{} {}", part.words().0, lapse(*lasted)))
+            .collect::<Vec<_>>()
+            .join(", ");
         let proof = entries.iter().rev().find_map(|entry| entry.proof.as_deref());
-        let wanted = if row.undo { row.before.unwrap_or(!rollout.ssl_option) } else { rollout.ssl_option };
+        let wanted =
+            if row.undo { row.before.unwrap_or(!rollout.ssl_option) } else { rollout.ssl_option };
         Self {
             tone: of_change(&row.state).1,
             summary: summary(&row, &clock),
             time: if parts.is_empty() { String::new() } else { meter(&shares, whole, &says) },
-            parts: parts.iter().map(|(part, lasted)| (part.words().0, part.words().1, lapse(*lasted))).collect(),
+            parts: parts
+                .iter()
+                .map(|(part, lasted)| (part.words().0, part.words().1, lapse(*lasted)))
+                .collect(),
             steps: story(entries, &clock),
             entries: span(entries, story_of.whole),
             proof: proof.map(|proof| proof_lines(proof, &clock)),
@@ -60,7 +81,12 @@ impl ChangeView {
             before: row.before,
             wanted,
             shown: matches!(row.state.as_str(), "succeeded" | "reverted"),
-            shell: Shell::new(around, "Rollouts", format!("change {} of {}", row.ordinal, rollout.name), clock),
+            shell: Shell::new(
+                around,
+                "Rollouts",
+                format!("change {} of {}", row.ordinal, rollout.name),
+                clock,
+            ),
             rollout,
             row,
         }
@@ -72,7 +98,9 @@ impl ChangeView {
 }
 
 fn span(entries: &[crate::api::wire::JournalRow], whole: bool) -> String {
-    let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return "nothing is in the journal yet".into() };
+    let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
+        return "nothing is in the journal yet".into();
+    };
     let missing = if whole { "" } else { ", and more that were not looked through" };
     format!(
         "{} journal entries, {} to {}{missing}",
@@ -92,7 +120,11 @@ fn summary(row: &ChangeRow, clock: &ViewClock) -> String {
         parts.push(format!("proven on the wire at {}", clock.second(proof.at).shown));
     }
     let switches = crate::domain::count::count(u32::from(row.attempts), "switch", "switches");
-    let jobs = crate::domain::count::count(u32::try_from(row.jobs.len()).unwrap_or(u32::MAX), "job", "jobs");
+    let jobs = crate::domain::count::count(
+        u32::try_from(row.jobs.len()).unwrap_or(u32::MAX),
+        "job",
+        "jobs",
+    );
     parts.push(format!("{switches} sent, {jobs}"));
     parts.join(" · ")
 }
@@ -100,12 +132,25 @@ fn summary(row: &ChangeRow, clock: &ViewClock) -> String {
 fn proof_lines(proof: &Proof, clock: &ViewClock) -> ProofLines {
     let summary = proof.summary();
     let mut lines = Vec::new();
-    lines.push(("TLS", summary.version.map_or_else(|| "none is announced".to_owned(), |version| version.as_str().to_owned())));
+    lines.push((
+        "TLS",
+        summary
+            .version
+            .map_or_else(|| "none is announced".to_owned(), |version| version.as_str().to_owned()),
+    ));
     if !summary.cipher.is_empty() {
         lines.push(("Cipher", summary.cipher.clone()));
     }
     lines.push(("Port", proof.endpoint.to_string()));
-    lines.extend(summary.expires.map(|end| ("Ends", format!("{}, in {}", clock.long(end).shown, clock.apart(end)))));
+    lines.extend(
+        summary
+            .expires
+            .map(|end| ("Ends", format!("{}, in {}", clock.long(end).shown, clock.apart(end)))),
+    );
     lines.push(("Plain text", spoken(summary.plaintext.as_str())));
-    ProofLines { lines, sha256: summary.sha256.map(|digest| digest.to_string()), at: clock.second(summary.at) }
+    ProofLines {
+        lines,
+        sha256: summary.sha256.map(|digest| digest.to_string()),
+        at: clock.second(summary.at),
+    }
 }

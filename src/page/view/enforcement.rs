@@ -31,7 +31,8 @@ impl EnforcementsView {
 }
 
 fn line(one: EnforcementDoc, clock: &ViewClock) -> EnforcementLine {
-    let counted = |number: Option<u32>| number.map_or_else(|| "–".to_owned(), |number| grouped(&number));
+    let counted =
+        |number: Option<u32>| number.map_or_else(|| "–".to_owned(), |number| grouped(&number));
     let last = one.last_run.iter().flat_map(|run| {
         [
             (counted(run.right), "right"),

@@ -22,8 +22,12 @@ impl ErrorView {
     /// An answer that is not a success.
     pub fn new(around: &ViewSource, problem: &Problem, clock: ViewClock) -> Self {
         let title = upper(&problem.title);
-        let candidate =
-            |row: &RolloutRow| (format!("{} revision {}, {}", row.name, row.revision, row.phase), format!("/rollouts/{}", row.id));
+        let candidate = |row: &RolloutRow| {
+            (
+                format!("{} revision {}, {}", row.name, row.revision, row.phase),
+                format!("/rollouts/{}", row.id),
+            )
+        };
         Self {
             shell: Shell::new(around, "", title.clone(), clock),
             title,

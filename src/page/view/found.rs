@@ -21,12 +21,20 @@ impl FoundView {
     /// What was found for `begins`.
     pub fn new(around: &ViewSource, begins: &str, found: FoundDoc, clock: ViewClock) -> Self {
         let far = (!found.whole).then(|| {
-            let journal = found.journal_from.map(|seq| format!(", and the journal down to entry {}", grouped(&seq))).unwrap_or_default();
-            format!("The search ended when its time was over: it looked through {} rollouts{journal}.", found.rollouts)
+            let journal = found
+                .journal_from
+                .map(|seq| format!(", and the journal down to entry {}", grouped(&seq)))
+                .unwrap_or_default();
+            format!(
+                "The search ended when its time was over: it looked through {} rollouts{journal}.",
+                found.rollouts
+            )
         });
         let rows = found.rows.into_iter().map(|row| {
             let address = match (row.ordinal, row.seq) {
-                (Some(ordinal), Some(seq)) => format!("/rollouts/{}/changes/{ordinal}#e-{seq}", row.rollout),
+                (Some(ordinal), Some(seq)) => {
+                    format!("/rollouts/{}/changes/{ordinal}#e-{seq}", row.rollout)
+                }
                 (Some(ordinal), None) => format!("/rollouts/{}/changes/{ordinal}", row.rollout),
                 (None, _) => format!("/rollouts/{}", row.rollout),
             };
@@ -34,6 +42,11 @@ impl FoundView {
             (row, address, state)
         });
         let rows = rows.collect();
-        Self { rows, far, begins: begins.to_owned(), shell: Shell::new(around, "", format!("Find {begins}"), clock) }
+        Self {
+            rows,
+            far,
+            begins: begins.to_owned(),
+            shell: Shell::new(around, "", format!("Find {begins}"), clock),
+        }
     }
 }

@@ -19,7 +19,8 @@ pub struct JournalView {
 }
 
 impl JournalView {
-    /// `rollout`: name and id, where it is the journal of one; `next`: address of the entries before these.
+    /// `rollout`: name and id, where it is the journal of one; `next`: address of the entries
+    /// before these.
     pub fn new(
         around: &ViewSource,
         rollout: Option<(String, String)>,
@@ -27,8 +28,11 @@ impl JournalView {
         next: Option<String>,
         clock: ViewClock,
     ) -> Self {
-        let entries = entries.iter().map(|entry| (grouped(&entry.seq), entry_line(entry, &clock))).collect();
-        let title = rollout.as_ref().map_or_else(|| "Journal".to_owned(), |(name, _)| format!("Journal of {name}"));
+        let entries =
+            entries.iter().map(|entry| (grouped(&entry.seq), entry_line(entry, &clock))).collect();
+        let title = rollout
+            .as_ref()
+            .map_or_else(|| "Journal".to_owned(), |(name, _)| format!("Journal of {name}"));
         Self { entries, next, shell: Shell::new(around, "Journal", title, clock), rollout }
     }
 }

@@ -32,7 +32,10 @@ pub struct LaneLine {
 impl LanesView {
     /// All lanes.
     pub fn new(around: &ViewSource, clock: ViewClock) -> Self {
-        Self { lanes: lane_lines(&around.daemon, &clock), shell: Shell::new(around, "Lanes", "Lanes".into(), clock) }
+        Self {
+            lanes: lane_lines(&around.daemon, &clock),
+            shell: Shell::new(around, "Lanes", "Lanes".into(), clock),
+        }
     }
 }
 
@@ -43,32 +46,55 @@ pub fn lane_lines(daemon: &DaemonDoc, clock: &ViewClock) -> Vec<LaneLine> {
 
 fn line(lane: &LaneDoc, clock: &ViewClock) -> LaneLine {
     let mut lines = Vec::new();
-    let paused = lane.paused_until.map(|until| (format!("paused to {}", clock.short(until).shown), "amber"));
+    let paused =
+        lane.paused_until.map(|until| (format!("paused to {}", clock.short(until).shown), "amber"));
     let held = lane.held.as_ref().map(|mark| (format!("paused by {}", mark.by), "amber"));
-    let clock_off = lane.clock.as_ref().filter(|clock| clock.held).map(|_| ("clock".to_owned(), "red"));
-    lines.extend(lane.held.as_ref().filter(|mark| !mark.reason.is_empty()).map(|mark| format!("“{}”", mark.reason)));
+    let clock_off =
+        lane.clock.as_ref().filter(|clock| clock.held).map(|_| ("clock".to_owned(), "red"));
+    lines.extend(
+        lane.held
+            .as_ref()
+            .filter(|mark| !mark.reason.is_empty())
+            .map(|mark| format!("“{}”", mark.reason)),
+    );
     lines.extend(lane.paused_why.clone());
     lines.extend(lane.clock.as_ref().filter(|clock| clock.held).map(|clock| clock.text.clone()));
     let (used, drawn) = match &lane.quota {
         None => (format!("<b>{}</b> out", lane.out), meter(&[], 1, "no quota is configured")),
         Some(quota) => {
-            let per = length(jiff::SignedDuration::from_millis(i64::try_from(quota.per_ms).unwrap_or(i64::MAX)));
+            let per = length(jiff::SignedDuration::from_millis(
+                i64::try_from(quota.per_ms).unwrap_or(i64::MAX),
+            ));
             if quota.ceiling < quota.requests {
-                let gives = format!("it gives {} of the {} configured", grouped(&quota.ceiling), grouped(&quota.requests));
+                let gives = format!(
+                    "it gives {} of the {} configured",
+                    grouped(&quota.ceiling),
+                    grouped(&quota.requests)
+                );
                 lines.push(if quota.refused > 0 {
-                    format!("429 from the cloud, {}; {gives}", count(quota.refused, "call", "calls"))
+                    format!(
+                        "429 from the cloud, {}; {gives}",
+                        count(quota.refused, "call", "calls")
+                    )
                 } else {
                     gives
                 });
             }
             let tone = if lane.paused_until.is_some() { "amber" } else { "blue" };
             let says = format!("{} of {} calls in {per}", quota.used, quota.requests);
-            let used = format!("<b>{}</b> of {} in {per}", grouped(&quota.used), grouped(&quota.requests));
+            let used =
+                format!("<b>{}</b> of {} in {per}", grouped(&quota.used), grouped(&quota.requests));
             (used, meter(&[Share { tone, count: quota.used.into() }], quota.requests.into(), &says))
         }
     };
     if lane.waiting > 0 {
         lines.push(format!("{} for a place", count(lane.waiting, "change waits", "changes wait")));
     }
-    LaneLine { name: lane.lane.clone(), tag: held.or(clock_off).or(paused), used, meter: drawn, lines }
+    LaneLine {
+        name: lane.lane.clone(),
+        tag: held.or(clock_off).or(paused),
+        used,
+        meter: drawn,
+        lines,
+    }
 }

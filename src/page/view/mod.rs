@@ -1,6 +1,7 @@
 //! The views: each a template and what it shows, made from the API's documents.
 //!
-//! Invariant: a view is a function of documents and of the clock's instant; nothing here reads, waits or decides.
+//! Invariant: a view is a function of documents and of the clock's instant; nothing here reads,
+//! waits or decides.
 
 pub mod change;
 pub mod enforcement;

@@ -40,7 +40,12 @@ pub struct EntryLine {
 
 impl NowView {
     /// `calendar`: the windows of the next days, drawn; empty where there are none.
-    pub fn new(around: &ViewSource, entries: &[JournalRow], calendar: String, clock: ViewClock) -> Self {
+    pub fn new(
+        around: &ViewSource,
+        entries: &[JournalRow],
+        calendar: String,
+        clock: ViewClock,
+    ) -> Self {
         let wants = around.wants(&clock);
         let rollouts = around.open.iter().map(|open| open_line(&open.document, &clock)).collect();
         Self {
@@ -59,14 +64,20 @@ impl NowView {
 /// The first sentence, with its instant.
 fn headline(around: &ViewSource, clock: &ViewClock) -> String {
     let AttentionDoc { headline, until, .. } = &around.attention;
-    until.map_or_else(|| upper(headline), |until| format!("{} until {}", upper(headline), clock.short(until).shown))
+    until.map_or_else(
+        || upper(headline),
+        |until| format!("{} until {}", upper(headline), clock.short(until).shown),
+    )
 }
 
 /// How the open rollouts stand, each counted once.
 fn summary(open: &[OpenRollout]) -> String {
     let mut words: Vec<(String, u32)> = Vec::new();
     for OpenRollout { document, .. } in open.iter().filter(|open| !open.document.is_final) {
-        let word = document.holds.first().map_or_else(|| "moves".to_owned(), |hold| format!("is held ({})", spoken(&hold.word)));
+        let word = document
+            .holds
+            .first()
+            .map_or_else(|| "moves".to_owned(), |hold| format!("is held ({})", spoken(&hold.word)));
         match words.iter_mut().find(|(known, _)| *known == word) {
             Some((_, times)) => *times += 1,
             None => words.push((word, 1)),
@@ -76,16 +87,24 @@ fn summary(open: &[OpenRollout]) -> String {
         return "A plan begins with `sealift apply`.".into();
     }
     let total: u32 = words.iter().map(|(_, times)| times).sum();
-    let parts: Vec<String> = words.into_iter().map(|(word, times)| format!("{times} {word}")).collect();
+    let parts: Vec<String> =
+        words.into_iter().map(|(word, times)| format!("{times} {word}")).collect();
     format!("Of {}: {}.", count(total, "open rollout", "open rollouts"), parts.join(", "))
 }
 
 /// An entry in one short line.
 pub fn entry_line(entry: &JournalRow, clock: &ViewClock) -> EntryLine {
     let change = entry.ordinal.zip(entry.proxy_id.as_ref());
-    let change = change.map(|(ordinal, proxy)| (crate::page::shell::head(proxy), format!("/rollouts/{}/changes/{ordinal}", entry.rollout)));
+    let change = change.map(|(ordinal, proxy)| {
+        (crate::page::shell::head(proxy), format!("/rollouts/{}/changes/{ordinal}", entry.rollout))
+    });
     let by = entry.by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
-    EntryLine { at: clock.second(entry.at), what: spoken(&entry.to), change, text: format!("{}{by}", entry.why) }
+    EntryLine {
+        at: clock.second(entry.at),
+        what: spoken(&entry.to),
+        change,
+        text: format!("{}{by}", entry.why),
+    }
 }
 
 /// The windows of the next days.
@@ -93,7 +112,8 @@ pub fn calendar(rows: Vec<draw::CalendarRow>, clock: &ViewClock) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let days: Vec<_> = clock.days(clock.now, 8).into_iter().map(|day| (day, clock.day(day))).collect();
+    let days: Vec<_> =
+        clock.days(clock.now, 8).into_iter().map(|day| (day, clock.day(day))).collect();
     let windows: usize = rows.iter().map(|row| row.spans.len()).sum();
     let says = format!(
         "Windows of the next seven days: {windows} of {}",

@@ -1,7 +1,7 @@
 //! The question of a verb: what it would do now, and what it wants to know before.
 //!
-//! Invariant: it is a page of its own, so that it is asked with script or without; the form carries the tag of the record
-//! that it speaks of.
+//! Invariant: it is a page of its own, so that it is asked with script or without; the form carries
+//! the tag of the record that it speaks of.
 
 use askama::Template;
 
@@ -99,7 +99,10 @@ fn rows(rollout: &RolloutDoc, verb: &VerbDoc, clock: &ViewClock) -> Vec<(&'stati
         if left > 0 {
             rows.push((
                 "Left alone",
-                format!("{} failed, {} in doubt, {} skipped", rollout.tally.failed, rollout.tally.in_doubt, rollout.tally.skipped),
+                format!(
+                    "{} failed, {} in doubt, {} skipped",
+                    rollout.tally.failed, rollout.tally.in_doubt, rollout.tally.skipped
+                ),
             ));
         }
     }
@@ -122,15 +125,23 @@ fn rows(rollout: &RolloutDoc, verb: &VerbDoc, clock: &ViewClock) -> Vec<(&'stati
             },
         ));
     }
-    if let Some(forecast) =
-        rollout.forecast.as_ref().and_then(|forecast| forecast.p50).filter(|_| verb.verb == "approve" || verb.verb == "promote")
+    if let Some(forecast) = rollout
+        .forecast
+        .as_ref()
+        .and_then(|forecast| forecast.p50)
+        .filter(|_| verb.verb == "approve" || verb.verb == "promote")
     {
-        rows.push(("Ends", format!("{}, half of the forecast's runs", clock.short(forecast).shown)));
+        rows.push((
+            "Ends",
+            format!("{}, half of the forecast's runs", clock.short(forecast).shown),
+        ));
     }
     rows.push((
         "Afterwards",
         match verb.verb.as_str() {
-            "revert" | "abort" => "nothing leads back to going on; a new revision begins again".to_owned(),
+            "revert" | "abort" => {
+                "nothing leads back to going on; a new revision begins again".to_owned()
+            }
             "pause" => "`resume` goes on where it was".to_owned(),
             _ => format!("it is {}", crate::page::state::spoken(&effect.phase)),
         },

@@ -1,4 +1,5 @@
-//! *One rollout*: its verbs, why nothing begins now, waves, outlook, room, what is proven, its changes.
+//! *One rollout*: its verbs, why nothing begins now, waves, outlook, room, what is proven, its
+//! changes.
 
 use askama::Template;
 
@@ -130,26 +131,43 @@ impl RolloutView {
         let tally = rollout.tally;
         let holds = holds(&rollout.holds, &clock);
         let waves = waves(&rollout);
-        let mine = |lane: &LaneLine| pages.groups.iter().any(|(_, page)| page.rows.iter().any(|row| row.lane == lane.name));
+        let mine = |lane: &LaneLine| {
+            pages.groups.iter().any(|(_, page)| page.rows.iter().any(|row| row.lane == lane.name))
+        };
         let lanes: Vec<LaneLine> = lane_lines(&around.daemon, &clock);
         let all = lanes.len() <= 4;
         let next = pages.groups.last().and_then(|(_, page)| page.next.clone());
         let next = next.map(|next| {
-            format!("/rollouts/{}?state={}&after={next}", rollout.id, if shown.state.is_empty() { "queued" } else { &shown.state })
+            format!(
+                "/rollouts/{}?state={}&after={next}",
+                rollout.id,
+                if shown.state.is_empty() { "queued" } else { &shown.state }
+            )
         });
         Self {
             phase: phase(&rollout.phase, rollout.paused.is_some()),
-            tone: of_phase(&rollout.phase, rollout.paused.is_some(), tally.failed + tally.in_doubt > 0),
+            tone: of_phase(
+                &rollout.phase,
+                rollout.paused.is_some(),
+                tally.failed + tally.in_doubt > 0,
+            ),
             submitted: clock.long(rollout.submitted_at),
             verbs,
             holds,
             settled: grouped(&tally.settled()),
-            percent: format!("{:.1} %", f64::from(tally.settled()) / f64::from(tally.total.max(1)) * 100.0),
+            percent: format!(
+                "{:.1} %",
+                f64::from(tally.settled()) / f64::from(tally.total.max(1)) * 100.0
+            ),
             ends: ends(&rollout, &clock),
             waves,
             timeline,
             done: shown.done.clone(),
-            warnings: rollout.forecast.iter().flat_map(|forecast| forecast.warnings.clone()).collect(),
+            warnings: rollout
+                .forecast
+                .iter()
+                .flat_map(|forecast| forecast.warnings.clone())
+                .collect(),
             budget: budget(&rollout),
             places: meter(
                 &[Share { tone: "blue", count: tally.active.into() }],
@@ -159,8 +177,18 @@ impl RolloutView {
             lanes: lanes.into_iter().filter(|lane| all || mine(lane)).collect(),
             proven: proven(&rollout),
             wire: rollout.wire.as_ref().map(|wire| WireLine {
-                versions: wire.versions.iter().flatten().rev().map(|(version, n)| (version_word(version), *n)).collect(),
-                rules: format!("{} or newer{}", wire.min_tls, if wire.trusted { ", by the ca_file" } else { "" }),
+                versions: wire
+                    .versions
+                    .iter()
+                    .flatten()
+                    .rev()
+                    .map(|(version, n)| (version_word(version), *n))
+                    .collect(),
+                rules: format!(
+                    "{} or newer{}",
+                    wire.min_tls,
+                    if wire.trusted { ", by the ca_file" } else { "" }
+                ),
                 first_expiry: wire.first_expiry.map(|end| clock.long(end)),
             }),
             filters: filters(&rollout, shown),
@@ -182,8 +210,15 @@ fn holds(holds: &[HoldView], clock: &ViewClock) -> Vec<HoldLine> {
         command: hold.command.clone(),
         since: hold.since.map(|since| clock.short(since)),
         until: hold.until.map(|until| clock.short(until)),
-        left: hold.until.map(|until| format!("by itself, in {}", clock.apart(until))).unwrap_or_default(),
-        tone: if matches!(hold.word.as_str(), "halted" | "stopped" | "stop_file") { "red" } else { "amber" },
+        left: hold
+            .until
+            .map(|until| format!("by itself, in {}", clock.apart(until)))
+            .unwrap_or_default(),
+        tone: if matches!(hold.word.as_str(), "halted" | "stopped" | "stop_file") {
+            "red"
+        } else {
+            "amber"
+        },
     };
     holds.iter().map(line).collect()
 }
@@ -191,7 +226,8 @@ fn holds(holds: &[HoldView], clock: &ViewClock) -> Vec<HoldLine> {
 /// A hold in one line, with its end.
 pub fn held(hold: &HoldView, clock: &ViewClock) -> String {
     let line = said(&hold.text, hold.by.as_deref(), &hold.why);
-    hold.until.map_or_else(|| line.clone(), |until| format!("{line}, until {}", clock.short(until).shown))
+    hold.until
+        .map_or_else(|| line.clone(), |until| format!("{line}, until {}", clock.short(until).shown))
 }
 
 fn ends(rollout: &RolloutDoc, clock: &ViewClock) -> String {
@@ -221,13 +257,22 @@ fn waves(rollout: &RolloutDoc) -> Vec<WavePart> {
             _ => ("queued", "soft"),
         };
         let then = (place < last).then(|| {
-            let soak = (wave.soak_seconds > 0).then(|| format!("soak {}", seconds(wave.soak_seconds)));
+            let soak =
+                (wave.soak_seconds > 0).then(|| format!("soak {}", seconds(wave.soak_seconds)));
             let gate = if wave.promote == "manual" { "then a person" } else { "then by itself" };
             soak.map_or_else(|| gate.to_owned(), |soak| format!("{soak}, {gate}"))
         });
         let tally = &wave.tally;
         let says = format!("{} of {} settled in wave {}", tally.settled(), wave.size, wave.name);
-        WavePart { number: place + 1, wave: wave.clone(), icon, word, meter: meter(&shares(tally), wave.size.into(), &says), then, current }
+        WavePart {
+            number: place + 1,
+            wave: wave.clone(),
+            icon,
+            word,
+            meter: meter(&shares(tally), wave.size.into(), &says),
+            then,
+            current,
+        }
     });
     parts.collect()
 }
@@ -235,13 +280,19 @@ fn waves(rollout: &RolloutDoc) -> Vec<WavePart> {
 fn budget(rollout: &RolloutDoc) -> String {
     let tally = &rollout.tally;
     let share = |tone, count: u32| Share { tone, count: count.into() };
-    let shares = [share("red", tally.failed), share("violet", tally.in_doubt), share("blue", tally.active)];
+    let shares =
+        [share("red", tally.failed), share("violet", tally.in_doubt), share("blue", tally.active)];
     let says = format!("{} of {} failures left", rollout.budget.left, rollout.budget.max_failures);
-    meter(&shares, u64::from(rollout.budget.max_failures.max(tally.failed + tally.in_doubt + tally.active)), &says)
+    meter(
+        &shares,
+        u64::from(rollout.budget.max_failures.max(tally.failed + tally.in_doubt + tally.active)),
+        &says,
+    )
 }
 
 fn proven(rollout: &RolloutDoc) -> Vec<(String, &'static str)> {
-    let counted = |number: Option<u32>| number.map_or_else(|| "–".to_owned(), |number| grouped(&number));
+    let counted =
+        |number: Option<u32>| number.map_or_else(|| "–".to_owned(), |number| grouped(&number));
     let counters = &rollout.counters;
     let mut steps = vec![
         (counted(counters.accepted), "accepted"),
@@ -258,12 +309,18 @@ fn filters(rollout: &RolloutDoc, shown: &ChangesShown) -> Vec<Filter> {
     let filter = |label: &str, count, state: &str, icon| Filter {
         label: label.to_owned(),
         count,
-        address: if state.is_empty() { format!("/rollouts/{}", rollout.id) } else { format!("/rollouts/{}?state={state}", rollout.id) },
+        address: if state.is_empty() {
+            format!("/rollouts/{}", rollout.id)
+        } else {
+            format!("/rollouts/{}?state={state}", rollout.id)
+        },
         icon,
         current: shown.state == state,
     };
-    let mut filters =
-        vec![filter("Moving or wrong", wrong, "", None), filter("In flight", tally.active, "active", Some(("moving", "blue")))];
+    let mut filters = vec![
+        filter("Moving or wrong", wrong, "", None),
+        filter("In flight", tally.active, "active", Some(("moving", "blue"))),
+    ];
     for (label, count, state) in [
         ("In doubt", tally.in_doubt, "in_doubt"),
         ("Failed", tally.failed, "failed"),
@@ -282,7 +339,8 @@ fn filters(rollout: &RolloutDoc, shown: &ChangesShown) -> Vec<Filter> {
 }
 
 fn groups(rollout: &RolloutDoc, pages: ChangePages, clock: &ViewClock) -> Vec<ChangeGroup> {
-    let groups = pages.groups.into_iter().filter(|(title, page)| title.is_none() || !page.rows.is_empty());
+    let groups =
+        pages.groups.into_iter().filter(|(title, page)| title.is_none() || !page.rows.is_empty());
     groups
         .map(|(title, page)| ChangeGroup {
             title: title.map(str::to_owned),

@@ -41,9 +41,11 @@ pub struct RolloutLine {
 impl RolloutsView {
     /// A page of all rollouts.
     pub fn new(around: &ViewSource, page: Listing<RolloutRow>, clock: ViewClock) -> Self {
-        let rollouts = page.rows.iter().map(|row| match around.open.iter().find(|open| open.document.id == row.id) {
-            Some(open) => open_line(&open.document, &clock),
-            None => line(row, &clock),
+        let rollouts = page.rows.iter().map(|row| {
+            match around.open.iter().find(|open| open.document.id == row.id) {
+                Some(open) => open_line(&open.document, &clock),
+                None => line(row, &clock),
+            }
         });
         let rollouts = rollouts.collect();
         let next = page.next.map(|next| format!("/rollouts?after={next}"));
@@ -63,14 +65,22 @@ pub fn shares(tally: &TallyDoc) -> [Share; 4] {
 }
 
 fn tally_meter(tally: &TallyDoc) -> String {
-    meter(&shares(tally), tally.total.into(), &format!("{} of {} settled, {} in flight", tally.settled(), tally.total, tally.active))
+    meter(
+        &shares(tally),
+        tally.total.into(),
+        &format!("{} of {} settled, {} in flight", tally.settled(), tally.total, tally.active),
+    )
 }
 
 /// An open rollout, with its outlook.
 pub fn open_line(rollout: &RolloutDoc, clock: &ViewClock) -> RolloutLine {
     let tally = &rollout.tally;
-    let beside: Vec<&str> = [rollout.change_ref.as_str(), rollout.owner.as_str()].into_iter().filter(|text| !text.is_empty()).collect();
-    let wave = rollout.wave.and_then(|wave| Some((wave + 1, rollout.waves.get(usize::from(wave))?)));
+    let beside: Vec<&str> = [rollout.change_ref.as_str(), rollout.owner.as_str()]
+        .into_iter()
+        .filter(|text| !text.is_empty())
+        .collect();
+    let wave =
+        rollout.wave.and_then(|wave| Some((wave + 1, rollout.waves.get(usize::from(wave))?)));
     let at = match wave {
         Some((number, wave)) => format!("{number} of {}, {}", rollout.waves.len(), wave.name),
         None => format!("{} waves, none begun", rollout.waves.len()),
@@ -87,13 +97,21 @@ pub fn open_line(rollout: &RolloutDoc, clock: &ViewClock) -> RolloutLine {
         ssl_option: rollout.ssl_option,
         beside: beside.join(" · "),
         phase: phase(&rollout.phase, rollout.paused.is_some()),
-        tone: of_phase(&rollout.phase, !rollout.holds.is_empty() && rollout.paused.is_some(), tally.failed + tally.in_doubt > 0),
+        tone: of_phase(
+            &rollout.phase,
+            !rollout.holds.is_empty() && rollout.paused.is_some(),
+            tally.failed + tally.in_doubt > 0,
+        ),
         meter: tally_meter(tally),
         at,
         settled: format!("{} / {}", grouped(&tally.settled()), grouped(&tally.total)),
         active: tally.active,
         wrong: tally.failed + tally.in_doubt,
-        ends: if rollout.is_final { Some(clock.long(rollout.moved_at)) } else { rollout.eta.map(|eta| clock.short(eta)) },
+        ends: if rollout.is_final {
+            Some(clock.long(rollout.moved_at))
+        } else {
+            rollout.eta.map(|eta| clock.short(eta))
+        },
         ends_note: note,
     }
 }

@@ -36,7 +36,12 @@ pub struct OpeningLine {
 
 impl WindowsView {
     /// `calendar`: the next days, drawn.
-    pub fn new(around: &ViewSource, calendar: String, rollouts: Vec<WindowsOf>, clock: ViewClock) -> Self {
+    pub fn new(
+        around: &ViewSource,
+        calendar: String,
+        rollouts: Vec<WindowsOf>,
+        clock: ViewClock,
+    ) -> Self {
         Self { calendar, rollouts, shell: Shell::new(around, "Windows", "Windows".into(), clock) }
     }
 }

@@ -20,10 +20,12 @@ pub enum Column {
 }
 
 /// The three that must be there.
-pub const REQUIRED: [(&str, Column); 3] = [("lane", Column::Lane), ("instance_id", Column::Instance), ("proxy_id", Column::Proxy)];
+pub const REQUIRED: [(&str, Column); 3] =
+    [("lane", Column::Lane), ("instance_id", Column::Instance), ("proxy_id", Column::Proxy)];
 
 /// May be there: what the proxy showed when the list was made, and the name of its instance.
-const OPTIONAL: [(&str, Column); 2] = [("ssl_option", Column::Seen), ("instance_name", Column::InstanceName)];
+const OPTIONAL: [(&str, Column); 2] =
+    [("ssl_option", Column::Seen), ("instance_name", Column::InstanceName)];
 
 /// The columns that are known by name.
 fn known() -> impl Iterator<Item = &'static (&'static str, Column)> {
@@ -31,7 +33,13 @@ fn known() -> impl Iterator<Item = &'static (&'static str, Column)> {
 }
 
 /// Reads the header's fields. Mistakes are told at the header's line.
-pub fn read(fields: &[&str], file: &str, number: u32, text: &str, mistakes: &mut Mistakes) -> Option<Vec<Column>> {
+pub fn read(
+    fields: &[&str],
+    file: &str,
+    number: u32,
+    text: &str,
+    mistakes: &mut Mistakes,
+) -> Option<Vec<Column>> {
     let before = mistakes.count();
     let whole = || Place::of_line(file, number as usize, text, 0..text.len());
     if let [only] = fields
@@ -56,14 +64,22 @@ pub fn read(fields: &[&str], file: &str, number: u32, text: &str, mistakes: &mut
             }
         };
         if columns.contains(&column) {
-            mistakes.push(Diagnostic::error("column", format!("the column {} stands here twice", quote(field))).at(at));
+            mistakes.push(
+                Diagnostic::error(
+                    "column",
+                    format!("the column {} stands here twice", quote(field)),
+                )
+                .at(at),
+            );
         }
         columns.push(column);
     }
     if mistakes.count() == before {
         for (name, column) in REQUIRED {
             if !columns.contains(&column) {
-                let missing = Diagnostic::error("column", format!("the column `{name}` is missing")).at(whole());
+                let missing =
+                    Diagnostic::error("column", format!("the column `{name}` is missing"))
+                        .at(whole());
                 mistakes.push(missing.help("the first line names the columns: `lane,instance_id,proxy_id` and any number of `tag:NAME`"));
             }
         }

@@ -12,7 +12,8 @@ use crate::yaml::shape::complained;
 use crate::yaml::source::ByteSpan;
 use crate::yaml::{Diagnostic, Document, Mistakes, open, plain, quote};
 
-/// Largest CSV or JSON Lines file: a million rows with generous tags. It is read line by line, never held.
+/// Largest CSV or JSON Lines file: a million rows with generous tags. It is read line by line,
+/// never held.
 pub const TARGET_FILE_BYTES_MAX: u64 = 256 << 20;
 
 /// Largest YAML file of targets: its tree is held as a whole. As for plans.
@@ -21,7 +22,8 @@ pub const YAML_TARGET_FILE_BYTES_MAX: u64 = crate::planfile::PLAN_BYTES_MAX;
 /// Longest line: three ids and sixty tags of a thousand characters.
 pub(super) const LINE_BYTES_MAX: usize = 64 << 10;
 
-/// Ending of a discovery's target file until it is complete: what was broken off never bears the name of a whole fleet.
+/// Ending of a discovery's target file until it is complete: what was broken off never bears the
+/// name of a whole fleet.
 pub const PART: &str = ".part";
 
 /// How rows are written.
@@ -47,8 +49,15 @@ impl FileSource {
     /// From the name in the plan; `folder` is the plan's, `shown` the same as the user wrote it.
     pub fn named(name: &str, folder: &Path, shown: &Path) -> Result<Self, Complaint> {
         if let Some(whole) = name.strip_suffix(PART) {
-            let complaint = Complaint::new(format!("{} is a discovery that was broken off: it is not the whole fleet", quote(name)));
-            return Err(complaint.help(format!("{}, then name {}", complete(shown, whole), quote(whole))));
+            let complaint = Complaint::new(format!(
+                "{} is a discovery that was broken off: it is not the whole fleet",
+                quote(name)
+            ));
+            return Err(complaint.help(format!(
+                "{}, then name {}",
+                complete(shown, whole),
+                quote(whole)
+            )));
         }
         let lower = name.to_ascii_lowercase();
         let form = match lower.rsplit_once('.').map(|(_, ending)| ending) {
@@ -56,18 +65,34 @@ impl FileSource {
             Some("jsonl" | "ndjson") => Form::JsonLines,
             Some("yaml" | "yml") => Form::Yaml,
             _ => {
-                return Err(Complaint::new(format!("{} has none of the known endings", quote(name)))
-                    .help("a file of targets ends in `.csv`, `.jsonl` or `.yaml`"));
+                return Err(Complaint::new(format!(
+                    "{} has none of the known endings",
+                    quote(name)
+                ))
+                .help("a file of targets ends in `.csv`, `.jsonl` or `.yaml`"));
             }
         };
-        Ok(Self { folder: folder.to_owned(), name: name.to_owned(), shown: shown.join(name).display().to_string(), form })
+        Ok(Self {
+            folder: folder.to_owned(),
+            name: name.to_owned(),
+            shown: shown.join(name).display().to_string(),
+            form,
+        })
     }
 
     /// The file of a discovery, wherever it lies.
     pub fn discovery(path: &Path) -> Self {
-        let (folder, name) = (path.parent().unwrap_or(Path::new("")), path.file_name().unwrap_or_default().to_string_lossy());
+        let (folder, name) = (
+            path.parent().unwrap_or(Path::new("")),
+            path.file_name().unwrap_or_default().to_string_lossy(),
+        );
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        Self { folder: folder.to_owned(), name: name.into_owned(), shown: path.display().to_string(), form: Form::Discovery }
+        Self {
+            folder: folder.to_owned(),
+            name: name.into_owned(),
+            shown: path.display().to_string(),
+            form: Form::Discovery,
+        }
     }
 
     /// The name in the plan.
@@ -88,8 +113,8 @@ impl FileSource {
         open::beneath(&self.folder, &self.name, self.max())
     }
 
-    /// Reads all rows into `fleet`. A file that cannot be opened is a mistake of the plan, at `at`; any other has its
-    /// place in the file.
+    /// Reads all rows into `fleet`. A file that cannot be opened is a mistake of the plan, at `at`;
+    /// any other has its place in the file.
     pub fn read(&self, fleet: &mut TargetCollector<'_>, at: ByteSpan, mistakes: &mut Mistakes) {
         let mut file = match self.open() {
             Ok(file) => file,
@@ -97,8 +122,12 @@ impl FileSource {
                 if self.form == Form::Yaml && complaint.message.contains("MiB") {
                     complaint.help = Some("write a large fleet as CSV or JSON Lines".into());
                 }
-                if open::beneath(&self.folder, &format!("{}{PART}", self.name), self.max()).is_ok() {
-                    complaint.help = Some(format!("a discovery into it was broken off: {}", complete(Path::new(""), &self.shown)));
+                if open::beneath(&self.folder, &format!("{}{PART}", self.name), self.max()).is_ok()
+                {
+                    complaint.help = Some(format!(
+                        "a discovery into it was broken off: {}",
+                        complete(Path::new(""), &self.shown)
+                    ));
                 }
                 complaint.message = format!("{} {}", quote(&self.name), complaint.message);
                 let mut diagnostic = Diagnostic::error("target-file", complaint.message);
@@ -109,28 +138,44 @@ impl FileSource {
         match self.form {
             Form::Csv => {
                 let mut reader = rows::Csv::new(self.shown());
-                self.each_line(&mut file, mistakes, |line, text, mistakes| reader.line(line, text, fleet, mistakes));
+                self.each_line(&mut file, mistakes, |line, text, mistakes| {
+                    reader.line(line, text, fleet, mistakes)
+                });
                 reader.end(mistakes);
             }
             Form::JsonLines => {
-                self.each_line(&mut file, mistakes, |line, text, mistakes| rows::json(self.shown(), line, text, fleet, mistakes));
+                self.each_line(&mut file, mistakes, |line, text, mistakes| {
+                    rows::json(self.shown(), line, text, fleet, mistakes)
+                });
             }
             Form::Yaml => self.read_yaml(&mut file, fleet, mistakes),
             Form::Discovery => unreachable!("read by `Fleet::read_discovered`"),
         }
     }
 
-    /// Hands every line over, its end included, until the end, a line that is no text, or a line that is too long.
-    fn each_line(&self, file: &mut File, mistakes: &mut Mistakes, mut each: impl FnMut(u32, &mut String, &mut Mistakes)) {
+    /// Hands every line over, its end included, until the end, a line that is no text, or a line
+    /// that is too long.
+    fn each_line(
+        &self,
+        file: &mut File,
+        mistakes: &mut Mistakes,
+        mut each: impl FnMut(u32, &mut String, &mut Mistakes),
+    ) {
         let mut reader = BufReader::with_capacity(LINE_BYTES_MAX, file.take(TARGET_FILE_BYTES_MAX));
         let mut bytes = Vec::new();
         for number in 1.. {
             bytes.clear();
-            let read = Read::by_ref(&mut reader).take(LINE_BYTES_MAX as u64 + 1).read_until(b'\n', &mut bytes);
+            let read = Read::by_ref(&mut reader)
+                .take(LINE_BYTES_MAX as u64 + 1)
+                .read_until(b'\n', &mut bytes);
             let wrong = match read {
                 Ok(0) => return,
-                Ok(_) if bytes.len() > LINE_BYTES_MAX => format!("line {number} is longer than {} KiB", LINE_BYTES_MAX >> 10),
-                Ok(_) if bytes.contains(&0) => format!("line {number} holds a NUL byte; this is not a text"),
+                Ok(_) if bytes.len() > LINE_BYTES_MAX => {
+                    format!("line {number} is longer than {} KiB", LINE_BYTES_MAX >> 10)
+                }
+                Ok(_) if bytes.contains(&0) => {
+                    format!("line {number} holds a NUL byte; this is not a text")
+                }
                 Ok(_) => match String::from_utf8(std::mem::take(&mut bytes)) {
                     Ok(mut text) => {
                         if number == 1 && text.starts_with('\u{feff}') {
@@ -144,7 +189,8 @@ impl FileSource {
                 },
                 Err(error) => format!("line {number} cannot be read: {error}"),
             };
-            return mistakes.push(Diagnostic::error("target-file", format!("{}: {wrong}", self.shown)));
+            return mistakes
+                .push(Diagnostic::error("target-file", format!("{}: {wrong}", self.shown)));
         }
     }
 
@@ -156,7 +202,9 @@ impl FileSource {
             Ok(source) => source,
             Err(diagnostic) => return mistakes.push(*diagnostic),
         };
-        let Some(document) = Document::read(&source, &schema::TARGET_FILE, mistakes) else { return };
+        let Some(document) = Document::read(&source, &schema::TARGET_FILE, mistakes) else {
+            return;
+        };
         read_list(None, &document, "", fleet, mistakes);
     }
 
@@ -174,10 +222,14 @@ impl FileSource {
 
 /// How a discovery into this file is completed.
 fn complete(folder: &Path, name: &str) -> String {
-    format!("complete it with `sealift discover --into {} --resume`", plain(&folder.join(name).display().to_string()))
+    format!(
+        "complete it with `sealift discover --into {} --resume`",
+        plain(&folder.join(name).display().to_string())
+    )
 }
 
-/// Reads a list of maps: the plan's own, or that of a YAML file. `whole` is what was read of it already.
+/// Reads a list of maps: the plan's own, or that of a YAML file. `whole` is what was read of it
+/// already.
 pub(in crate::planfile) fn read_list(
     whole: Option<Option<Vec<raw::RawTarget>>>,
     document: &Document<'_>,
@@ -190,8 +242,19 @@ pub(in crate::planfile) fn read_list(
     for (index, target) in listed {
         let line = node.item(index).map_or(0, |item| document.source().line(item.span));
         let line = u32::try_from(line).expect("a document is bounded to a few MiB");
-        let raw::RawTarget { lane, instance_id, proxy_id, tags, ssl_option, instance_name } = target;
+        let raw::RawTarget { lane, instance_id, proxy_id, tags, ssl_option, instance_name } =
+            target;
         let instance_name = instance_name.as_deref();
-        fleet.push(TargetEntry { lane: &lane, instance_id, proxy_id, tags, seen: ssl_option, instance_name }, line);
+        fleet.push(
+            TargetEntry {
+                lane: &lane,
+                instance_id,
+                proxy_id,
+                tags,
+                seen: ssl_option,
+                instance_name,
+            },
+            line,
+        );
     }
 }

@@ -1,11 +1,11 @@
-//! The set of targets: `targets.list`, `targets.files` and what was found for `targets.discover`, in this order, without
-//! what `targets.exclude` names.
+//! The set of targets: `targets.list`, `targets.files` and what was found for `targets.discover`,
+//! in this order, without what `targets.exclude` names.
 //!
-//! Invariant: at the end the set is not empty, holds no proxy twice and not more than `max`; its order is that of the
-//! plan, so the same files give the same set on every machine.
+//! Invariant: at the end the set is not empty, holds no proxy twice and not more than `max`; its
+//! order is that of the plan, so the same files give the same set on every machine.
 //!
-//! Memory: a target is held once, its lane's name and equal tags are shared; beside it stand four bytes for the line
-//! it came from, until duplicates are looked for.
+//! Memory: a target is held once, its lane's name and equal tags are shared; beside it stand four
+//! bytes for the line it came from, until duplicates are looked for.
 
 mod columns;
 mod discovered;
@@ -61,7 +61,8 @@ pub struct TargetCollector<'p> {
     max: u32,
     exclude: ExcludeEntry,
     files: Vec<FileSource>,
-    /// Place in `targets` at which each file of `files` begins; the plan's own list stands before the first.
+    /// Place in `targets` at which each file of `files` begins; the plan's own list stands before
+    /// the first.
     begins: Vec<u32>,
     targets: Vec<Target>,
     lines: Vec<u32>,
@@ -111,7 +112,8 @@ impl<'p> TargetCollector<'p> {
         let lane = self.lane(entry.lane, line);
         let tags = entry.tags.filter(|tags| !tags.is_empty()).map(|tags| self.share(tags));
         let TargetEntry { instance_id, proxy_id, seen, .. } = entry;
-        let instance_name = entry.instance_name.and_then(|name| self.instance_name(&instance_id, name));
+        let instance_name =
+            entry.instance_name.and_then(|name| self.instance_name(&instance_id, name));
         self.targets.push(Target { lane, instance_id, proxy_id, tags, seen, instance_name });
         self.lines.push(line);
     }
@@ -122,8 +124,13 @@ impl<'p> TargetCollector<'p> {
         let before = (self.read_so_far(), mistakes.count());
         file.read(self, at, mistakes);
         if before == (self.read_so_far(), mistakes.count()) {
-            let empty = Diagnostic::error("no-targets", format!("{} holds no targets", quote(file.name())));
-            mistakes.push_node(self.plan, at, empty.help("add a row for each proxy or leave the file out"));
+            let empty =
+                Diagnostic::error("no-targets", format!("{} holds no targets", quote(file.name())));
+            mistakes.push_node(
+                self.plan,
+                at,
+                empty.help("add a row for each proxy or leave the file out"),
+            );
         }
     }
 
@@ -137,9 +144,14 @@ impl<'p> TargetCollector<'p> {
     ) -> Option<Timestamp> {
         self.begin(&file);
         match file.open() {
-            Ok(mut opened) => discovered::read(&mut opened, file.shown(), selectors, document, self, mistakes),
+            Ok(mut opened) => {
+                discovered::read(&mut opened, file.shown(), selectors, document, self, mistakes)
+            }
             Err(complaint) => {
-                let mut wrong = Diagnostic::error("discovery", format!("{} {}", quote(file.shown()), complaint.message));
+                let mut wrong = Diagnostic::error(
+                    "discovery",
+                    format!("{} {}", quote(file.shown()), complaint.message),
+                );
                 wrong.help = complaint.help;
                 mistakes.push(wrong.at(document.place("targets.discover")));
                 None
@@ -173,7 +185,9 @@ impl<'p> TargetCollector<'p> {
     /// Neighbours of one instance share its name.
     fn instance_name(&self, instance: &InstanceId, name: &str) -> Option<InstanceName> {
         let latest = self.targets.last().filter(|latest| latest.instance_id == *instance);
-        let same = latest.and_then(|latest| latest.instance_name.clone()).filter(|latest| latest.as_str() == name);
+        let same = latest
+            .and_then(|latest| latest.instance_name.clone())
+            .filter(|latest| latest.as_str() == name);
         same.or_else(|| InstanceName::new(name))
     }
 
@@ -195,8 +209,9 @@ impl<'p> TargetCollector<'p> {
         shared
     }
 
-    /// Ends the collection: tells what only the whole set shows. `at` is where the plan says `targets`, `max_at` where
-    /// it says `max`; `complete` is false when some of the set could not be read.
+    /// Ends the collection: tells what only the whole set shows. `at` is where the plan says
+    /// `targets`, `max_at` where it says `max`; `complete` is false when some of the set could not
+    /// be read.
     pub fn finish(
         mut self,
         at: ByteSpan,
@@ -215,13 +230,26 @@ impl<'p> TargetCollector<'p> {
             mistakes.push_node(self.plan, at, empty);
         }
         if self.count > u64::from(self.max) {
-            let large =
-                Diagnostic::error("too-many-targets", format!("{} targets are more than the {} that are allowed", self.count, self.max));
-            let large = if max_at.is_some() { large.help("raise `targets.max` if the set is right") } else { large.help("split the plan") };
+            let large = Diagnostic::error(
+                "too-many-targets",
+                format!("{} targets are more than the {} that are allowed", self.count, self.max),
+            );
+            let large = if max_at.is_some() {
+                large.help("raise `targets.max` if the set is right")
+            } else {
+                large.help("split the plan")
+            };
             mistakes.push_node(self.plan, max_at.unwrap_or(at), large);
         }
         if self.lanes.len() > LANES_MAX {
-            mistakes.push_node(self.plan, at, Diagnostic::error("too-many-lanes", format!("the targets name more than {LANES_MAX} lanes")));
+            mistakes.push_node(
+                self.plan,
+                at,
+                Diagnostic::error(
+                    "too-many-lanes",
+                    format!("the targets name more than {LANES_MAX} lanes"),
+                ),
+            );
         }
         self.duplicates(mistakes);
         if mistakes.count() > before || !complete {
@@ -241,38 +269,53 @@ impl<'p> TargetCollector<'p> {
 
     /// A proxy belongs to one account, so the same id twice is a mistake even on two lanes.
     fn duplicates(&self, mistakes: &mut Mistakes) {
-        let mut order: Vec<u32> = (0..u32::try_from(self.targets.len()).expect("bounded by TARGETS_MAX")).collect();
+        let mut order: Vec<u32> =
+            (0..u32::try_from(self.targets.len()).expect("bounded by TARGETS_MAX")).collect();
         order.sort_unstable_by_key(|ordinal| (self.targets[*ordinal as usize].proxy_id, *ordinal));
-        let same = |a: u32, b: u32| self.targets[a as usize].proxy_id == self.targets[b as usize].proxy_id;
+        let same =
+            |a: u32, b: u32| self.targets[a as usize].proxy_id == self.targets[b as usize].proxy_id;
         let mut pairs: Vec<(u32, u32)> = Vec::new();
         for group in order.chunk_by(|a, b| same(*a, *b)) {
             pairs.extend(group[1..].iter().map(|later| (*later, group[0])));
         }
         pairs.sort_unstable();
         let shown = &pairs[..pairs.len().min(crate::yaml::diagnostic::DIAGNOSTICS_MAX)];
-        let wanted: Vec<FileLine> = shown.iter().flat_map(|(later, first)| [self.origin(*later), self.origin(*first)]).collect();
+        let wanted: Vec<FileLine> = shown
+            .iter()
+            .flat_map(|(later, first)| [self.origin(*later), self.origin(*first)])
+            .collect();
         let texts = self.texts(&wanted);
         for (later, first) in &pairs {
             mistakes.push_with(|| {
                 let proxy = self.targets[*later as usize].proxy_id;
                 Diagnostic::error("duplicate-target", format!("the proxy {proxy} is named twice"))
                     .at(self.place(self.origin(*later), &texts, proxy.as_str()))
-                    .also(self.place(self.origin(*first), &texts, proxy.as_str()), "first named here")
+                    .also(
+                        self.place(self.origin(*first), &texts, proxy.as_str()),
+                        "first named here",
+                    )
                     .help("remove one of them")
             });
         }
     }
 
     fn origin(&self, ordinal: u32) -> FileLine {
-        FileLine { file: self.begins.partition_point(|begin| *begin <= ordinal), line: self.lines[ordinal as usize] }
+        FileLine {
+            file: self.begins.partition_point(|begin| *begin <= ordinal),
+            line: self.lines[ordinal as usize],
+        }
     }
 
-    /// The lines of these origins, read again from their files: to keep the text of each of a million rows for the few
-    /// that are shown would cost more than the rows.
+    /// The lines of these origins, read again from their files: to keep the text of each of a
+    /// million rows for the few that are shown would cost more than the rows.
     fn texts(&self, wanted: &[FileLine]) -> BTreeMap<(usize, u32), String> {
         let mut texts = BTreeMap::new();
         for (file, source) in self.files.iter().enumerate() {
-            let lines: BTreeSet<u32> = wanted.iter().filter(|origin| origin.file == file + 1).map(|origin| origin.line).collect();
+            let lines: BTreeSet<u32> = wanted
+                .iter()
+                .filter(|origin| origin.file == file + 1)
+                .map(|origin| origin.line)
+                .collect();
             if !lines.is_empty() {
                 source.lines(&lines, |line, text| {
                     texts.insert((file + 1, line), text.to_owned());
@@ -284,8 +327,14 @@ impl<'p> TargetCollector<'p> {
 
     fn place(&self, origin: FileLine, texts: &BTreeMap<(usize, u32), String>, mark: &str) -> Place {
         let (file, text) = match origin.file.checked_sub(1) {
-            None => (self.plan.name(), self.plan.text().lines().nth(origin.line as usize - 1).unwrap_or("")),
-            Some(index) => (self.files[index].shown(), texts.get(&(origin.file, origin.line)).map_or("", String::as_str)),
+            None => (
+                self.plan.name(),
+                self.plan.text().lines().nth(origin.line as usize - 1).unwrap_or(""),
+            ),
+            Some(index) => (
+                self.files[index].shown(),
+                texts.get(&(origin.file, origin.line)).map_or("", String::as_str),
+            ),
         };
         let at = text.find(mark).map_or(0..text.len(), |at| at..at + mark.len());
         Place::of_line(file, origin.line as usize, text, at)

@@ -16,8 +16,9 @@ use crate::yaml::{Diagnostic, Mistakes, Place, quote, suggest};
 /// Most columns of a CSV file: three and a tag for whatever an inventory knows.
 const COLUMNS_MAX: usize = 64;
 
-/// Reads a CSV file line by line. A field may stand between quotes but not run over several lines, so that a forgotten
-/// quote spoils a line and not the rest of the file. Lines that begin with `#` are comments.
+/// Reads a CSV file line by line. A field may stand between quotes but not run over several lines,
+/// so that a forgotten quote spoils a line and not the rest of the file. Lines that begin with `#`
+/// are comments.
 pub struct Csv<'f> {
     file: &'f str,
     reader: csv_core::Reader,
@@ -32,11 +33,25 @@ pub struct Csv<'f> {
 impl<'f> Csv<'f> {
     /// Before the header; `file` is the name in messages.
     pub fn new(file: &'f str) -> Self {
-        Self { file, reader: csv_core::Reader::new(), fields: Vec::new(), ends: [0; COLUMNS_MAX], columns: None, spoilt: false, lane: None }
+        Self {
+            file,
+            reader: csv_core::Reader::new(),
+            fields: Vec::new(),
+            ends: [0; COLUMNS_MAX],
+            columns: None,
+            spoilt: false,
+            lane: None,
+        }
     }
 
     /// Takes the next line.
-    pub fn line(&mut self, number: u32, text: &mut String, fleet: &mut TargetCollector<'_>, mistakes: &mut Mistakes) {
+    pub fn line(
+        &mut self,
+        number: u32,
+        text: &mut String,
+        fleet: &mut TargetCollector<'_>,
+        mistakes: &mut Mistakes,
+    ) {
         if self.spoilt || text.trim_start().starts_with('#') || text.trim().is_empty() {
             return;
         }
@@ -46,7 +61,8 @@ impl<'f> Csv<'f> {
         let shown = text.trim_end_matches(['\n', '\r']);
         self.reader.reset();
         self.fields.resize(text.len(), 0);
-        let (result, _, _, count) = self.reader.read_record(text.as_bytes(), &mut self.fields, &mut self.ends);
+        let (result, _, _, count) =
+            self.reader.read_record(text.as_bytes(), &mut self.fields, &mut self.ends);
         let wrong = match result {
             ReadRecordResult::Record => None,
             ReadRecordResult::OutputEndsFull => Some(format!("more than {COLUMNS_MAX} columns")),
@@ -69,11 +85,25 @@ impl<'f> Csv<'f> {
                 self.spoilt = self.columns.is_none();
             }
             Some(columns) if columns.len() != count => {
-                let complaint = Complaint::new(format!("{count} fields under {} columns", columns.len()));
-                report(self.file, number, shown, complaint.help("a field that holds a comma stands between quotes"), mistakes);
+                let complaint =
+                    Complaint::new(format!("{count} fields under {} columns", columns.len()));
+                report(
+                    self.file,
+                    number,
+                    shown,
+                    complaint.help("a field that holds a comma stands between quotes"),
+                    mistakes,
+                );
             }
             Some(columns) => {
-                let mut row = RawRow { lane: "", instance_id: "", proxy_id: "", tags: None, seen: Ok(None), instance_name: "" };
+                let mut row = RawRow {
+                    lane: "",
+                    instance_id: "",
+                    proxy_id: "",
+                    tags: None,
+                    seen: Ok(None),
+                    instance_name: "",
+                };
                 for (column, field) in columns.iter().zip(fields) {
                     match column {
                         Column::Lane => row.lane = field,
@@ -83,7 +113,9 @@ impl<'f> Csv<'f> {
                         Column::InstanceName => row.instance_name = field,
                         Column::Tag(_) if field.is_empty() => {}
                         Column::Tag(name) => {
-                            row.tags.get_or_insert_default().insert(name.clone(), (*field).to_owned());
+                            row.tags
+                                .get_or_insert_default()
+                                .insert(name.clone(), (*field).to_owned());
                         }
                     }
                 }
@@ -145,27 +177,54 @@ impl RawRow<'_> {
             (Ok(lane), Ok(instance), Ok(proxy), Ok(seen)) if !long => {
                 let (instance_id, proxy_id) = (instance, proxy);
                 let instance_name = Some(self.instance_name).filter(|name| !name.is_empty());
-                fleet.push(TargetEntry { lane: &lane, instance_id, proxy_id, tags: self.tags, seen, instance_name }, number);
+                fleet.push(
+                    TargetEntry {
+                        lane: &lane,
+                        instance_id,
+                        proxy_id,
+                        tags: self.tags,
+                        seen,
+                        instance_name,
+                    },
+                    number,
+                );
                 *latest = Some(lane);
             }
             (lane, instance, proxy, seen) => {
                 let id_message = |error: IdError| error.to_string();
-                let unread = |field: &str| format!("ssl_option is {}, not `true`, `false` or `unknown`", quote(field));
+                let unread = |field: &str| {
+                    format!("ssl_option is {}, not `true`, `false` or `unknown`", quote(field))
+                };
                 let wrong = [
                     ("lane", self.lane, lane.err().map(id_message)),
                     ("instance_id", self.instance_id, instance.err().map(id_message)),
                     ("proxy_id", self.proxy_id, proxy.err().map(id_message)),
                     ("ssl_option", seen.err().unwrap_or_default(), seen.err().map(unread)),
-                    ("instance_name", self.instance_name, long.then(|| format!("longer than {} characters", InstanceName::LEN_MAX))),
+                    (
+                        "instance_name",
+                        self.instance_name,
+                        long.then(|| format!("longer than {} characters", InstanceName::LEN_MAX)),
+                    ),
                 ];
                 for (key, field, error) in wrong {
                     let Some(error) = error else { continue };
-                    let message = if field.is_empty() { format!("the {key} is empty") } else { error };
+                    let message =
+                        if field.is_empty() { format!("the {key} is empty") } else { error };
                     mistakes.push_with(|| {
-                        // In JSON the key stands before its value, in CSV it does not stand there at all.
-                        let from = text.find(&format!("\"{key}\"")).map_or(0, |at| at + key.len() + 2);
-                        let at = text[from..].find(field).filter(|_| !field.is_empty()).map(|at| from + at..from + at + field.len());
-                        let place = Place::of_line(file, number as usize, text, at.unwrap_or(0..text.len()));
+                        // In JSON the key stands before its value, in CSV it does not stand there
+                        // at all.
+                        let from =
+                            text.find(&format!("\"{key}\"")).map_or(0, |at| at + key.len() + 2);
+                        let at = text[from..]
+                            .find(field)
+                            .filter(|_| !field.is_empty())
+                            .map(|at| from + at..from + at + field.len());
+                        let place = Place::of_line(
+                            file,
+                            number as usize,
+                            text,
+                            at.unwrap_or(0..text.len()),
+                        );
                         Diagnostic::error("row", message).at(place)
                     });
                 }
@@ -176,13 +235,19 @@ impl RawRow<'_> {
 
 fn report(file: &str, number: u32, text: &str, complaint: Complaint, mistakes: &mut Mistakes) {
     mistakes.push_with(|| {
-        let mut diagnostic = Diagnostic::error("row", complaint.message).at(Place::of_line(file, number as usize, text, 0..text.len()));
+        let mut diagnostic = Diagnostic::error("row", complaint.message).at(Place::of_line(
+            file,
+            number as usize,
+            text,
+            0..text.len(),
+        ));
         diagnostic.help = complaint.help;
         diagnostic
     });
 }
 
-const ROW_EXAMPLE: &str = "a line is one object: `{\"lane\": …, \"instance_id\": …, \"proxy_id\": …}`";
+const ROW_EXAMPLE: &str =
+    "a line is one object: `{\"lane\": …, \"instance_id\": …, \"proxy_id\": …}`";
 
 /// One line of JSON.
 #[derive(Deserialize)]
@@ -203,7 +268,13 @@ struct JsonRow<'r> {
 }
 
 /// Takes the next line of a JSON Lines file. Empty lines are passed over.
-pub fn json(file: &str, number: u32, text: &str, fleet: &mut TargetCollector<'_>, mistakes: &mut Mistakes) {
+pub fn json(
+    file: &str,
+    number: u32,
+    text: &str,
+    fleet: &mut TargetCollector<'_>,
+    mistakes: &mut Mistakes,
+) {
     let text = text.trim_end();
     let row = text.trim_start();
     if row.is_empty() {
@@ -211,7 +282,13 @@ pub fn json(file: &str, number: u32, text: &str, fleet: &mut TargetCollector<'_>
     }
     // The reader would also take a list of the four values in their order.
     if !row.starts_with('{') {
-        return report(file, number, text, Complaint::new("not a JSON object").help(ROW_EXAMPLE), mistakes);
+        return report(
+            file,
+            number,
+            text,
+            Complaint::new("not a JSON object").help(ROW_EXAMPLE),
+            mistakes,
+        );
     }
     match serde_json::from_str::<JsonRow<'_>>(text) {
         Ok(row) => {
@@ -232,14 +309,25 @@ pub fn json(file: &str, number: u32, text: &str, fleet: &mut TargetCollector<'_>
             let message = message.split(" at line ").next().unwrap_or_default();
             let column = error.column().saturating_sub(1).min(text.len());
             let diagnostic = Diagnostic::error("row", crate::yaml::plain(message));
-            let named = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
-            let at = named.and_then(|key| text.find(key).map(|at| at..at + key.len())).unwrap_or(column..column);
-            let near =
-                named.and_then(|key| suggest::nearest(key, ["lane", "instance_id", "proxy_id", "tags", "ssl_option", "instance_name"]));
+            let named =
+                message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
+            let at = named
+                .and_then(|key| text.find(key).map(|at| at..at + key.len()))
+                .unwrap_or(column..column);
+            let near = named.and_then(|key| {
+                suggest::nearest(
+                    key,
+                    ["lane", "instance_id", "proxy_id", "tags", "ssl_option", "instance_name"],
+                )
+            });
             let diagnostic = diagnostic.at(Place::of_line(file, number as usize, text, at));
             match (named, near) {
-                (Some(_), Some(near)) => diagnostic.help(format!("did you mean `{near}`?")).replace(near),
-                (Some(key), None) => diagnostic.help(format!("put a label of your own under `tags`: {}", quote(key))),
+                (Some(_), Some(near)) => {
+                    diagnostic.help(format!("did you mean `{near}`?")).replace(near)
+                }
+                (Some(key), None) => {
+                    diagnostic.help(format!("put a label of your own under `tags`: {}", quote(key)))
+                }
                 (None, _) => diagnostic.help(ROW_EXAMPLE),
             }
         }),

@@ -1,5 +1,5 @@
-//! Failures plus changes in flight never exceed the budget of the rollout, nor failures that of their wave, while the rollout
-//! goes forward.
+//! Failures plus changes in flight never exceed the budget of the rollout, nor failures that of
+//! their wave, while the rollout goes forward.
 
 use super::super::observation::Observation;
 use super::super::scenario::Scenario;
@@ -14,7 +14,10 @@ pub(super) struct WithinBudgets {
 impl WithinBudgets {
     pub(super) fn new(scenario: &Scenario) -> Self {
         let strategy = &scenario.plan.strategy;
-        Self { all: strategy.max_failures, waves: strategy.waves.iter().map(|wave| wave.max_failures).collect() }
+        Self {
+            all: strategy.max_failures,
+            waves: strategy.waves.iter().map(|wave| wave.max_failures).collect(),
+        }
     }
 }
 
@@ -31,10 +34,22 @@ impl Invariant for WithinBudgets {
         }
         let total = rollout.total();
         if total.failures() + total.active > self.all {
-            return Err(format!("{} failures and {} in flight, the budget is {}", total.failures(), total.active, self.all));
+            return Err(format!(
+                "{} failures and {} in flight, the budget is {}",
+                total.failures(),
+                total.active,
+                self.all
+            ));
         }
-        match rollout.tallies.iter().zip(&self.waves).find(|(tally, budget)| tally.failures() > **budget) {
-            Some((tally, budget)) => Err(format!("{} failures in one wave, its budget is {budget}", tally.failures())),
+        match rollout
+            .tallies
+            .iter()
+            .zip(&self.waves)
+            .find(|(tally, budget)| tally.failures() > **budget)
+        {
+            Some((tally, budget)) => {
+                Err(format!("{} failures in one wave, its budget is {budget}", tally.failures()))
+            }
             None => Ok(()),
         }
     }

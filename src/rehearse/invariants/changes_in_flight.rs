@@ -22,7 +22,11 @@ impl Invariant for ChangesInFlight {
     fn see(&mut self, fact: &Observation<'_>) -> Result<(), String> {
         let Observation::Committed { rollout, .. } = fact else { return Ok(()) };
         let active = rollout.total().active;
-        if active > self.most { Err(format!("{active} changes are in flight, at most {} may be", self.most)) } else { Ok(()) }
+        if active > self.most {
+            Err(format!("{active} changes are in flight, at most {} may be", self.most))
+        } else {
+            Ok(())
+        }
     }
 }
 

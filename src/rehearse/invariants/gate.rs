@@ -12,10 +12,16 @@ impl Invariant for WhileAdvancing {
     }
 
     fn see(&mut self, fact: &Observation<'_>) -> Result<(), String> {
-        let Observation::Leaves(Departure { stored: Some((stored, rollout)), .. }) = fact else { return Ok(()) };
+        let Observation::Leaves(Departure { stored: Some((stored, rollout)), .. }) = fact else {
+            return Ok(());
+        };
         match rollout.record.gate(stored.wave, stored.record.undo.is_some()) {
             Clearance::Open => Ok(()),
-            _ => Err(format!("a PUT of {} leaves while the rollout is {}", stored.id, rollout.record.phase.as_str())),
+            _ => Err(format!(
+                "a PUT of {} leaves while the rollout is {}",
+                stored.id,
+                rollout.record.phase.as_str()
+            )),
         }
     }
 }
@@ -30,7 +36,11 @@ mod tests {
     fn a_put_after_a_halt_is_seen() {
         let mut stage = StagedRun::new();
         assert_eq!(stage.switches(&mut WhileAdvancing, 0, after(0)), Ok(()));
-        stage.rollout.record.phase = Phase::Halted { wave: 0, reason: Halt::Stalled { seconds: 1, why: String::new() }, revert: None };
+        stage.rollout.record.phase = Phase::Halted {
+            wave: 0,
+            reason: Halt::Stalled { seconds: 1, why: String::new() },
+            revert: None,
+        };
         assert!(stage.switches(&mut WhileAdvancing, 0, after(0)).is_err());
     }
 }

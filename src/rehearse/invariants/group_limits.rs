@@ -19,7 +19,11 @@ pub(super) struct GroupLimitsKept {
 
 impl GroupLimitsKept {
     pub(super) fn new(scenario: &Scenario) -> Self {
-        Self { limits: scenario.plan.strategy.max_in_flight_per.clone(), targets: scenario.targets.clone(), active: BTreeMap::new() }
+        Self {
+            limits: scenario.plan.strategy.max_in_flight_per.clone(),
+            targets: scenario.targets.clone(),
+            active: BTreeMap::new(),
+        }
     }
 
     fn moves(&mut self, ordinal: u32, state: &State) {
@@ -42,21 +46,29 @@ impl Invariant for GroupLimitsKept {
 
     fn see(&mut self, fact: &Observation<'_>) -> Result<(), String> {
         match fact {
-            Observation::Committed { commit, .. } => {
-                commit.changes.iter().for_each(|change| self.moves(change.ordinal, &change.record.state))
-            }
+            Observation::Committed { commit, .. } => commit
+                .changes
+                .iter()
+                .for_each(|change| self.moves(change.ordinal, &change.record.state)),
             // A store that lost what was not synced begins with other changes in flight.
             Observation::Started { active, .. } => {
                 self.active.clear();
-                active.iter().for_each(|one| self.moves(one.change.id.ordinal, &one.change.record.state));
+                active
+                    .iter()
+                    .for_each(|one| self.moves(one.change.id.ordinal, &one.change.record.state));
             }
             _ => return Ok(()),
         }
         // A commit that hands a place on holds it once, so it is counted when all of it is seen.
         for (place, (by, most)) in self.limits.iter().enumerate() {
             let mine = self.active.iter().filter(|((of, _), _)| *of == place);
-            if let Some(((_, value), active)) = mine.into_iter().find(|(_, active)| active.len() > most as usize) {
-                return Err(format!("{} changes of {by} {value} are in flight, at most {most} may be", active.len()));
+            if let Some(((_, value), active)) =
+                mine.into_iter().find(|(_, active)| active.len() > most as usize)
+            {
+                return Err(format!(
+                    "{} changes of {by} {value} are in flight, at most {most} may be",
+                    active.len()
+                ));
             }
         }
         Ok(())
@@ -74,9 +86,13 @@ mod tests {
     #[test]
     fn one_too_many_of_a_group_is_seen() {
         let mut stage = StagedRun::new();
-        stage.scenario.plan.strategy.max_in_flight_per = [(GroupBy::Tag("tier".into()), 1)].into_iter().collect();
+        stage.scenario.plan.strategy.max_in_flight_per =
+            [(GroupBy::Tag("tier".into()), 1)].into_iter().collect();
         let gold = BTreeMap::from([("tier".to_owned(), "gold".to_owned())]);
-        let tagged = |(place, target): (usize, &Target)| Target { tags: (place < 2).then(|| gold.clone().into()), ..target.clone() };
+        let tagged = |(place, target): (usize, &Target)| Target {
+            tags: (place < 2).then(|| gold.clone().into()),
+            ..target.clone()
+        };
         stage.scenario.targets = stage.scenario.targets.iter().enumerate().map(tagged).collect();
         let mut promise = GroupLimitsKept::new(&stage.scenario);
         let mut moves = |ordinal, state| stage.commits(&mut promise, ordinal, state);
@@ -84,6 +100,8 @@ mod tests {
         assert_eq!(moves(2, State::Ready), Ok(()), "without the tag");
         assert_eq!(moves(0, State::Succeeded { how: How::Switched }), Ok(()));
         assert_eq!(moves(1, State::Ready), Ok(()));
-        assert!(moves(0, State::Ready).expect_err("two at once").contains("2 changes of tag:tier gold"));
+        assert!(
+            moves(0, State::Ready).expect_err("two at once").contains("2 changes of tag:tier gold")
+        );
     }
 }

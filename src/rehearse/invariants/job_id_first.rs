@@ -1,4 +1,5 @@
-//! A job id that was read is saved with that change's very next step, and no call follows the job before.
+//! A job id that was read is saved with that change's very next step, and no call follows the job
+//! before.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +8,8 @@ use super::Invariant;
 use crate::domain::call::{Answer, Call};
 use crate::domain::id::JobId;
 
-/// Job ids that were read and not saved yet, by the change's place; the daemon's death forgets them, as it must.
+/// Job ids that were read and not saved yet, by the change's place; the daemon's death forgets
+/// them, as it must.
 #[derive(Default)]
 pub(super) struct JobIdFirst {
     read: BTreeMap<u32, JobId>,
@@ -30,14 +32,20 @@ impl Invariant for JobIdFirst {
                     if let Some(job) = self.read.remove(&change.ordinal)
                         && !change.record.jobs.contains(&job)
                     {
-                        return Err(format!("target {} moves on and its job {job} is not saved", change.ordinal));
+                        return Err(format!(
+                            "target {} moves on and its job {job} is not saved",
+                            change.ordinal
+                        ));
                     }
                 }
             }
-            Observation::Leaves(Departure { id: Some(id), call: Call::Follow { job, .. }, .. })
-                if self.read.get(&id.ordinal) == Some(job) =>
-            {
-                return Err(format!("job {job} of target {} is followed and not saved", id.ordinal));
+            Observation::Leaves(Departure {
+                id: Some(id), call: Call::Follow { job, .. }, ..
+            }) if self.read.get(&id.ordinal) == Some(job) => {
+                return Err(format!(
+                    "job {job} of target {} is followed and not saved",
+                    id.ordinal
+                ));
             }
             Observation::Died => self.read.clear(),
             Observation::Ended(_) => {
@@ -45,7 +53,10 @@ impl Invariant for JobIdFirst {
                     return Err(format!("job {job} of target {ordinal} was read and never saved"));
                 }
             }
-            Observation::Started { .. } | Observation::Leaves(_) | Observation::Arrives { .. } | Observation::Probed { .. } => {}
+            Observation::Started { .. }
+            | Observation::Leaves(_)
+            | Observation::Arrives { .. }
+            | Observation::Probed { .. } => {}
         }
         Ok(())
     }
@@ -65,7 +76,9 @@ mod tests {
     fn a_step_without_the_job_id_is_seen() {
         let mut stage = StagedRun::new();
         let reply = stage.put(0, 0).reply;
-        let Ok(Answer::Accepted(Some(job))) = reply.outcome.clone() else { panic!("a job: {reply:?}") };
+        let Ok(Answer::Accepted(Some(job))) = reply.outcome.clone() else {
+            panic!("a job: {reply:?}")
+        };
         let id = ChangeId { rollout: stage.rollout.id, ordinal: 0 };
         let mut promise = JobIdFirst::default();
         let answered = Observation::Answered { id, ticket: 1, reply: &reply };

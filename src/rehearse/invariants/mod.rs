@@ -1,8 +1,10 @@
-//! The promises that the engine keeps, each checked in a file of its own, over every observation of a run.
+//! The promises that the engine keeps, each checked in a file of its own, over every observation of
+//! a run.
 //!
-//! Job: one set for the rehearsal and for the simulation of `tests/simulation`, which adds the promises that need more than
-//! an [`Observation`]. Invariant: a check only looks; it reads observations and the plan, never the engine. Each file has a
-//! test in which its promise is broken.
+//! Job: one set for the rehearsal and for the simulation of `tests/simulation`, which adds the
+//! promises that need more than an [`Observation`]. Invariant: a check only looks; it reads
+//! observations and the plan, never the engine. Each file has a test in which its promise is
+//! broken.
 
 mod budgets;
 mod changes_in_flight;
@@ -91,10 +93,18 @@ impl Invariants {
 
     /// The promises that were broken so far.
     pub fn broken(&self) -> impl Iterator<Item = (&'static str, &Violation)> {
-        self.0.iter().filter_map(|(invariant, broken)| Some((invariant.promise(), broken.as_ref()?)))
+        self.0
+            .iter()
+            .filter_map(|(invariant, broken)| Some((invariant.promise(), broken.as_ref()?)))
     }
 
     pub(super) fn checked(&self) -> Vec<CheckedInvariant> {
-        self.0.iter().map(|(invariant, broken)| CheckedInvariant { promise: invariant.promise(), broken: broken.clone() }).collect()
+        self.0
+            .iter()
+            .map(|(invariant, broken)| CheckedInvariant {
+                promise: invariant.promise(),
+                broken: broken.clone(),
+            })
+            .collect()
     }
 }

@@ -1,5 +1,5 @@
-//! Exactly one effective PUT for each proxy that succeeded by our doing, and never two, unless a job failed or somebody
-//! else switched it back in between; one more for what is put back.
+//! Exactly one effective PUT for each proxy that succeeded by our doing, and never two, unless a
+//! job failed or somebody else switched it back in between; one more for what is put back.
 
 use super::super::observation::Observation;
 use super::Invariant;
@@ -15,13 +15,21 @@ impl Invariant for OneEffectiveSwitch {
     fn see(&mut self, fact: &Observation<'_>) -> Result<(), String> {
         let Observation::Ended(end) = fact else { return Ok(()) };
         for change in end.changes {
-            let proxy = end.proxy(&change.target).ok_or_else(|| format!("proxy {} is gone", change.target.proxy_id))?;
-            let switched = matches!(change.record.state, State::Succeeded { how: How::Switched | How::SwitchedJobUnknown });
+            let proxy = end
+                .proxy(&change.target)
+                .ok_or_else(|| format!("proxy {} is gone", change.target.proxy_id))?;
+            let switched = matches!(
+                change.record.state,
+                State::Succeeded { how: How::Switched | How::SwitchedJobUnknown }
+            );
             let most = if change.record.undo.is_some() { 2 } else { 1 };
             let wrong = proxy.effective > most || (switched && proxy.effective == 0);
             if wrong && !end.is_meddled(&change.target) {
                 let (id, state) = (change.target.proxy_id, change.record.state.as_str());
-                return Err(format!("{} of {} PUTs for proxy {id} took effect, and it is {state}", proxy.effective, proxy.executed));
+                return Err(format!(
+                    "{} of {} PUTs for proxy {id} took effect, and it is {state}",
+                    proxy.effective, proxy.executed
+                ));
             }
         }
         Ok(())
@@ -43,7 +51,9 @@ mod tests {
         stage.settle(1, succeeded);
         assert_eq!(stage.end(&mut OneEffectiveSwitch), Ok(()));
         stage.put(0, 600);
-        assert!(stage.end(&mut OneEffectiveSwitch).expect_err("two took effect").contains("2 of 2"));
+        assert!(
+            stage.end(&mut OneEffectiveSwitch).expect_err("two took effect").contains("2 of 2")
+        );
     }
 
     #[test]

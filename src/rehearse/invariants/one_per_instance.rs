@@ -31,7 +31,9 @@ impl Invariant for OnePerInstance {
             // A store that lost what was not synced begins with other changes in flight.
             Observation::Started { active, .. } => {
                 let ordinals = active.iter().map(|one| one.change.id.ordinal);
-                self.active = ordinals.map(|ordinal| (self.targets[ordinal as usize].instance_id, ordinal)).collect();
+                self.active = ordinals
+                    .map(|ordinal| (self.targets[ordinal as usize].instance_id, ordinal))
+                    .collect();
                 return Ok(());
             }
             _ => return Ok(()),
@@ -46,7 +48,10 @@ impl Invariant for OnePerInstance {
             }
             match self.active.insert(instance, change.ordinal) {
                 Some(other) if other != change.ordinal => {
-                    return Err(format!("targets {other} and {} of one instance are in flight at once", change.ordinal));
+                    return Err(format!(
+                        "targets {other} and {} of one instance are in flight at once",
+                        change.ordinal
+                    ));
                 }
                 Some(_) | None => {}
             }

@@ -21,10 +21,17 @@ impl Outcomes {
     fn add_up(&self, rollout: &Rollout) -> Result<(), String> {
         let total = rollout.total();
         if total.total() as usize != self.targets {
-            return Err(format!("the outcomes of {} changes add up to {}", self.targets, total.total()));
+            return Err(format!(
+                "the outcomes of {} changes add up to {}",
+                self.targets,
+                total.total()
+            ));
         }
         if rollout.record.phase == Phase::Completed && total.settled() != total.total() {
-            return Err(format!("completed, and {} changes have no outcome", total.total() - total.settled()));
+            return Err(format!(
+                "completed, and {} changes have no outcome",
+                total.total() - total.settled()
+            ));
         }
         Ok(())
     }
@@ -54,16 +61,28 @@ impl Invariant for Outcomes {
             (Standing::Skipped, total.skipped),
         ];
         for (standing, told) in told {
-            let found = end.changes.iter().filter(|change| Standing::of(&change.record.state) == standing).count();
+            let found = end
+                .changes
+                .iter()
+                .filter(|change| Standing::of(&change.record.state) == standing)
+                .count();
             if found != told as usize {
                 return Err(format!("{found} changes are {standing:?}, the tally tells {told}"));
             }
         }
-        let succeeded = end.changes.iter().filter(|change| matches!(change.record.state, State::Succeeded { .. }));
+        let succeeded = end
+            .changes
+            .iter()
+            .filter(|change| matches!(change.record.state, State::Succeeded { .. }));
         for change in succeeded {
-            let shows = end.proxy(&change.target).is_some_and(|proxy| proxy.ssl_option == end.plan.ssl_option);
+            let shows = end
+                .proxy(&change.target)
+                .is_some_and(|proxy| proxy.ssl_option == end.plan.ssl_option);
             if !shows && !end.is_meddled(&change.target) {
-                return Err(format!("proxy {} is told as succeeded and has the other value", change.target.proxy_id));
+                return Err(format!(
+                    "proxy {} is told as succeeded and has the other value",
+                    change.target.proxy_id
+                ));
             }
         }
         Ok(())
@@ -102,6 +121,11 @@ mod tests {
         let mut stage = StagedRun::new();
         let mut promise = Outcomes::new(&stage.scenario);
         stage.tally(0, |tally| tally.active = 1);
-        assert!(stage.commits(&mut promise, 0, State::Ready).expect_err("five of four").contains("add up to 5"));
+        assert!(
+            stage
+                .commits(&mut promise, 0, State::Ready)
+                .expect_err("five of four")
+                .contains("add up to 5")
+        );
     }
 }

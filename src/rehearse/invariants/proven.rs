@@ -1,5 +1,5 @@
-//! Under a plan with `verify.wire`, a change that succeeded or was put back was shown by the wire after its last PUT, and has
-//! the proof in its record; under any other plan nothing is probed.
+//! Under a plan with `verify.wire`, a change that succeeded or was put back was shown by the wire
+//! after its last PUT, and has the proof in its record; under any other plan nothing is probed.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,8 @@ use super::super::scenario::Scenario;
 use super::Invariant;
 use crate::domain::change::State;
 
-/// What the wire showed last of each target since its last PUT, by place; `None`: nothing that can be read.
+/// What the wire showed last of each target since its last PUT, by place; `None`: nothing that can
+/// be read.
 pub(super) struct Proven {
     asked: bool,
     wanted: bool,
@@ -17,7 +18,11 @@ pub(super) struct Proven {
 
 impl Proven {
     pub(super) fn new(scenario: &Scenario) -> Self {
-        Self { asked: scenario.plan.wire.is_some(), wanted: scenario.plan.ssl_option, shown: BTreeMap::new() }
+        Self {
+            asked: scenario.plan.wire.is_some(),
+            wanted: scenario.plan.ssl_option,
+            shown: BTreeMap::new(),
+        }
     }
 }
 
@@ -28,7 +33,9 @@ impl Invariant for Proven {
 
     fn see(&mut self, fact: &Observation<'_>) -> Result<(), String> {
         match fact {
-            Observation::Probed { id, .. } if !self.asked => return Err(format!("{id} is probed, and its plan asks for no proof")),
+            Observation::Probed { id, .. } if !self.asked => {
+                return Err(format!("{id} is probed, and its plan asks for no proof"));
+            }
             Observation::Probed { id, proof } => {
                 self.shown.insert(id.ordinal, proof.shown());
             }
@@ -45,10 +52,14 @@ impl Invariant for Proven {
                     let shown = self.shown.get(&change.ordinal);
                     let (ordinal, word) = (change.ordinal, change.record.state.as_str());
                     if shown != Some(&Some(wanted)) {
-                        return Err(format!("target {ordinal} is told as {word} with {wanted}, and the wire last showed {shown:?}"));
+                        return Err(format!(
+                            "target {ordinal} is told as {word} with {wanted}, and the wire last showed {shown:?}"
+                        ));
                     }
                     if change.record.proof.is_none() {
-                        return Err(format!("target {ordinal} is told as {word} and its proof is not kept"));
+                        return Err(format!(
+                            "target {ordinal} is told as {word} and its proof is not kept"
+                        ));
                     }
                 }
             }
@@ -86,14 +97,29 @@ mod tests {
         let mut promise = Proven::new(&stage.scenario);
         assert!(stage.commits(&mut promise, 0, succeeded()).is_err(), "nobody looked");
         assert_eq!(promise.see(&Observation::Probed { id, proof: &off }), Ok(()));
-        assert!(stage.commits(&mut promise, 0, succeeded()).is_err(), "it still shows the other value");
+        assert!(
+            stage.commits(&mut promise, 0, succeeded()).is_err(),
+            "it still shows the other value"
+        );
         stage.put(0, 1);
         let on = stage.probe(0, 60);
         assert_eq!(promise.see(&Observation::Probed { id, proof: &on }), Ok(()));
-        assert!(stage.commits(&mut promise, 0, succeeded()).expect_err("without its proof").contains("not kept"));
-        let proven = || Record { proof: Some(Box::new(on.summary())), state: succeeded(), ..Record::queued() };
+        assert!(
+            stage
+                .commits(&mut promise, 0, succeeded())
+                .expect_err("without its proof")
+                .contains("not kept")
+        );
+        let proven = || Record {
+            proof: Some(Box::new(on.summary())),
+            state: succeeded(),
+            ..Record::queued()
+        };
         assert_eq!(stage.keeps(&mut promise, 0, proven()), Ok(()));
         assert_eq!(stage.switches(&mut promise, 0, after(90_000)), Ok(()));
-        assert!(stage.keeps(&mut promise, 0, proven()).is_err(), "a proof from before the switch proves nothing");
+        assert!(
+            stage.keeps(&mut promise, 0, proven()).is_err(),
+            "a proof from before the switch proves nothing"
+        );
     }
 }

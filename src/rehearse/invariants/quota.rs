@@ -1,4 +1,5 @@
-//! No lane's calls exceed its quota in any interval, counted where they leave and where they arrive.
+//! No lane's calls exceed its quota in any interval, counted where they leave and where they
+//! arrive.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -24,7 +25,8 @@ pub(super) struct WithinQuota {
 impl WithinQuota {
     pub(super) fn new(scenario: &Scenario) -> Self {
         let limited = scenario.lanes.iter().filter_map(|lane| {
-            let recent = RecentCalls { quota: lane.quota?, left: VecDeque::new(), arrived: VecDeque::new() };
+            let recent =
+                RecentCalls { quota: lane.quota?, left: VecDeque::new(), arrived: VecDeque::new() };
             Some((lane.name.clone(), recent))
         });
         Self { lanes: limited.collect() }
@@ -42,15 +44,26 @@ impl Invariant for WithinQuota {
             Observation::Arrives { call, at, .. } => (*call, *at),
             _ => return Ok(()),
         };
-        let Some(RecentCalls { quota, left, arrived }) = self.lanes.get_mut(call.lane()) else { return Ok(()) };
-        let (recent, word) = if matches!(fact, Observation::Leaves(_)) { (left, "left") } else { (arrived, "arrived") };
+        let Some(RecentCalls { quota, left, arrived }) = self.lanes.get_mut(call.lane()) else {
+            return Ok(());
+        };
+        let (recent, word) = if matches!(fact, Observation::Leaves(_)) {
+            (left, "left")
+        } else {
+            (arrived, "arrived")
+        };
         while recent.front().is_some_and(|first| *first + quota.per <= at) {
             recent.pop_front();
         }
         recent.push_back(at);
         if recent.len() > quota.requests as usize {
             let lane = call.lane();
-            return Err(format!("{} calls of lane {lane} {word} within {:?}, its quota is {}", recent.len(), quota.per, quota.requests));
+            return Err(format!(
+                "{} calls of lane {lane} {word} within {:?}, its quota is {}",
+                recent.len(),
+                quota.per,
+                quota.requests
+            ));
         }
         Ok(())
     }
@@ -70,8 +83,13 @@ mod tests {
         stage.scenario.lanes[0].quota = Some(Quota { requests: 2, per: Duration::from_secs(1) });
         let mut promise = WithinQuota::new(&stage.scenario);
         let call = Call::Inspect { target: stage.scenario.targets[0].clone() };
-        let mut arrives = |ms| promise.see(&Observation::Arrives { id: None, call: &call, at: after(ms) });
-        assert_eq!([arrives(0), arrives(600), arrives(1000)], [Ok(()), Ok(()), Ok(())], "half-open: the first has left the interval");
+        let mut arrives =
+            |ms| promise.see(&Observation::Arrives { id: None, call: &call, at: after(ms) });
+        assert_eq!(
+            [arrives(0), arrives(600), arrives(1000)],
+            [Ok(()), Ok(()), Ok(())],
+            "half-open: the first has left the interval"
+        );
         assert!(arrives(1500).is_err());
         let mut leaves = |ms| stage.switches(&mut promise, 0, after(ms));
         assert_eq!([leaves(2000), leaves(2001)], [Ok(()), Ok(())], "what arrived is counted apart");

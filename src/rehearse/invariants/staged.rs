@@ -1,4 +1,5 @@
-//! A small staged scenario for the tests of the promises: four proxies of two instances in two waves, facts by hand.
+//! A small staged scenario for the tests of the promises: four proxies of two instances in two
+//! waves, facts by hand.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,11 +50,19 @@ impl StagedRun {
     /// So many proxies over so many instances, in waves of these names and sizes.
     pub(crate) fn of(proxies: u32, instances: usize, sizes: &[(&str, u32)]) -> Self {
         let fleet = Fleet::generate(proxies as usize, instances, 1).expect("possible numbers");
-        let targets: TargetList = fleet.proxies().iter().map(|proxy| proxy.target(&name("lab"))).collect();
+        let targets: TargetList =
+            fleet.proxies().iter().map(|proxy| proxy.target(&name("lab"))).collect();
         let mut first = 0;
         let mut waves = Vec::new();
         for (of, size) in sizes {
-            waves.push(Wave { name: name(of), first, size: *size, soak_ms: 0, promote: Promote::Auto, max_failures: proxies });
+            waves.push(Wave {
+                name: name(of),
+                first,
+                size: *size,
+                soak_ms: 0,
+                promote: Promote::Auto,
+                max_failures: proxies,
+            });
             first += size;
         }
         let plan = Plan {
@@ -83,13 +92,21 @@ impl StagedRun {
         };
         let mut scenario = Scenario::new(plan, targets, &[], after(0));
         scenario.faults.job_time = Between::exactly(Duration::from_secs(10));
-        let submission =
-            Submission { plan: scenario.plan.clone(), targets: scenario.targets.clone(), by: "".into(), at: after(0), note: String::new() };
+        let submission = Submission {
+            plan: scenario.plan.clone(),
+            targets: scenario.targets.clone(),
+            by: "".into(),
+            at: after(0),
+            note: String::new(),
+        };
         let rollout = Rollout {
             id: submission.id(),
             plan: Arc::new(submission.plan),
             targets: proxies,
-            record: rollout::Record { phase: Phase::Advancing { wave: 0 }, ..rollout::Record::submitted() },
+            record: rollout::Record {
+                phase: Phase::Advancing { wave: 0 },
+                ..rollout::Record::submitted()
+            },
             tallies: sizes.iter().map(|(_, size)| Tally::queued(*size)).collect(),
             by: "".into(),
             submitted_at: after(0),
@@ -115,15 +132,21 @@ impl StagedRun {
     /// Gives the plan such windows in each of these zones.
     pub(crate) fn windows_in(&mut self, zones: &[&str], cron: &str, seconds: u64, cutoff: u64) {
         let window = |zone: &&str| {
-            let (cron, zone) = (cron.parse().expect("an expression"), zone.parse().expect("a zone"));
-            Window::new(cron, Duration::from_secs(seconds), zone, Duration::from_secs(cutoff)).expect("a window")
+            let (cron, zone) =
+                (cron.parse().expect("an expression"), zone.parse().expect("a zone"));
+            Window::new(cron, Duration::from_secs(seconds), zone, Duration::from_secs(cutoff))
+                .expect("a window")
         };
-        self.scenario.plan.calendar = Calendar::new(zones.iter().map(window).collect(), Vec::new(), None);
+        self.scenario.plan.calendar =
+            Calendar::new(zones.iter().map(window).collect(), Vec::new(), None);
     }
 
     /// A PUT for this target reaches the cloud after so many seconds.
     pub(crate) fn put(&mut self, ordinal: u32, seconds: u64) -> Arrival {
-        let call = Call::Submit { target: self.scenario.targets[ordinal as usize].clone(), ssl_option: true };
+        let call = Call::Submit {
+            target: self.scenario.targets[ordinal as usize].clone(),
+            ssl_option: true,
+        };
         let at = after((seconds + u64::from(ordinal) * 60) * 1000);
         self.clouds.arrive(at, &call)
     }
@@ -133,7 +156,9 @@ impl StagedRun {
         let target = &self.scenario.targets[ordinal as usize];
         let look = Call::Inspect { target: target.clone() };
         let at = after(seconds * 1000);
-        let Ok(Answer::Proxy(Some(view))) = self.clouds.arrive(at, &look).reply.outcome else { panic!("a proxy of the fleet") };
+        let Ok(Answer::Proxy(Some(view))) = self.clouds.arrive(at, &look).reply.outcome else {
+            panic!("a proxy of the fleet")
+        };
         self.clouds.probe(at, &target.lane, &view.endpoint.expect("an address"))
     }
 
@@ -154,22 +179,45 @@ impl StagedRun {
     }
 
     /// Shows that a PUT leaves.
-    pub(super) fn switches(&self, promise: &mut dyn Invariant, ordinal: u32, at: Timestamp) -> Result<(), String> {
+    pub(super) fn switches(
+        &self,
+        promise: &mut dyn Invariant,
+        ordinal: u32,
+        at: Timestamp,
+    ) -> Result<(), String> {
         let stored = &self.changes[ordinal as usize];
         let call = Call::Submit { target: stored.target.clone(), ssl_option: true };
         let times = Times { wall: at, boot: Duration::ZERO };
         let stored = Some((stored, &self.rollout));
-        promise.see(&Observation::Leaves(&Departure { ticket: 1, id: stored.map(|(change, _)| change.id), call: &call, at, times, stored }))
+        promise.see(&Observation::Leaves(&Departure {
+            ticket: 1,
+            id: stored.map(|(change, _)| change.id),
+            call: &call,
+            at,
+            times,
+            stored,
+        }))
     }
 
     /// Shows that a commit moved this change to this state.
-    pub(super) fn commits(&self, promise: &mut dyn Invariant, ordinal: u32, state: State) -> Result<(), String> {
-        let jobs = if let State::Following { job } = &state { vec![job.clone()] } else { Vec::new() };
+    pub(super) fn commits(
+        &self,
+        promise: &mut dyn Invariant,
+        ordinal: u32,
+        state: State,
+    ) -> Result<(), String> {
+        let jobs =
+            if let State::Following { job } = &state { vec![job.clone()] } else { Vec::new() };
         self.keeps(promise, ordinal, Record { state, jobs, version: 1, ..Record::queued() })
     }
 
     /// Shows that a commit gave this change this record.
-    pub(super) fn keeps(&self, promise: &mut dyn Invariant, ordinal: u32, record: Record) -> Result<(), String> {
+    pub(super) fn keeps(
+        &self,
+        promise: &mut dyn Invariant,
+        ordinal: u32,
+        record: Record,
+    ) -> Result<(), String> {
         self.commit(promise, None, vec![(ordinal, record, "")])
     }
 
@@ -205,6 +253,11 @@ impl StagedRun {
     pub(super) fn end(&mut self, promise: &mut dyn Invariant) -> Result<(), String> {
         self.clouds.settle();
         let Self { scenario, rollout, changes, clouds } = self;
-        promise.see(&Observation::Ended(&RunEnd { plan: &scenario.plan, rollout, changes, clouds: clouds.by_lane() }))
+        promise.see(&Observation::Ended(&RunEnd {
+            plan: &scenario.plan,
+            rollout,
+            changes,
+            clouds: clouds.by_lane(),
+        }))
     }
 }

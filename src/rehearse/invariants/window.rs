@@ -1,4 +1,5 @@
-//! No PUT leaves while the calendar is shut: outside every window, past its cutoff, in a freeze, before `not_before`.
+//! No PUT leaves while the calendar is shut: outside every window, past its cutoff, in a freeze,
+//! before `not_before`.
 
 use jiff::Timestamp;
 
@@ -26,7 +27,9 @@ impl Invariant for InsideWindow {
     }
 
     fn see(&mut self, fact: &Observation<'_>) -> Result<(), String> {
-        let Observation::Leaves(Departure { times, stored: Some((stored, _)), .. }) = fact else { return Ok(()) };
+        let Observation::Leaves(Departure { times, stored: Some((stored, _)), .. }) = fact else {
+            return Ok(());
+        };
         let at = times.wall;
         let undo = stored.record.undo.is_some();
         if !undo && self.open.is_some_and(|(from, until)| from <= at && at < until) {
@@ -38,7 +41,9 @@ impl Invariant for InsideWindow {
                 self.open = Some((at, until.unwrap_or(Timestamp::MAX)));
                 Ok(())
             }
-            Opening::Shut { by, .. } => Err(format!("a PUT of {} leaves while the calendar is shut: {by:?}", stored.id)),
+            Opening::Shut { by, .. } => {
+                Err(format!("a PUT of {} leaves while the calendar is shut: {by:?}", stored.id))
+            }
         }
     }
 }

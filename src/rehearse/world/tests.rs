@@ -23,7 +23,10 @@ fn stage() -> StagedRun {
 }
 
 fn settings(pairs: &[(&str, &str)]) -> Vec<FaultSetting> {
-    pairs.iter().map(|(key, value)| FaultSetting { key: (*key).into(), value: (*value).into() }).collect()
+    pairs
+        .iter()
+        .map(|(key, value)| FaultSetting { key: (*key).into(), value: (*value).into() })
+        .collect()
 }
 
 fn faulted(scenario: &mut Scenario, pairs: &[(&str, &str)]) {
@@ -42,9 +45,14 @@ fn holds(verdict: &RehearsalVerdict) {
 #[test]
 fn the_same_seed_gives_the_same_journal() {
     let mut scenario = stage().scenario;
-    faulted(&mut scenario, &[("error_500_after", "0.2"), ("job_fails", "0.1"), ("job_time", "{min: 5s, max: 40s}")]);
+    faulted(
+        &mut scenario,
+        &[("error_500_after", "0.2"), ("job_fails", "0.1"), ("job_time", "{min: 5s, max: 40s}")],
+    );
     scenario.crashes = vec![Duration::from_secs(30)];
-    let text = |scenario: &Scenario| serde_json::to_string(&run(scenario).expect("a fleet").journal).expect("entries are JSON");
+    let text = |scenario: &Scenario| {
+        serde_json::to_string(&run(scenario).expect("a fleet").journal).expect("entries are JSON")
+    };
     let first = text(&scenario);
     assert_eq!(first, text(&scenario));
     scenario.seed += 1;
@@ -54,26 +62,54 @@ fn the_same_seed_gives_the_same_journal() {
 #[test]
 fn what_keeps_no_journal_ends_the_same() {
     let mut scenario = stage().scenario;
-    faulted(&mut scenario, &[("error_500_after", "0.2"), ("job_fails", "0.1"), ("foreign_job", "0.1")]);
+    faulted(
+        &mut scenario,
+        &[("error_500_after", "0.2"), ("job_fails", "0.1"), ("foreign_job", "0.1")],
+    );
     scenario.crashes = vec![Duration::from_secs(30)];
-    assert_eq!(format!("{:#?}", verdict(&scenario).expect("a fleet")), format!("{:#?}", run(&scenario).expect("a fleet").verdict));
+    assert_eq!(
+        format!("{:#?}", verdict(&scenario).expect("a fleet")),
+        format!("{:#?}", run(&scenario).expect("a fleet").verdict)
+    );
 }
 
 #[test]
 fn every_fault_and_five_crashes_and_every_promise_holds() {
     let mut scenario = stage().scenario;
     scenario.lanes[0].quota = Some(Quota { requests: 30, per: Duration::from_secs(10) });
-    let rates =
-        ["throttle", "error_500_before", "error_500_after", "html_502", "garbage_200", "no_job_id_200", "drop_before", "drop_after"];
+    let rates = [
+        "throttle",
+        "error_500_before",
+        "error_500_after",
+        "html_502",
+        "garbage_200",
+        "no_job_id_200",
+        "drop_before",
+        "drop_after",
+    ];
     let mut pairs: Vec<(&str, &str)> = rates.iter().map(|rate| (*rate, "0.03")).collect();
-    pairs.extend([("slow", "0.03"), ("job_fails", "0.05"), ("busy", "0.05"), ("token_expired", "0.01"), ("foreign_job", "0.03")]);
+    pairs.extend([
+        ("slow", "0.03"),
+        ("job_fails", "0.05"),
+        ("busy", "0.05"),
+        ("token_expired", "0.01"),
+        ("foreign_job", "0.03"),
+    ]);
     faulted(&mut scenario, &pairs);
     scenario.crashes = (1..=5).map(|n| Duration::from_secs(n * 40)).collect();
     let verdict = verdict(&scenario).expect("a fleet");
     holds(&verdict);
-    assert_eq!((verdict.ending, verdict.crashes, verdict.tally.total()), (Ending::Completed, 5, 40), "{verdict:#?}");
+    assert_eq!(
+        (verdict.ending, verdict.crashes, verdict.tally.total()),
+        (Ending::Completed, 5, 40),
+        "{verdict:#?}"
+    );
     assert!(verdict.faults.len() >= 10, "too little went wrong: {:?}", verdict.faults);
-    let worst = verdict.worst.iter().find(|worst| worst.allowed.is_some()).expect("the quota's interval is told");
+    let worst = verdict
+        .worst
+        .iter()
+        .find(|worst| worst.allowed.is_some())
+        .expect("the quota's interval is told");
     assert!(worst.calls <= 30 && worst.calls >= 20, "{worst:?}");
 }
 
@@ -83,7 +119,9 @@ fn work_of_others_is_waited_out_by_its_name() {
     faulted(&mut scenario, &[("foreign_job", "0.3"), ("job_time", "2m")]);
     let run = run(&scenario).expect("a fleet");
     let told = |entry: &Entry| match &entry.what {
-        JournalEvent::Change { why, .. } if why.contains("runs on its instance") => Some(why.clone()),
+        JournalEvent::Change { why, .. } if why.contains("runs on its instance") => {
+            Some(why.clone())
+        }
         _ => None,
     };
     let told: Vec<String> = run.journal.iter().filter_map(told).collect();
@@ -106,7 +144,8 @@ fn a_group_limit_is_kept_and_makes_it_longer() {
     assert!(took(&limited) > 2 * took(&free), "{} s after {} s", took(&limited), took(&free));
 }
 
-/// October of 2026 has both nights: Sydney skips an hour on the 4th, Berlin repeats one on the 25th.
+/// October of 2026 has both nights: Sydney skips an hour on the 4th, Berlin repeats one on the
+/// 25th.
 #[test]
 fn a_month_with_both_nights_of_changed_clocks() {
     let mut stage = StagedRun::of(680, 340, &[("canary", 5), ("rest", 675)]);
@@ -125,7 +164,11 @@ fn a_month_with_both_nights_of_changed_clocks() {
     };
     // 02:30 does not exist in Sydney on the 4th: it opens at 03:00, +11.
     assert_eq!(open_on("2026-10-03T1"), ["2026-10-03T16:00:00Z"]);
-    assert_eq!(open_on("2026-10-04T1"), ["2026-10-04T15:30:00Z"], "the next night at its own time again");
+    assert_eq!(
+        open_on("2026-10-04T1"),
+        ["2026-10-04T15:30:00Z"],
+        "the next night at its own time again"
+    );
     // 02:30 comes twice in Berlin on the 25th: it opens at the first, +02, and not at the second.
     assert_eq!(open_on("2026-10-25T0"), ["2026-10-25T00:30:00Z"]);
     assert_eq!(open_on("2026-10-26T0"), ["2026-10-26T01:30:00Z"]);
@@ -141,7 +184,10 @@ fn broken_jobs_halt_it_and_the_verdict_says_why() {
     holds(&verdict);
     assert_eq!((verdict.ending, verdict.tally.failed, verdict.switches), (Ending::Halted, 3, 3));
     assert_eq!(verdict.halts.len(), 1);
-    assert_eq!((verdict.halts[0].wave.as_str(), verdict.halts[0].why.as_str()), ("canary", "3 failures reach the budget of 3"));
+    assert_eq!(
+        (verdict.halts[0].wave.as_str(), verdict.halts[0].why.as_str()),
+        ("canary", "3 failures reach the budget of 3")
+    );
     assert_eq!(verdict.troubled.len(), 3);
 }
 
@@ -184,20 +230,25 @@ fn what_does_not_end_in_time_is_told() {
 #[test]
 fn a_cut_fleet_keeps_its_waves() {
     let scenario = stage().scenario.cut_to(10);
-    let sizes: Vec<_> = scenario.plan.strategy.waves.iter().map(|wave| (wave.first, wave.size)).collect();
+    let sizes: Vec<_> =
+        scenario.plan.strategy.waves.iter().map(|wave| (wave.first, wave.size)).collect();
     assert_eq!((sizes, scenario.targets.len()), (vec![(0, 1), (1, 9)], 10));
     assert_eq!(stage().scenario.cut_to(1).targets.len(), 2, "one for each wave at least");
     assert_eq!(stage().scenario.cut_to(1000).targets.len(), 40);
     holds(&verdict(&scenario).expect("a fleet"));
 }
 
-/// The promises are wired to what really happens: a run that is judged by a stricter plan than its own is found out.
+/// The promises are wired to what really happens: a run that is judged by a stricter plan than its
+/// own is found out.
 #[test]
 fn a_run_beyond_its_promises_is_found_out() {
     type Stricter = fn(&mut StagedRun);
     let cases: [(&str, Stricter); 5] = [
         ("never more changes in flight", |judge| judge.scenario.plan.strategy.max_in_flight = 2),
-        ("quota", |judge| judge.scenario.lanes[0].quota = Some(Quota { requests: 3, per: Duration::from_secs(60) })),
+        ("quota", |judge| {
+            judge.scenario.lanes[0].quota =
+                Some(Quota { requests: 3, per: Duration::from_secs(60) })
+        }),
         ("outside a window", |judge| judge.windows("0 12 * * *", 3600, 0)),
         ("exceed a budget", |judge| judge.scenario.plan.strategy.max_failures = 2),
         ("begins before its wave", |judge| {
@@ -209,10 +260,19 @@ fn a_run_beyond_its_promises_is_found_out() {
         let scenario = stage().scenario;
         let mut judge = stage();
         stricter(&mut judge);
-        let mut world = RehearsalWorld::judged(&scenario, &judge.scenario, MemoryStore::new()).expect("a fleet");
+        let mut world = RehearsalWorld::judged(&scenario, &judge.scenario, MemoryStore::new())
+            .expect("a fleet");
         world.run();
         let verdict = world.finish();
-        let broken: Vec<_> = verdict.invariants.iter().filter(|checked| checked.broken.is_some()).map(|checked| checked.promise).collect();
-        assert!(matches!(broken.as_slice(), [one] if one.contains(promise)), "{promise}: {broken:?}");
+        let broken: Vec<_> = verdict
+            .invariants
+            .iter()
+            .filter(|checked| checked.broken.is_some())
+            .map(|checked| checked.promise)
+            .collect();
+        assert!(
+            matches!(broken.as_slice(), [one] if one.contains(promise)),
+            "{promise}: {broken:?}"
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! The accounts of the emulated cloud: access keys and users, read from a YAML file.
 //!
-//! Invariant: no secret of it is ever printed; none needs to be real, but people may paste a real one.
+//! Invariant: no secret of it is ever printed; none needs to be real, but people may paste a real
+//! one.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,7 +14,8 @@ use crate::yaml::plain;
 /// Life of a token as IAM documents it.
 const TOKEN_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The accounts file: every field may be left out. With neither keys nor users only a fixed token is asked for.
+/// The accounts file: every field may be left out. With neither keys nor users only a fixed token
+/// is asked for.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Accounts {
@@ -107,9 +109,15 @@ impl Accounts {
         if text.trim().is_empty() {
             return Ok(Self::default());
         }
-        serde_path_to_error::deserialize(serde_yaml::Deserializer::from_str(text)).map_err(|error| {
-            let place = error.inner().location().map(|at| format!(", line {}, column {}", at.line(), at.column())).unwrap_or_default();
-            AccountsError { path: plain(&error.path().to_string()), place }
-        })
+        serde_path_to_error::deserialize(serde_yaml::Deserializer::from_str(text)).map_err(
+            |error| {
+                let place = error
+                    .inner()
+                    .location()
+                    .map(|at| format!(", line {}, column {}", at.line(), at.column()))
+                    .unwrap_or_default();
+                AccountsError { path: plain(&error.path().to_string()), place }
+            },
+        )
     }
 }

@@ -1,6 +1,7 @@
 //! `/_emulator/`: look into the emulated cloud and change its faults while it runs.
 //!
-//! Invariant: nothing under this path counts as a request of the API, so looking does not disturb what is counted.
+//! Invariant: nothing under this path counts as a request of the API, so looking does not disturb
+//! what is counted.
 //!
 //! | path | answer |
 //! |---|---|
@@ -104,11 +105,16 @@ async fn arrivals(State(shared): State<Arc<EmulatorState>>) -> Json<Vec<u64>> {
 
 async fn faults(State(shared): State<Arc<EmulatorState>>) -> Result<String, (StatusCode, String)> {
     let faults = look(&shared, |model| model.faults().clone());
-    serde_yaml::to_string(&faults).map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
+    serde_yaml::to_string(&faults)
+        .map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
 }
 
-async fn set_faults(State(shared): State<Arc<EmulatorState>>, text: String) -> Result<StatusCode, (StatusCode, String)> {
-    let faults = Faults::from_yaml(&text).map_err(|error| (StatusCode::BAD_REQUEST, format!("{error}\n")))?;
+async fn set_faults(
+    State(shared): State<Arc<EmulatorState>>,
+    text: String,
+) -> Result<StatusCode, (StatusCode, String)> {
+    let faults = Faults::from_yaml(&text)
+        .map_err(|error| (StatusCode::BAD_REQUEST, format!("{error}\n")))?;
     look(&shared, |model| model.set_faults(faults));
     Ok(StatusCode::NO_CONTENT)
 }
@@ -117,8 +123,12 @@ async fn accounts(State(shared): State<Arc<EmulatorState>>) -> Json<Admissions> 
     Json(shared.gatekeeper().seen().clone())
 }
 
-async fn set_accounts(State(shared): State<Arc<EmulatorState>>, text: String) -> Result<StatusCode, (StatusCode, String)> {
-    let accounts = Accounts::from_yaml(&text).map_err(|error| (StatusCode::BAD_REQUEST, format!("{error}\n")))?;
+async fn set_accounts(
+    State(shared): State<Arc<EmulatorState>>,
+    text: String,
+) -> Result<StatusCode, (StatusCode, String)> {
+    let accounts = Accounts::from_yaml(&text)
+        .map_err(|error| (StatusCode::BAD_REQUEST, format!("{error}\n")))?;
     shared.gatekeeper().replace(accounts);
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,9 +1,10 @@
-//! Lets requests in as the vendor's gateway does: signatures with clock skew and lock, issued tokens with their end, a
-//! fixed token.
+//! Lets requests in as the vendor's gateway does: signatures with clock skew and lock, issued
+//! tokens with their end, a fixed token.
 //!
-//! Invariants: with no accounts and no fixed token any token will do, which is what most tests and the benchmarks want;
-//! an access key is locked after more than five failures in a row, and every request with it is refused for five minutes; an
-//! account is locked by five wrong passwords, the right one included.
+//! Invariants: with no accounts and no fixed token any token will do, which is what most tests and
+//! the benchmarks want; an access key is locked after more than five failures in a row, and every
+//! request with it is refused for five minutes; an account is locked by five wrong passwords, the
+//! right one included.
 //!
 //! Deliberately not here: HTTP (`super`), how a token is asked for (`super::login`).
 
@@ -22,7 +23,8 @@ use crate::cloud::sign::{ALGORITHM, Claim, DATE_FORMAT, DATE_HEADER, Signable, U
 use crate::simcloud::mix::mix;
 use crate::simcloud::vendor_json::RequestRefusal;
 
-/// Most that the date of a signature may differ from the cloud's clock. Source: gateway documentation of the vendor.
+/// Most that the date of a signature may differ from the cloud's clock. Source: gateway
+/// documentation of the vendor.
 const SKEW_MAX: SignedDuration = SignedDuration::from_mins(15);
 
 /// More failures in a row than this lock an access key. Source: gateway FAQ of the vendor.
@@ -31,7 +33,8 @@ const LOCK_AFTER: u32 = 5;
 /// For how long. Source: as before.
 const LOCK: Duration = Duration::from_secs(5 * 60);
 
-/// So many wrong passwords in a row within [`WRONG_WITHIN`] lock an account. Source: IAM's default account policy.
+/// So many wrong passwords in a row within [`WRONG_WITHIN`] lock an account. Source: IAM's default
+/// account policy.
 const WRONG_MAX: u32 = 5;
 
 /// Wrong passwords further apart than this are no row. Source: as before.
@@ -116,19 +119,47 @@ pub(super) struct Gatekeeper {
 impl Gatekeeper {
     pub(super) fn new(fixed: Option<SecretString>, accounts: Accounts, seed: u64) -> Self {
         let (rows, wrong) = (BTreeMap::new(), BTreeMap::new());
-        Self { fixed, accounts, seed, issued: VecDeque::new(), rows, wrong, seen: Admissions::default() }
+        Self {
+            fixed,
+            accounts,
+            seed,
+            issued: VecDeque::new(),
+            rows,
+            wrong,
+            seen: Admissions::default(),
+        }
     }
 
     /// Lets a request in or not.
-    pub(super) fn admit(&mut self, now: Timestamp, request: &Parts, body: &[u8]) -> Result<(), NotAdmitted> {
-        let header = |name: &str| request.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-        if let Some(authorization) = header("authorization").filter(|value| value.starts_with(ALGORITHM)) {
+    pub(super) fn admit(
+        &mut self,
+        now: Timestamp,
+        request: &Parts,
+        body: &[u8],
+    ) -> Result<(), NotAdmitted> {
+        let header = |name: &str| {
+            request
+                .headers
+                .get(name)
+                .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+        };
+        if let Some(authorization) =
+            header("authorization").filter(|value| value.starts_with(ALGORITHM))
+        {
             let verdict = self.signature(now, request, &authorization, body);
-            *(if verdict.is_ok() { &mut self.seen.signed } else { &mut self.seen.signed_refused }) += 1;
-            return verdict.map_err(|detail| NotAdmitted { refusal: RequestRefusal::SignatureWrong, detail });
+            *(if verdict.is_ok() {
+                &mut self.seen.signed
+            } else {
+                &mut self.seen.signed_refused
+            }) += 1;
+            return verdict
+                .map_err(|detail| NotAdmitted { refusal: RequestRefusal::SignatureWrong, detail });
         }
         let Some(given) = header("x-auth-token") else {
-            return Err(NotAdmitted { refusal: RequestRefusal::TokenMissing, detail: "x-auth-token not found".into() });
+            return Err(NotAdmitted {
+                refusal: RequestRefusal::TokenMissing,
+                detail: "x-auth-token not found".into(),
+            });
         };
         let verdict = self.token(now, &given);
         self.seen.tokens_refused += u64::from(verdict.is_err());
@@ -144,12 +175,23 @@ impl Gatekeeper {
         }
         match self.issued.iter().find(|token| token.text == given) {
             Some(token) if now < token.ends => Ok(()),
-            Some(_) => Err(NotAdmitted { refusal: RequestRefusal::TokenExpired, detail: String::new() }),
-            None => Err(NotAdmitted { refusal: RequestRefusal::TokenWrong, detail: "decrypt token fail".into() }),
+            Some(_) => {
+                Err(NotAdmitted { refusal: RequestRefusal::TokenExpired, detail: String::new() })
+            }
+            None => Err(NotAdmitted {
+                refusal: RequestRefusal::TokenWrong,
+                detail: "decrypt token fail".into(),
+            }),
         }
     }
 
-    fn signature(&mut self, now: Timestamp, request: &Parts, authorization: &str, body: &[u8]) -> Result<(), String> {
+    fn signature(
+        &mut self,
+        now: Timestamp,
+        request: &Parts,
+        authorization: &str,
+        body: &[u8],
+    ) -> Result<(), String> {
         let claim = Claim::read(authorization).map_err(|error| error.to_string())?;
         let name = claim.access_key;
         if let Some(row) = self.rows.get_mut(name) {
@@ -162,23 +204,30 @@ impl Gatekeeper {
             // There is no such key to lock.
             return Err(format!("ak {name} not exist"));
         };
-        let headers: Vec<(&str, &[u8])> = request.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        let headers: Vec<(&str, &[u8])> =
+            request.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
         let header = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok());
         let (path, query) = (request.uri.path(), request.uri.query().unwrap_or(""));
-        let signable = Signable { method: request.method.as_str(), path, query, headers: &headers, body };
+        let signable =
+            Signable { method: request.method.as_str(), path, query, headers: &headers, body };
         let late = || {
-            let date = header(DATE_HEADER).and_then(|text| DateTime::strptime(DATE_FORMAT, text).ok());
+            let date =
+                header(DATE_HEADER).and_then(|text| DateTime::strptime(DATE_FORMAT, text).ok());
             let date = date.and_then(|date| TimeZone::UTC.to_timestamp(date).ok());
             date.is_none_or(|date| date.duration_until(now).abs() > SKEW_MAX)
         };
-        let verdict = if key.security_token.as_ref().map(|token| token.expose()) != header("x-security-token") {
+        let verdict = if key.security_token.as_ref().map(|token| token.expose())
+            != header("x-security-token")
+        {
             Err("the security token is wrong".to_owned())
         } else if late() {
             Err("the request time differs by more than 15 minutes".to_owned())
         } else {
             claim.verify(&signable, key.secret_key.expose()).map_err(|error| match error {
                 Unverified::Unreadable => error.to_string(),
-                Unverified::Other { ref canonical } => format!("{error}, canonicalRequest:{canonical}"),
+                Unverified::Other { ref canonical } => {
+                    format!("{error}, canonicalRequest:{canonical}")
+                }
             })
         };
         let row = self.rows.entry(name.to_owned()).or_default();
@@ -195,16 +244,23 @@ impl Gatekeeper {
         verdict
     }
 
-    /// A token with the instant of its end, if somebody has this name and password and a role in the project.
+    /// A token with the instant of its end, if somebody has this name and password and a role in
+    /// the project.
     pub(super) fn login(
         &mut self,
         now: Timestamp,
         [domain, user, password]: [&str; 3],
         project: Option<&str>,
     ) -> Result<(String, Timestamp), NoLogin> {
-        let login = self.known_user(now, [domain, user, password]).and_then(|of| match (&of.projects, project) {
-            (Some(projects), Some(project)) if !projects.iter().any(|known| known == project) => Err(NoLogin::NoRole),
-            _ => Ok(of),
+        let login = self.known_user(now, [domain, user, password]).and_then(|of| {
+            match (&of.projects, project) {
+                (Some(projects), Some(project))
+                    if !projects.iter().any(|known| known == project) =>
+                {
+                    Err(NoLogin::NoRole)
+                }
+                _ => Ok(of),
+            }
         });
         let of = login.inspect_err(|_| self.seen.logins_refused += 1)?;
         self.seen.logins += 1;
@@ -217,9 +273,14 @@ impl Gatekeeper {
         Ok((text, ends))
     }
 
-    fn known_user(&mut self, now: Timestamp, [domain, user, password]: [&str; 3]) -> Result<AccountUser, NoLogin> {
+    fn known_user(
+        &mut self,
+        now: Timestamp,
+        [domain, user, password]: [&str; 3],
+    ) -> Result<AccountUser, NoLogin> {
         // There is no such user to lock.
-        let known = self.accounts.users.iter().find(|known| known.domain == domain && known.user == user);
+        let known =
+            self.accounts.users.iter().find(|known| known.domain == domain && known.user == user);
         let known = known.ok_or(NoLogin::WrongPassword)?;
         let name = (domain.to_owned(), user.to_owned());
         let before = self.wrong.get(&name);
@@ -230,15 +291,19 @@ impl Gatekeeper {
             self.wrong.remove(&name);
             return Ok(known.clone());
         }
-        let row = before.filter(|wrong| wrong.locked_until.is_none() && wrong.first.duration_until(now) < WRONG_WITHIN);
+        let row = before.filter(|wrong| {
+            wrong.locked_until.is_none() && wrong.first.duration_until(now) < WRONG_WITHIN
+        });
         let (in_row, first) = row.map_or((1, now), |row| (row.in_row + 1, row.first));
-        let locked_until = (in_row >= WRONG_MAX).then(|| now.checked_add(ACCOUNT_LOCK).unwrap_or(Timestamp::MAX));
+        let locked_until =
+            (in_row >= WRONG_MAX).then(|| now.checked_add(ACCOUNT_LOCK).unwrap_or(Timestamp::MAX));
         self.seen.account_locks += u64::from(locked_until.is_some());
         self.wrong.insert(name, WrongPasswords { in_row, first, locked_until });
         Err(NoLogin::WrongPassword)
     }
 
-    /// Other accounts from now on. Tokens of users who are gone, or have another password, are worth nothing any more.
+    /// Other accounts from now on. Tokens of users who are gone, or have another password, are
+    /// worth nothing any more.
     pub(super) fn replace(&mut self, accounts: Accounts) {
         self.issued.retain(|token| accounts.users.contains(&token.of));
         self.accounts = accounts;
@@ -269,18 +334,28 @@ mod tests {
 
     #[test]
     fn five_wrong_passwords_in_a_row_lock_the_account() {
-        let known = AccountUser { domain: "acme".into(), user: "sealift".into(), password: "right".into(), projects: None };
+        let known = AccountUser {
+            domain: "acme".into(),
+            user: "sealift".into(),
+            password: "right".into(),
+            projects: None,
+        };
         let accounts = Accounts { users: vec![known], ..Accounts::default() };
         let start: Timestamp = "2026-11-24T00:00:00Z".parse().expect("an instant");
         let at = |minutes| start + SignedDuration::from_mins(minutes);
-        let login =
-            |keeper: &mut Gatekeeper, minutes, password: &str| keeper.login(at(minutes), ["acme", "sealift", password], None).map(drop);
+        let login = |keeper: &mut Gatekeeper, minutes, password: &str| {
+            keeper.login(at(minutes), ["acme", "sealift", password], None).map(drop)
+        };
         let wrong = Err(NoLogin::WrongPassword);
         let mut keeper = Gatekeeper::new(None, accounts.clone(), 1);
         for minutes in 0..4 {
             assert_eq!(login(&mut keeper, minutes, "wrong"), wrong);
         }
-        assert_eq!(login(&mut keeper, 4, "right"), Ok(()), "four are borne, and the row begins anew");
+        assert_eq!(
+            login(&mut keeper, 4, "right"),
+            Ok(()),
+            "four are borne, and the row begins anew"
+        );
         for minutes in 5..10 {
             assert_eq!(login(&mut keeper, minutes, "wrong"), wrong);
         }

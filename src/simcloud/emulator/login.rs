@@ -1,6 +1,7 @@
 //! `POST /v3/auth/tokens`: IAM's password login, with IAM's own envelopes.
 //!
-//! Invariant: it is another service with a quota of its own, so it does not count as a request of the API.
+//! Invariant: it is another service with a quota of its own, so it does not count as a request of
+//! the API.
 
 use axum::body::Bytes;
 use axum::http::{HeaderValue, StatusCode};
@@ -67,18 +68,39 @@ pub(super) fn answer(shared: &EmulatorState, body: &Bytes) -> Response {
         return refused(StatusCode::BAD_REQUEST, "Bad Request", "The request body is invalid.");
     };
     if auth.identity.methods != ["password"] {
-        return refused(StatusCode::BAD_REQUEST, "Bad Request", "The authentication method is not supported.");
+        return refused(
+            StatusCode::BAD_REQUEST,
+            "Bad Request",
+            "The authentication method is not supported.",
+        );
     }
     let LoginUser { name, password, domain } = auth.identity.password.user;
     let project = auth.scope.project.and_then(|project| project.id);
     let now = shared.clock();
-    let issued = shared.gatekeeper().login(now, [&domain.name, &name, &password], project.as_deref());
+    let issued =
+        shared.gatekeeper().login(now, [&domain.name, &name, &password], project.as_deref());
     let (token, ends) = match issued {
         Ok(issued) => issued,
-        Err(NoLogin::WrongPassword) => return refused(StatusCode::UNAUTHORIZED, "Unauthorized", "The username or password is wrong."),
-        Err(NoLogin::Locked) => return refused(StatusCode::UNAUTHORIZED, "Unauthorized", "The account is locked. Try again later."),
+        Err(NoLogin::WrongPassword) => {
+            return refused(
+                StatusCode::UNAUTHORIZED,
+                "Unauthorized",
+                "The username or password is wrong.",
+            );
+        }
+        Err(NoLogin::Locked) => {
+            return refused(
+                StatusCode::UNAUTHORIZED,
+                "Unauthorized",
+                "The account is locked. Try again later.",
+            );
+        }
         Err(NoLogin::NoRole) => {
-            return refused(StatusCode::FORBIDDEN, "Forbidden", "You are not authorized to perform the requested action.");
+            return refused(
+                StatusCode::FORBIDDEN,
+                "Forbidden",
+                "You are not authorized to perform the requested action.",
+            );
         }
     };
     let known = match (&project, &shared.project) {
@@ -112,12 +134,17 @@ fn instant(at: Timestamp) -> String {
 }
 
 fn refused(status: StatusCode, title: &str, message: &str) -> Response {
-    respond(status, &json!({ "error": { "code": status.as_u16(), "message": message, "title": title } }))
+    respond(
+        status,
+        &json!({ "error": { "code": status.as_u16(), "message": message, "title": title } }),
+    )
 }
 
 fn respond(status: StatusCode, body: &Value) -> Response {
     let mut response = Response::new(axum::body::Body::from(body.to_string()));
     *response.status_mut() = status;
-    response.headers_mut().insert("content-type", HeaderValue::from_static("application/json; charset=UTF-8"));
+    response
+        .headers_mut()
+        .insert("content-type", HeaderValue::from_static("application/json; charset=UTF-8"));
     response
 }

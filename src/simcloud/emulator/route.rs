@@ -1,6 +1,7 @@
 //! From method and URI to a request of the model.
 //!
-//! Invariant: only the documented paths exist; everything else is what the gateway answers for an unknown API.
+//! Invariant: only the documented paths exist; everything else is what the gateway answers for an
+//! unknown API.
 
 use axum::http::{Method, Uri};
 use jiff::Timestamp;
@@ -43,21 +44,35 @@ pub(super) enum Route {
 impl Route {
     pub(super) fn request(&self) -> Request<'_> {
         match self {
-            Self::Switch { instance_id, proxy_id, ssl_option } => {
-                Request::Switch { instance_id: *instance_id, proxy_id: *proxy_id, ssl_option: *ssl_option }
+            Self::Switch { instance_id, proxy_id, ssl_option } => Request::Switch {
+                instance_id: *instance_id,
+                proxy_id: *proxy_id,
+                ssl_option: *ssl_option,
+            },
+            Self::Instances { offset, limit } => {
+                Request::Instances { offset: *offset, limit: *limit }
             }
-            Self::Instances { offset, limit } => Request::Instances { offset: *offset, limit: *limit },
-            Self::Proxies { instance_id, offset, limit } => Request::Proxies { instance_id: *instance_id, offset: *offset, limit: *limit },
+            Self::Proxies { instance_id, offset, limit } => {
+                Request::Proxies { instance_id: *instance_id, offset: *offset, limit: *limit }
+            }
             Self::Job { id } => Request::Job { id },
-            Self::Jobs { status, start, end, offset, limit } => {
-                Request::Jobs { status: status.as_deref(), start: *start, end: *end, offset: *offset, limit: *limit }
-            }
+            Self::Jobs { status, start, end, offset, limit } => Request::Jobs {
+                status: status.as_deref(),
+                start: *start,
+                end: *end,
+                offset: *offset,
+                limit: *limit,
+            },
         }
     }
 }
 
 /// `project`: the only project there is, if only one is.
-pub(super) fn route(method: &Method, uri: &Uri, project: Option<&ProjectId>) -> Result<Route, RequestRefusal> {
+pub(super) fn route(
+    method: &Method,
+    uri: &Uri,
+    project: Option<&ProjectId>,
+) -> Result<Route, RequestRefusal> {
     let mut segments = uri.path().split('/');
     if segments.next() != Some("") || segments.next() != Some("v3") {
         return Err(RequestRefusal::UnknownPath);
@@ -86,7 +101,11 @@ pub(super) fn route(method: &Method, uri: &Uri, project: Option<&ProjectId>) -> 
             if !(1..=100).contains(&limit) {
                 return Err(RequestRefusal::BadPage);
             }
-            Route::Proxies { instance_id: id(instance)?, offset: number(query, "offset", 0)? as usize, limit: limit as usize }
+            Route::Proxies {
+                instance_id: id(instance)?,
+                offset: number(query, "offset", 0)? as usize,
+                limit: limit as usize,
+            }
         }
         (&Method::GET, ["jobs"]) => Route::Job { id: value(query, "id").unwrap_or_default() },
         (&Method::GET, ["immediate-jobs"]) => {
@@ -116,7 +135,8 @@ fn id<T: std::str::FromStr>(text: &str) -> Result<T, RequestRefusal> {
 
 /// A query value with its `%XX` and `+` undone; a broken escape stays as it is.
 fn value(query: &str, name: &str) -> Option<String> {
-    let raw = query.split('&').find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name))?.1;
+    let raw =
+        query.split('&').find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name))?.1;
     if !raw.contains(['%', '+']) {
         return Some(raw.to_owned());
     }
@@ -149,7 +169,8 @@ fn number(query: &str, name: &str, default: u32) -> Result<u32, RequestRefusal> 
 /// `2018-08-06T10:41:14+0800`.
 fn time(query: &str, name: &str) -> Result<Option<Timestamp>, RequestRefusal> {
     let Some(text) = value(query, name) else { return Ok(None) };
-    let parsed = strtime::parse("%Y-%m-%dT%H:%M:%S%z", &text).and_then(|broken_down| broken_down.to_timestamp());
+    let parsed = strtime::parse("%Y-%m-%dT%H:%M:%S%z", &text)
+        .and_then(|broken_down| broken_down.to_timestamp());
     parsed.map(Some).map_err(|_| RequestRefusal::BadBody)
 }
 
@@ -171,34 +192,88 @@ mod tests {
         let (instance_id, proxy_id) = (I.parse().expect("an id"), X.parse().expect("an id"));
         let at = |text: &str| Some(text.parse().expect("an instant"));
         for (method, uri, expected) in [
-            (Method::PUT, format!("/v3/{P}/instances/{I}/proxy/{X}/ssl"), Ok(Route::Switch { instance_id, proxy_id, ssl_option: false })),
-            (Method::PUT, format!("/v3/{P}/instances/{I}/proxyId/{X}/ssl"), Err(RequestRefusal::UnknownPath)),
-            (Method::GET, format!("/v3/{P}/instances/{I}/proxy/{X}/ssl"), Err(RequestRefusal::UnknownPath)),
-            (Method::PUT, format!("/v3/{P}/instances/{X}/proxy/{I}/ssl"), Err(RequestRefusal::BadId)),
-            (Method::PUT, format!("/v3/{I}/instances/{I}/proxy/{X}/ssl"), Err(RequestRefusal::WrongProject)),
-            (Method::GET, format!("/v3/{P}/instances/{I}/proxies"), Ok(Route::Proxies { instance_id, offset: 0, limit: 10 })),
+            (
+                Method::PUT,
+                format!("/v3/{P}/instances/{I}/proxy/{X}/ssl"),
+                Ok(Route::Switch { instance_id, proxy_id, ssl_option: false }),
+            ),
+            (
+                Method::PUT,
+                format!("/v3/{P}/instances/{I}/proxyId/{X}/ssl"),
+                Err(RequestRefusal::UnknownPath),
+            ),
+            (
+                Method::GET,
+                format!("/v3/{P}/instances/{I}/proxy/{X}/ssl"),
+                Err(RequestRefusal::UnknownPath),
+            ),
+            (
+                Method::PUT,
+                format!("/v3/{P}/instances/{X}/proxy/{I}/ssl"),
+                Err(RequestRefusal::BadId),
+            ),
+            (
+                Method::PUT,
+                format!("/v3/{I}/instances/{I}/proxy/{X}/ssl"),
+                Err(RequestRefusal::WrongProject),
+            ),
+            (
+                Method::GET,
+                format!("/v3/{P}/instances/{I}/proxies"),
+                Ok(Route::Proxies { instance_id, offset: 0, limit: 10 }),
+            ),
             (
                 Method::GET,
                 format!("/v3/{P}/instances/{I}/proxies?limit=100&offset=2"),
                 Ok(Route::Proxies { instance_id, offset: 2, limit: 100 }),
             ),
-            (Method::GET, format!("/v3/{P}/instances/{I}/proxies?limit=101"), Err(RequestRefusal::BadPage)),
-            (Method::GET, format!("/v3/{P}/instances"), Ok(Route::Instances { offset: 0, limit: 100 })),
-            (Method::GET, format!("/v3/{P}/instances?offset=200&limit=50"), Ok(Route::Instances { offset: 200, limit: 50 })),
+            (
+                Method::GET,
+                format!("/v3/{P}/instances/{I}/proxies?limit=101"),
+                Err(RequestRefusal::BadPage),
+            ),
+            (
+                Method::GET,
+                format!("/v3/{P}/instances"),
+                Ok(Route::Instances { offset: 0, limit: 100 }),
+            ),
+            (
+                Method::GET,
+                format!("/v3/{P}/instances?offset=200&limit=50"),
+                Ok(Route::Instances { offset: 200, limit: 50 }),
+            ),
             (Method::GET, format!("/v3/{P}/instances?limit=0"), Err(RequestRefusal::BadPage)),
             (Method::GET, format!("/v3/{P}/jobs?id=a-b"), Ok(Route::Job { id: "a-b".into() })),
             (
                 Method::GET,
-                format!("/v3/{P}/immediate-jobs?limit=50&offset=2&start_time=2026-11-24T08%3A00%3A00%2B0800"),
-                Ok(Route::Jobs { status: None, start: at("2026-11-24T00:00:00Z"), end: None, offset: 2, limit: 50 }),
+                format!(
+                    "/v3/{P}/immediate-jobs?limit=50&offset=2&start_time=2026-11-24T08%3A00%3A00%2B0800"
+                ),
+                Ok(Route::Jobs {
+                    status: None,
+                    start: at("2026-11-24T00:00:00Z"),
+                    end: None,
+                    offset: 2,
+                    limit: 50,
+                }),
             ),
             (
                 Method::GET,
                 format!("/v3/{P}/immediate-jobs?status=Running"),
-                Ok(Route::Jobs { status: Some("Running".into()), start: None, end: None, offset: 1, limit: 10 }),
+                Ok(Route::Jobs {
+                    status: Some("Running".into()),
+                    start: None,
+                    end: None,
+                    offset: 1,
+                    limit: 10,
+                }),
             ),
             (Method::GET, format!("/v3/{P}/immediate-jobs?limit=30"), Err(RequestRefusal::BadPage)),
-            (Method::GET, format!("/v3/{P}/immediate-jobs?start_time=today"), Err(RequestRefusal::BadBody)),
+            (
+                Method::GET,
+                format!("/v3/{P}/immediate-jobs?start_time=today"),
+                Err(RequestRefusal::BadBody),
+            ),
             (Method::GET, "/".into(), Err(RequestRefusal::UnknownPath)),
             (Method::GET, format!("/v3/{P}/a/b/c/d/e/f/g"), Err(RequestRefusal::UnknownPath)),
         ] {

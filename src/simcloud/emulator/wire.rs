@@ -1,9 +1,9 @@
-//! The proxies' own port: a MySQL greeting that announces TLS while the emulated proxy has it on, the handshake, and a
-//! refused login; so that a proof on the wire proves something here too.
+//! The proxies' own port: a MySQL greeting that announces TLS while the emulated proxy has it on,
+//! the handshake, and a refused login; so that a proof on the wire proves something here too.
 //!
-//! Invariants: the address that a client connects to selects the proxy, so one port serves a whole fleet; a connection from
-//! any other than this machine's own addresses is refused; every connection is bounded in time and bytes, and there are at
-//! most [`CONNECTIONS_MAX`].
+//! Invariants: the address that a client connects to selects the proxy, so one port serves a whole
+//! fleet; a connection from any other than this machine's own addresses is refused; every
+//! connection is bounded in time and bytes, and there are at most [`CONNECTIONS_MAX`].
 //!
 //! Deliberately not here: MySQL. Nobody is let in.
 
@@ -14,7 +14,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    date_time_ymd,
+};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::PrivateKeyDer;
@@ -55,8 +58,8 @@ pub(super) struct OpenPort {
 }
 
 impl OpenPort {
-    /// Opens a free port on every address of this machine; who comes to another than the proxies' is turned away. The
-    /// certificate is valid for [`VALID_DAYS`] from now.
+    /// Opens a free port on every address of this machine; who comes to another than the proxies'
+    /// is turned away. The certificate is valid for [`VALID_DAYS`] from now.
     pub(super) fn open(now: Timestamp) -> io::Result<Self> {
         let listener = std::net::TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0))?;
         listener.set_nonblocking(true)?;
@@ -72,7 +75,8 @@ impl OpenPort {
     pub(super) async fn serve(self, shared: Arc<EmulatorState>) {
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         loop {
-            let place = Arc::clone(&places).acquire_owned().await.expect("the semaphore is never closed");
+            let place =
+                Arc::clone(&places).acquire_owned().await.expect("the semaphore is never closed");
             // A connection that broke off before it was taken is nobody's.
             let Ok((socket, _)) = self.listener.accept().await else { continue };
             let (shared, acceptor) = (Arc::clone(&shared), self.acceptor.clone());
@@ -86,7 +90,9 @@ impl OpenPort {
 }
 
 /// An authority and a proxies' certificate that it signed, made anew at every start.
-fn identity(now: Timestamp) -> Result<(ServerConfig, String), Box<dyn std::error::Error + Send + Sync>> {
+fn identity(
+    now: Timestamp,
+) -> Result<(ServerConfig, String), Box<dyn std::error::Error + Send + Sync>> {
     let mut authority = CertificateParams::default();
     authority.distinguished_name.push(DnType::CommonName, "emulated authority");
     authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -99,25 +105,37 @@ fn identity(now: Timestamp) -> Result<(ServerConfig, String), Box<dyn std::error
         let date = instant.to_zoned_datetime(TimeZone::UTC).date();
         date_time_ymd(date.year().into(), date.month().unsigned_abs(), date.day().unsigned_abs())
     };
-    (proxy.not_before, proxy.not_after) = (day(now), day(now + VALID_DAYS * 24 * Duration::from_secs(3600)));
+    (proxy.not_before, proxy.not_after) =
+        (day(now), day(now + VALID_DAYS * 24 * Duration::from_secs(3600)));
     let proxy_key = KeyPair::generate()?;
     let certificate = proxy.signed_by(&proxy_key, &Issuer::new(authority, authority_key))?;
     let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
-        .with_single_cert(vec![certificate.into()], PrivateKeyDer::try_from(proxy_key.serialize_der())?)?;
+        .with_single_cert(
+            vec![certificate.into()],
+            PrivateKeyDer::try_from(proxy_key.serialize_der())?,
+        )?;
     Ok((config, ca))
 }
 
-async fn greet(mut socket: TcpStream, shared: &EmulatorState, acceptor: &TlsAcceptor) -> io::Result<()> {
+async fn greet(
+    mut socket: TcpStream,
+    shared: &EmulatorState,
+    acceptor: &TlsAcceptor,
+) -> io::Result<()> {
     let IpAddr::V4(address) = socket.local_addr()?.ip() else { return Ok(()) };
-    let Some(shown) = shared.with_model(|model, now| model.wire_at(now, address)) else { return Ok(()) };
+    let Some(shown) = shared.with_model(|model, now| model.wire_at(now, address)) else {
+        return Ok(());
+    };
     let PortBehaviour::Shows(on) = shown else {
         // The client gives up first.
         tokio::time::sleep(WITHIN).await;
         return Ok(());
     };
-    socket.write_all(&packet(0, &greeting(if on { CAPABILITIES | CLIENT_SSL } else { CAPABILITIES }))).await?;
+    socket
+        .write_all(&packet(0, &greeting(if on { CAPABILITIES | CLIENT_SSL } else { CAPABILITIES })))
+        .await?;
     let (sequence, first) = read(&mut socket).await?;
     if on && first.len() == SSL_REQUEST {
         let mut stream = acceptor.accept(socket).await?;

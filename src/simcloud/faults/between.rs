@@ -57,7 +57,8 @@ impl<'de> Deserialize<'de> for Between {
                 Duration::try_from(signed).map(Between::exactly).map_err(E::custom)
             }
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Between, A::Error> {
-                let Raw { min, max } = Raw::deserialize(de::value::MapAccessDeserializer::new(map))?;
+                let Raw { min, max } =
+                    Raw::deserialize(de::value::MapAccessDeserializer::new(map))?;
                 if min > max {
                     return Err(de::Error::custom("`min` is longer than `max`"));
                 }

@@ -1,7 +1,7 @@
 //! The fault file as a person writes it: its schema, and what is wrong with one.
 //!
-//! Invariant: every mistake is reported with its key and its place, none by a name that only this program's source knows; what
-//! passes here is what the typed reader takes.
+//! Invariant: every mistake is reported with its key and its place, none by a name that only this
+//! program's source knows; what passes here is what the typed reader takes.
 
 use std::sync::LazyLock;
 
@@ -55,7 +55,8 @@ fn check_range(document: &Document<'_>, key: &str, mistakes: &mut Mistakes) {
     if let (Some(min), Some(max)) = (end("min"), end("max"))
         && min > max
     {
-        let turned = Diagnostic::error("value", format!("`min` of {} is longer than its `max`", quote(key)));
+        let turned =
+            Diagnostic::error("value", format!("`min` of {} is longer than its `max`", quote(key)));
         mistakes.push(turned.at(document.place(&format!("{key}.min"))).help("exchange them"));
     }
 }
@@ -93,21 +94,37 @@ jobs_elsewhere: -1s
 
     #[test]
     fn a_share_is_a_probability() {
-        let read = |text: &str| Faults::read("faults.yaml", text).unwrap_or_else(|told| panic!("{}", told.render(false)));
+        let read = |text: &str| {
+            Faults::read("faults.yaml", text)
+                .unwrap_or_else(|told| panic!("{}", told.render(false)))
+        };
         assert_eq!(read("job_fails: 3%"), read("job_fails: 0.03"));
-        assert_eq!(read("job_fails: [{on: 0.5%, from: 10m}]"), read("job_fails: [{on: 0.005, from: 600}]"));
+        assert_eq!(
+            read("job_fails: [{on: 0.5%, from: 10m}]"),
+            read("job_fails: [{on: 0.005, from: 600}]")
+        );
     }
 
     /// The example has every key, and each of them as it is without a file.
     #[test]
     fn the_example_shows_every_key() {
         let text = include_str!("../../../docs/faults.example.yaml");
-        let keys = schema()["properties"].as_object().expect("keys").keys().cloned().collect::<Vec<_>>();
+        let keys =
+            schema()["properties"].as_object().expect("keys").keys().cloned().collect::<Vec<_>>();
         for key in &keys {
-            assert!(text.lines().any(|line| line.trim_start_matches("#: ").starts_with(&format!("{key}:"))), "{key} is not shown");
+            assert!(
+                text.lines()
+                    .any(|line| line.trim_start_matches("#: ").starts_with(&format!("{key}:"))),
+                "{key} is not shown"
+            );
         }
-        Faults::read("faults.example.yaml", text).unwrap_or_else(|told| panic!("{}", told.render(false)));
-        let all: String = text.lines().map(|line| format!("{}\n", line.strip_prefix("#: ").unwrap_or(line))).collect();
-        Faults::read("faults.example.yaml", &all).unwrap_or_else(|told| panic!("{}", told.render(false)));
+        Faults::read("faults.example.yaml", text)
+            .unwrap_or_else(|told| panic!("{}", told.render(false)));
+        let all: String = text
+            .lines()
+            .map(|line| format!("{}\n", line.strip_prefix("#: ").unwrap_or(line)))
+            .collect();
+        Faults::read("faults.example.yaml", &all)
+            .unwrap_or_else(|told| panic!("{}", told.render(false)));
     }
 }

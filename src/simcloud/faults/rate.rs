@@ -1,7 +1,8 @@
 //! How often a fault fires.
 //!
-//! Invariant: a probability lies within 0 and 1 from the moment it is read, and a rate without an applying rule takes
-//! nothing from the generator, so that adding a fault for one proxy does not change what happens to the others before.
+//! Invariant: a probability lies within 0 and 1 from the moment it is read, and a rate without an
+//! applying rule takes nothing from the generator, so that adding a fault for one proxy does not
+//! change what happens to the others before.
 
 use std::fmt;
 use std::time::Duration;
@@ -15,7 +16,8 @@ use super::Operation;
 use super::texts::{ProbabilityText, SecondsText, Suffix, probability, seconds};
 use crate::domain::id::ProxyId;
 
-/// How often a fault fires: a probability for every call, or rules of which the first that applies decides.
+/// How often a fault fires: a probability for every call, or rules of which the first that applies
+/// decides.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct Rate(Vec<Rule>);
@@ -59,16 +61,29 @@ impl Rate {
     /// # Errors
     /// When it is not within 0 and 1.
     pub fn always(probability: f64) -> Result<Self, String> {
-        Ok(Self(vec![Rule { on: Probability::try_from(probability)?, from: None, to: None, r#match: None, call: None }]))
+        Ok(Self(vec![Rule {
+            on: Probability::try_from(probability)?,
+            from: None,
+            to: None,
+            r#match: None,
+            call: None,
+        }]))
     }
 
     /// Draws. Costs nothing and takes nothing from the generator while no rule applies.
-    pub(in crate::simcloud) fn fires(&self, rng: &mut Rng, at: Duration, subject: &CallSubject<'_>) -> bool {
+    pub(in crate::simcloud) fn fires(
+        &self,
+        rng: &mut Rng,
+        at: Duration,
+        subject: &CallSubject<'_>,
+    ) -> bool {
         let applies = |rule: &&Rule| {
             rule.from.is_none_or(|from| at >= from.0)
                 && rule.to.is_none_or(|to| at < to.0)
                 && rule.call.is_none_or(|call| subject.operation == Some(call))
-                && rule.r#match.as_ref().is_none_or(|suffix| subject.proxies.iter().any(|id| id.as_str().ends_with(suffix.as_str())))
+                && rule.r#match.as_ref().is_none_or(|suffix| {
+                    subject.proxies.iter().any(|id| id.as_str().ends_with(suffix.as_str()))
+                })
         };
         // Most rates are empty: the lookup below then ends at once.
         self.0.iter().find(applies).is_some_and(|rule| rule.on.0 > 0.0 && rng.f64() < rule.on.0)
@@ -86,7 +101,9 @@ impl<'de> Deserialize<'de> for Rate {
         impl<'de> Visitor<'de> for RateVisitor {
             type Value = Rate;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a probability from 0 to 1 or a list of rules `{on, from, to, match, call}`")
+                f.write_str(
+                    "a probability from 0 to 1 or a list of rules `{on, from, to, match, call}`",
+                )
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Rate, E> {
                 let found = probability(text).map_err(|complaint| E::custom(complaint.message))?;
@@ -143,7 +160,9 @@ impl TryFrom<Written> for Probability {
     fn try_from(written: Written) -> Result<Self, String> {
         match written {
             Written::Number(number) => Self::try_from(number),
-            Written::Text(text) => probability(&text).map(Self).map_err(|complaint| complaint.message),
+            Written::Text(text) => {
+                probability(&text).map(Self).map_err(|complaint| complaint.message)
+            }
         }
     }
 }
@@ -151,7 +170,11 @@ impl TryFrom<Written> for Probability {
 impl TryFrom<f64> for Probability {
     type Error = String;
     fn try_from(value: f64) -> Result<Self, String> {
-        if (0.0..=1.0).contains(&value) { Ok(Self(value)) } else { Err(format!("a probability lies within 0 and 1, this is {value}")) }
+        if (0.0..=1.0).contains(&value) {
+            Ok(Self(value))
+        } else {
+            Err(format!("a probability lies within 0 and 1, this is {value}"))
+        }
     }
 }
 impl From<Probability> for f64 {
@@ -168,9 +191,9 @@ impl TryFrom<Written> for Seconds {
     type Error = String;
     fn try_from(written: Written) -> Result<Self, String> {
         match written {
-            Written::Number(number) => {
-                Duration::try_from_secs_f64(number).map(Self).map_err(|error| format!("{number} is no time since the start: {error}"))
-            }
+            Written::Number(number) => Duration::try_from_secs_f64(number)
+                .map(Self)
+                .map_err(|error| format!("{number} is no time since the start: {error}")),
             Written::Text(text) => seconds(&text).map(Self).map_err(|complaint| complaint.message),
         }
     }
@@ -187,11 +210,18 @@ mod tests {
 
     #[test]
     fn rules_apply_by_time_call_and_proxy_and_the_first_decides() {
-        let rate: Rate = serde_yaml::from_str("[{on: 0, to: 5}, {on: 1, from: 2, to: 10, match: 7po01, call: switch}]").expect("rules");
+        let rate: Rate = serde_yaml::from_str(
+            "[{on: 0, to: 5}, {on: 1, from: 2, to: 10, match: 7po01, call: switch}]",
+        )
+        .expect("rules");
         let mut rng = Rng::with_seed(1);
         let id: ProxyId = "2ec617ba62da4eafb921b69438beed37po01".parse().expect("an id");
         let mut fires = |at, operation, ids: &[ProxyId]| {
-            rate.fires(&mut rng, Duration::from_secs(at), &CallSubject { operation: Some(operation), proxies: ids })
+            rate.fires(
+                &mut rng,
+                Duration::from_secs(at),
+                &CallSubject { operation: Some(operation), proxies: ids },
+            )
         };
         assert!(!fires(4, Operation::Switch, &[id]), "the first rule decides");
         assert!(fires(5, Operation::Switch, &[id]));

@@ -1,6 +1,8 @@
-//! The texts of a fault file: lengths of time, probabilities and ends of ids, each with its format and its schema.
+//! The texts of a fault file: lengths of time, probabilities and ends of ids, each with its format
+//! and its schema.
 //!
-//! Invariant: a format accepts what the typed reader accepts, so a text that passes here is read without an error.
+//! Invariant: a format accepts what the typed reader accepts, so a text that passes here is read
+//! without an error.
 
 use std::time::Duration;
 
@@ -21,16 +23,29 @@ pub(super) const FORMATS: &[TextFormat] = &[
 
 /// A probability as it is written: a share such as `3%`, or a number from 0 to 1.
 pub(super) fn probability(text: &str) -> Result<f64, Complaint> {
-    let wrong = |what: String| Complaint::new(what).help("write a share such as `3%`, or a probability from 0 to 1 such as `0.03`");
-    let (number, scale) = text.strip_suffix('%').map_or((text, 1.0), |share| (share.trim_end(), 100.0));
-    let Ok(number) = number.parse::<f64>() else { return Err(wrong(format!("{} is no probability", quote(text)))) };
+    let wrong = |what: String| {
+        Complaint::new(what)
+            .help("write a share such as `3%`, or a probability from 0 to 1 such as `0.03`")
+    };
+    let (number, scale) =
+        text.strip_suffix('%').map_or((text, 1.0), |share| (share.trim_end(), 100.0));
+    let Ok(number) = number.parse::<f64>() else {
+        return Err(wrong(format!("{} is no probability", quote(text))));
+    };
     let found = number / scale;
-    if (0.0..=1.0).contains(&found) { Ok(found) } else { Err(wrong(format!("{} does not lie within 0 and 1", quote(text)))) }
+    if (0.0..=1.0).contains(&found) {
+        Ok(found)
+    } else {
+        Err(wrong(format!("{} does not lie within 0 and 1", quote(text))))
+    }
 }
 
 /// A time since the start as it is written: a number of seconds, or a length such as `10m`.
 pub(super) fn seconds(text: &str) -> Result<Duration, Complaint> {
-    let wrong = || Complaint::new(format!("{} is no time since the start", quote(text))).help("write seconds, or a length such as `10m`");
+    let wrong = || {
+        Complaint::new(format!("{} is no time since the start", quote(text)))
+            .help("write seconds, or a length such as `10m`")
+    };
     match text.parse::<f64>() {
         Ok(number) => Duration::try_from_secs_f64(number).map_err(|_| wrong()),
         Err(_) => time(text).map_err(|_| wrong()),
@@ -39,19 +54,30 @@ pub(super) fn seconds(text: &str) -> Result<Duration, Complaint> {
 
 /// A length of time.
 pub(super) fn time(text: &str) -> Result<Duration, Complaint> {
-    let wrong = || Complaint::new(format!("{} is no length of time", quote(text))).help("write `20ms`, `90s`, `3m` or `1h 30m`");
-    text.parse::<SignedDuration>().ok().and_then(|length| Duration::try_from(length).ok()).ok_or_else(wrong)
+    let wrong = || {
+        Complaint::new(format!("{} is no length of time", quote(text)))
+            .help("write `20ms`, `90s`, `3m` or `1h 30m`")
+    };
+    text.parse::<SignedDuration>()
+        .ok()
+        .and_then(|length| Duration::try_from(length).ok())
+        .ok_or_else(wrong)
 }
 
 fn signed_time(text: &str) -> Result<SignedDuration, Complaint> {
-    let wrong = || Complaint::new(format!("{} is no length of time", quote(text))).help("write `90s`, or `-3h` for a clock that is behind");
+    let wrong = || {
+        Complaint::new(format!("{} is no length of time", quote(text)))
+            .help("write `90s`, or `-3h` for a clock that is behind")
+    };
     text.parse().map_err(|_| wrong())
 }
 
-/// The end of a proxy's id. One of digits alone would be read as a number, without its leading zeros.
+/// The end of a proxy's id. One of digits alone would be read as a number, without its leading
+/// zeros.
 fn suffix(text: &str) -> Result<(), Complaint> {
     if text.parse::<f64>().is_ok() || text.is_empty() {
-        return Err(Complaint::new("not the end of a proxy's id").help("write it up to the end of the id, as `7po01`"));
+        return Err(Complaint::new("not the end of a proxy's id")
+            .help("write it up to the end of the id, as `7po01`"));
     }
     Ok(())
 }

@@ -90,7 +90,8 @@ impl Content {
         }
     }
 
-    /// Lets a refusal of the gateway say what it refuses, with the request's id as gateways write it.
+    /// Lets a refusal of the gateway say what it refuses, with the request's id as gateways write
+    /// it.
     pub fn say(&mut self, detail: &str) {
         if let Self::Answer { body, request_id, .. } = self {
             *body = vendor_json::unauthorised(detail, request_id);

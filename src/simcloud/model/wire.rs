@@ -1,9 +1,10 @@
 //! What a proxy's port shows: the wire beside the API.
 //!
-//! Invariant: without a fault the wire shows what is in force, whatever the API says of it; looking changes nothing but the
-//! dice of the faults.
+//! Invariant: without a fault the wire shows what is in force, whatever the API says of it; looking
+//! changes nothing but the dice of the faults.
 //!
-//! Deliberately not here: certificates that a strict client objects to; the probe's own tests have real servers for that.
+//! Deliberately not here: certificates that a strict client objects to; the probe's own tests have
+//! real servers for that.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -12,7 +13,10 @@ use jiff::Timestamp;
 
 use super::Model;
 use crate::domain::id::Digest;
-use crate::domain::proof::{Anchors, Certificate, Endpoint, Greeting, Handshake, Login, Proof, TlsVersion, Trouble, TroubleWord};
+use crate::domain::proof::{
+    Anchors, Certificate, Endpoint, Greeting, Handshake, Login, Proof, TlsVersion, Trouble,
+    TroubleWord,
+};
 use crate::simcloud::addresses::Addresses;
 use crate::simcloud::faults::{CallSubject, Fault};
 
@@ -35,30 +39,58 @@ impl Model {
     /// What a probe of this endpoint sees that begins now.
     pub fn probe(&mut self, now: Timestamp, endpoint: &Endpoint) -> Proof {
         self.advance(now);
-        let blank = Proof { endpoint: endpoint.clone(), at: now, took_ms: 1, greeting: None, tls: None, login: None, trouble: None };
+        let blank = Proof {
+            endpoint: endpoint.clone(),
+            at: now,
+            took_ms: 1,
+            greeting: None,
+            tls: None,
+            login: None,
+            trouble: None,
+        };
         let on = match self.addresses.number_at(endpoint).and_then(|number| self.shown_by(number)) {
             Some(PortBehaviour::Shows(on)) => on,
             Some(PortBehaviour::Silent) => {
-                let silent = Trouble { word: TroubleWord::TimedOut, message: "connected, and no greeting came".into() };
+                let silent = Trouble {
+                    word: TroubleWord::TimedOut,
+                    message: "connected, and no greeting came".into(),
+                };
                 return Proof { trouble: Some(silent), ..blank };
             }
             None => {
-                let nobody = Trouble { word: TroubleWord::Unreachable, message: "no connection: nobody listens there".into() };
+                let nobody = Trouble {
+                    word: TroubleWord::Unreachable,
+                    message: "no connection: nobody listens there".into(),
+                };
                 return Proof { trouble: Some(nobody), ..blank };
             }
         };
-        let greeting = Greeting { version: "8.0.22".into(), tls: on, capabilities: CAPABILITIES | u32::from(on) << 11 };
+        let greeting = Greeting {
+            version: "8.0.22".into(),
+            tls: on,
+            capabilities: CAPABILITIES | u32::from(on) << 11,
+        };
         let login = Login::Refused { code: 1045, message: "Access denied".into(), insecure: false };
-        Proof { greeting: Some(greeting), tls: on.then(|| self.handshake(endpoint)), login: Some(login), ..blank }
+        Proof {
+            greeting: Some(greeting),
+            tls: on.then(|| self.handshake(endpoint)),
+            login: Some(login),
+            ..blank
+        }
     }
 
     /// What the proxy at this address of our own network shows now; `None`: none is there.
-    pub(in crate::simcloud) fn wire_at(&mut self, now: Timestamp, address: Ipv4Addr) -> Option<PortBehaviour> {
+    pub(in crate::simcloud) fn wire_at(
+        &mut self,
+        now: Timestamp,
+        address: Ipv4Addr,
+    ) -> Option<PortBehaviour> {
         self.advance(now);
         self.addresses.number_of(address).and_then(|number| self.shown_by(number))
     }
 
-    /// The proxies live on this machine from now on, all on this port, or on the usual one where none is open.
+    /// The proxies live on this machine from now on, all on this port, or on the usual one where
+    /// none is open.
     pub(in crate::simcloud) fn live_here(&mut self, port: Option<u16>) {
         self.addresses = Addresses::loopback(port.unwrap_or(Addresses::USUAL_PORT));
     }
@@ -91,7 +123,11 @@ impl Model {
     }
 
     fn wire_fires(&mut self, fault: Fault, index: usize) -> bool {
-        let rate = if fault == Fault::WireSilent { &self.faults.wire_silent } else { &self.faults.wire_wrong };
+        let rate = if fault == Fault::WireSilent {
+            &self.faults.wire_silent
+        } else {
+            &self.faults.wire_wrong
+        };
         if rate.is_never() {
             return false;
         }

@@ -24,11 +24,13 @@ pub struct ProxyState {
     pub busy: bool,
     /// Switch calls for it that were executed, failed jobs included.
     pub executed: u32,
-    /// Switch calls for it that were executed and whose job completed: more than one is a needless repetition.
+    /// Switch calls for it that were executed and whose job completed: more than one is a needless
+    /// repetition.
     pub effective: u32,
     /// Times the value really changed, also by somebody else.
     pub flips: u32,
-    /// Whether the value in force was last set by a switch call, and not by somebody else or from the start.
+    /// Whether the value in force was last set by a switch call, and not by somebody else or from
+    /// the start.
     pub switched: bool,
 }
 
@@ -81,7 +83,8 @@ impl Model {
         }
     }
 
-    /// Every job that a switch call made, oldest first, also those whose id was lost on the way back.
+    /// Every job that a switch call made, oldest first, also those whose id was lost on the way
+    /// back.
     pub fn jobs(&self) -> impl Iterator<Item = JobState> + '_ {
         self.jobs.iter().zip(0..).filter_map(|(job, index)| {
             let JobKind::Switch { proxy, ssl_option } = job.kind else { return None };
@@ -96,18 +99,24 @@ impl Model {
         })
     }
 
-    /// Every switch that somebody else made, with its instance, oldest first: jobs that look like ours in the lists.
+    /// Every switch that somebody else made, with its instance, oldest first: jobs that look like
+    /// ours in the lists.
     pub fn foreign_switches(&self) -> impl Iterator<Item = (JobId, InstanceId)> + '_ {
         self.jobs.iter().zip(0..).filter_map(|(job, index)| {
             let JobKind::ForeignSwitch { .. } = job.kind else { return None };
             let id = mix::job_id(self.seed, index);
-            Some((std::str::from_utf8(&id).ok()?.parse().ok()?, self.instances[job.instance as usize].id))
+            Some((
+                std::str::from_utf8(&id).ok()?.parse().ok()?,
+                self.instances[job.instance as usize].id,
+            ))
         })
     }
 
     /// Every instance on which somebody else's job can be taken for ours by what the job list says.
     pub fn misleading(&self) -> impl Iterator<Item = InstanceId> + '_ {
-        let others = self.jobs.iter().filter(|job| matches!(job.kind, JobKind::ForeignSwitch { .. } | JobKind::ForeignUnknown));
+        let others = self.jobs.iter().filter(|job| {
+            matches!(job.kind, JobKind::ForeignSwitch { .. } | JobKind::ForeignUnknown)
+        });
         others.map(|job| self.instances[job.instance as usize].id)
     }
 

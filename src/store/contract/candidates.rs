@@ -9,9 +9,16 @@ pub(crate) async fn candidates_come_in_order(store: &dyn Store) {
     // Two proxies an instance: 0+1, 2+3, 4+5, 6+7.
     let id = started(store, submission("alpha", &[8], 0)).await;
     let found = store.candidates(id, 0, 3).await.expect("available");
-    let ordinals = |changes: &[change::Change]| changes.iter().map(|change| change.id.ordinal).collect::<Vec<_>>();
-    let passed = |found: &Candidates| found.passed.iter().map(|passed| passed.change.id.ordinal).collect::<Vec<_>>();
-    assert_eq!((ordinals(&found.free), passed(&found), found.cursor), (vec![0, 2, 4], vec![1, 3], 5));
+    let ordinals = |changes: &[change::Change]| {
+        changes.iter().map(|change| change.id.ordinal).collect::<Vec<_>>()
+    };
+    let passed = |found: &Candidates| {
+        found.passed.iter().map(|passed| passed.change.id.ordinal).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (ordinals(&found.free), passed(&found), found.cursor),
+        (vec![0, 2, 4], vec![1, 3], 5)
+    );
     assert_eq!(release(store, id, 0, 3).await, [0, 2, 4]);
     // Passed changes are queued explicitly and wait for their instance.
     assert_eq!(change_of(store, id, 1).await.change.record.version, 1);
@@ -38,7 +45,10 @@ pub(crate) async fn candidates_keep_to_waves(store: &dyn Store) {
     assert_eq!(release(store, id, 1, 10).await, [3, 4]);
     abort(store, id).await;
     put(store, id, 3, State::Queued).await.expect("a late recall");
-    assert!(store.candidates(id, 1, 10).await.expect("available").free.is_empty(), "an aborted rollout has none");
+    assert!(
+        store.candidates(id, 1, 10).await.expect("available").free.is_empty(),
+        "an aborted rollout has none"
+    );
 }
 
 pub(crate) async fn a_cursor_leaves_nothing_behind(store: &dyn Store) {
@@ -46,11 +56,21 @@ pub(crate) async fn a_cursor_leaves_nothing_behind(store: &dyn Store) {
     let now = rollout(store, id).await;
     let commit = |cursor, ordinals: &[u32]| {
         let record = rollout::Record { releases: 1, cursor, ..now.record.clone() };
-        let changes = ordinals.iter().map(|ordinal| step(*ordinal, &change::Record::queued(), State::Ready, 4)).collect();
-        Commit { releases: Some(0), moves: Some(moves(record, "release")), changes, ..blank(&now, 4) }
+        let changes = ordinals
+            .iter()
+            .map(|ordinal| step(*ordinal, &change::Record::queued(), State::Ready, 4))
+            .collect();
+        Commit {
+            releases: Some(0),
+            moves: Some(moves(record, "release")),
+            changes,
+            ..blank(&now, 4)
+        }
     };
-    // A change passed over without a row; one beyond the cursor; one twice; one that does not exist.
-    for (cursor, ordinals) in [(3, &[0, 2][..]), (2, &[0, 2]), (1, &[0, 0]), (9, &[0, 2, 4, 6, 8])] {
+    // A change passed over without a row; one beyond the cursor; one twice; one that does not
+    // exist.
+    for (cursor, ordinals) in [(3, &[0, 2][..]), (2, &[0, 2]), (1, &[0, 0]), (9, &[0, 2, 4, 6, 8])]
+    {
         let refused = store.commit(commit(cursor, ordinals)).await.expect_err("makes no sense");
         assert!(matches!(refused, CommitError::Unavailable(_)), "{refused}");
     }

@@ -19,7 +19,8 @@ fn tiered(tiers: &[&str], limits: &[(GroupBy, u32)]) -> Submission {
 }
 
 fn tagged(n: u32, tier: &str) -> Target {
-    let tags = (!tier.is_empty()).then(|| Tags::from(BTreeMap::from([("tier".to_owned(), tier.to_owned())])));
+    let tags = (!tier.is_empty())
+        .then(|| Tags::from(BTreeMap::from([("tier".to_owned(), tier.to_owned())])));
     Target { tags, ..target(n, n) }
 }
 
@@ -36,17 +37,22 @@ async fn asked(store: &dyn Store, id: RolloutId, limit: usize) -> Candidates {
 }
 
 pub(crate) async fn a_full_group_is_passed_over(store: &dyn Store) {
-    let id = started(store, tiered(&["gold", "gold", "gold", "", "iron", "gold", ""], &[(tier(), 2)])).await;
+    let id =
+        started(store, tiered(&["gold", "gold", "gold", "", "iron", "gold", ""], &[(tier(), 2)]))
+            .await;
     let found = asked(store, id, 4).await;
     assert_eq!((free(&found), found.cursor), (vec![0, 1, 3, 4], 5));
-    let passed: Vec<_> = found.passed.iter().map(|passed| (passed.change.id.ordinal, passed.obstacle)).collect();
+    let passed: Vec<_> =
+        found.passed.iter().map(|passed| (passed.change.id.ordinal, passed.obstacle)).collect();
     assert_eq!(passed, [(2, Obstacle::Group)]);
     assert_eq!(release(store, id, 0, 4).await, [0, 1, 3, 4]);
-    let full = |target: Target| async move { store.full_group(id, &target).await.expect("available") };
+    let full =
+        |target: Target| async move { store.full_group(id, &target).await.expect("available") };
     let gold = full(tagged(9, "gold")).await.expect("both places are taken");
     assert_eq!((gold.by, gold.value.as_str(), gold.active, gold.most), (tier(), "gold", 2, 2));
     assert_eq!((full(tagged(9, "iron")).await, full(tagged(9, "")).await), (None, None));
-    // A place that frees goes to the first that waits, passed over or not; one that is taken back frees it, too.
+    // A place that frees goes to the first that waits, passed over or not; one that is taken back
+    // frees it, too.
     put(store, id, 1, State::Queued).await.expect("recalled");
     assert_eq!(free(&asked(store, id, 9).await), [1, 6]);
     assert_eq!(release(store, id, 0, 1).await, [1]);
@@ -60,7 +66,8 @@ pub(crate) async fn a_full_group_is_passed_over(store: &dyn Store) {
 }
 
 pub(crate) async fn every_limit_counts(store: &dyn Store) {
-    let mut given = tiered(&["gold", "gold", "iron", "iron", ""], &[(tier(), 1), (GroupBy::Lane, 2)]);
+    let mut given =
+        tiered(&["gold", "gold", "iron", "iron", ""], &[(tier(), 1), (GroupBy::Lane, 2)]);
     let other = Target { lane: name("other"), ..tagged(4, "iron") };
     given.targets = given.targets.iter().take(4).cloned().chain([other]).collect();
     let id = started(store, given).await;
@@ -83,7 +90,11 @@ pub(crate) async fn two_releases_never_share_a_place(store: &dyn Store) {
     let before = rollout(store, id).await;
     assert_eq!(free(&asked(store, id, 9).await), [1]);
     assert_eq!(release(store, id, 0, 9).await, [1]);
-    let record = crate::domain::rollout::Record { cursor: 2, releases: before.record.releases + 1, ..before.record.clone() };
+    let record = crate::domain::rollout::Record {
+        cursor: 2,
+        releases: before.record.releases + 1,
+        ..before.record.clone()
+    };
     let late = crate::store::Commit {
         releases: Some(before.record.releases),
         moves: Some(moves(record, "release")),
@@ -94,7 +105,8 @@ pub(crate) async fn two_releases_never_share_a_place(store: &dyn Store) {
     assert!(free(&asked(store, id, 9).await).is_empty());
 }
 
-/// A full group writes down nothing that no release needs, however long the list is; and what lies far behind is found.
+/// A full group writes down nothing that no release needs, however long the list is; and what lies
+/// far behind is found.
 pub(crate) async fn a_long_list_is_looked_through_in_stretches(store: &dyn Store) {
     const FAR: u32 = 9_000;
     let tiers: Vec<&str> = (0..FAR).map(|_| "gold").chain(["iron"]).collect();
@@ -108,10 +120,17 @@ pub(crate) async fn a_long_list_is_looked_through_in_stretches(store: &dyn Store
         if !found.more {
             break found;
         }
-        assert!(found.free.is_empty() && found.passed.is_empty() && found.cursor == 2, "nothing is passed for nothing");
+        assert!(
+            found.free.is_empty() && found.passed.is_empty() && found.cursor == 2,
+            "nothing is passed for nothing"
+        );
     };
     assert!(questions > 1, "not in one go");
-    assert_eq!((free(&found), found.passed.len(), found.cursor), (vec![], 9, 11), "now it is known that one lies there");
+    assert_eq!(
+        (free(&found), found.passed.len(), found.cursor),
+        (vec![], 9, 11),
+        "now it is known that one lies there"
+    );
     // On the way there it is passed over in stretches.
     let mut released = release(store, id, 0, 9).await;
     while released.is_empty() {

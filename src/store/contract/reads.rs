@@ -1,4 +1,5 @@
-//! What every store must do when it is read: pages, filters, the journal, and the jobs of an instance.
+//! What every store must do when it is read: pages, filters, the journal, and the jobs of an
+//! instance.
 
 use crate::domain::change::State;
 use crate::domain::journal::JournalEvent;
@@ -16,7 +17,10 @@ pub(crate) async fn pages_and_filters(store: &dyn Store) {
         let words = words.iter().map(|word| (*word).to_owned()).collect();
         async move {
             let page = store.page(id, words, after, limit).await.expect("available");
-            (page.changes.iter().map(|active| active.change.id.ordinal).collect::<Vec<_>>(), page.next)
+            (
+                page.changes.iter().map(|active| active.change.id.ordinal).collect::<Vec<_>>(),
+                page.next,
+            )
         }
     };
     assert_eq!(page(&[], None, 3).await, (vec![0, 1, 2], Some(2)));
@@ -58,14 +62,27 @@ pub(crate) async fn journal_pages(store: &dyn Store) {
     let second = started(store, submission("beta", &[2], 10)).await;
     release(store, first, 0, 2).await;
     let all = store.journal(None, 0, 99).await.expect("available");
-    assert_eq!(all.iter().map(|entry| entry.seq).collect::<Vec<_>>(), (1..=8).collect::<Vec<u64>>());
+    assert_eq!(
+        all.iter().map(|entry| entry.seq).collect::<Vec<_>>(),
+        (1..=8).collect::<Vec<u64>>()
+    );
     assert_eq!(store.journal(None, 5, 2).await.expect("available"), all[5..7]);
     assert_eq!(store.journal(None, 8, 2).await.expect("available"), []);
     assert_eq!(store.journal(Some(second), 0, 99).await.expect("available"), all[2..4]);
-    assert_eq!(store.journal(Some(first), 1, 2).await.expect("available"), [all[1].clone(), all[4].clone()]);
-    let JournalEvent::Rollout { from, to, why, record, .. } = &all[4].what else { panic!("a release is the rollout's move first") };
-    assert_eq!((from.as_ref(), to.as_ref(), why.as_str(), record.cursor), ("advancing", "advancing", "release", 3));
-    let JournalEvent::Change { ordinal: 2, from, to, proxy_id, .. } = &all[6].what else { panic!("the changes in the order given") };
+    assert_eq!(
+        store.journal(Some(first), 1, 2).await.expect("available"),
+        [all[1].clone(), all[4].clone()]
+    );
+    let JournalEvent::Rollout { from, to, why, record, .. } = &all[4].what else {
+        panic!("a release is the rollout's move first")
+    };
+    assert_eq!(
+        (from.as_ref(), to.as_ref(), why.as_str(), record.cursor),
+        ("advancing", "advancing", "release", 3)
+    );
+    let JournalEvent::Change { ordinal: 2, from, to, proxy_id, .. } = &all[6].what else {
+        panic!("the changes in the order given")
+    };
     assert_eq!((from.as_ref(), to.as_ref(), *proxy_id), ("queued", "ready", target(1, 2).proxy_id));
 }
 
@@ -81,9 +98,17 @@ pub(crate) async fn jobs_are_remembered(store: &dyn Store) {
         expected.push(job(n));
     }
     expected.drain(..2);
-    assert_eq!(store.known_jobs(&instance).await.expect("available"), expected, "the latest eight, oldest first");
+    assert_eq!(
+        store.known_jobs(&instance).await.expect("available"),
+        expected,
+        "the latest eight, oldest first"
+    );
     put(store, id, 0, failed("no")).await.expect("free");
-    assert_eq!(store.known_jobs(&instance).await.expect("available"), expected, "they outlive the change");
+    assert_eq!(
+        store.known_jobs(&instance).await.expect("available"),
+        expected,
+        "they outlive the change"
+    );
     assert!(store.known_jobs(&target(1, 2).instance_id).await.expect("available").is_empty());
 }
 
@@ -91,7 +116,9 @@ pub(crate) async fn reads_see_what_was_acknowledged(store: &dyn Store) {
     let id = started(store, submission("alpha", &[50], 0)).await;
     release(store, id, 0, 25).await;
     for ordinal in (0..50).step_by(2) {
-        put(store, id, ordinal, if ordinal % 4 == 0 { switched() } else { failed("no") }).await.expect("free");
+        put(store, id, ordinal, if ordinal % 4 == 0 { switched() } else { failed("no") })
+            .await
+            .expect("free");
         let page = store.page(id, Vec::new(), ordinal.checked_sub(1), 1).await.expect("available");
         assert!(page.changes[0].change.record.state.is_settled(), "target {ordinal}");
         let listed = store.rollouts(None, 1).await.expect("available");
@@ -102,7 +129,11 @@ pub(crate) async fn reads_see_what_was_acknowledged(store: &dyn Store) {
     // An ordered commit is read back too, though it may not be durable when it is acknowledged.
     let now = rollout(store, id).await;
     let record = change_of(store, id, 2).await.change.record;
-    let commit = Commit { changes: vec![step(2, &record, State::Queued, 4)], durability: Durability::Ordered, ..blank(&now, 4) };
+    let commit = Commit {
+        changes: vec![step(2, &record, State::Queued, 4)],
+        durability: Durability::Ordered,
+        ..blank(&now, 4)
+    };
     store.commit(commit).await.expect("a retry");
     assert_eq!(change_of(store, id, 2).await.change.record.state, State::Queued);
     let page = store.page(id, vec!["queued".into()], None, 1).await.expect("available");

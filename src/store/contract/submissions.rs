@@ -20,7 +20,8 @@ pub(crate) async fn submitting_twice_is_one_rollout(store: &dyn Store) {
 pub(crate) async fn other_content_is_refused(store: &dyn Store) {
     store.submit(submission("alpha", &[2], 0)).await.expect("taken");
     for (waves, first) in [(&[3_u32][..], 0), (&[2][..], 100)] {
-        let refused = store.submit(submission("alpha", waves, first)).await.expect_err("other content");
+        let refused =
+            store.submit(submission("alpha", waves, first)).await.expect_err("other content");
         assert!(matches!(refused, SubmitError::Changed { revision: 1, .. }), "{refused}");
     }
     let mut off = submission("alpha", &[2], 0);
@@ -48,7 +49,13 @@ pub(crate) async fn an_edit_is_refused_with_its_keys(store: &dyn Store) {
     assert_eq!((again.id, again.new, again.comments), (first.id, false, true));
 
     let refused = store.submit(of("b", "bob")).await.expect_err("an edit").to_string();
-    for part in ["owner (`ada`, now `bob`) differ", "`sealift pause alpha`", "`sealift abort alpha`", "`revision: 2`", "goes on"] {
+    for part in [
+        "owner (`ada`, now `bob`) differ",
+        "`sealift pause alpha`",
+        "`sealift abort alpha`",
+        "`revision: 2`",
+        "goes on",
+    ] {
         assert!(refused.contains(part), "{part}: {refused}");
     }
     let mut second = of("b", "bob");
@@ -57,6 +64,9 @@ pub(crate) async fn an_edit_is_refused_with_its_keys(store: &dyn Store) {
     store.submit(second).await.expect("another revision");
     abort(store, first.id).await;
     let refused = store.submit(of("b", "bob")).await.expect_err("still an edit").to_string();
-    assert!(refused.contains("is over; with `revision: 3`") && !refused.contains("abort"), "{refused}");
+    assert!(
+        refused.contains("is over; with `revision: 3`") && !refused.contains("abort"),
+        "{refused}"
+    );
     assert!(!store.submit(of("a", "ada")).await.expect("the same bytes").new);
 }

@@ -39,7 +39,8 @@ async fn shots(gather: Duration) -> Vec<Shot> {
     let dir = tempfile::tempdir().expect("a directory");
     let (shots, acknowledged) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicU64::new(0)));
     let failpoint = {
-        let (shots, acknowledged, dir) = (Arc::clone(&shots), Arc::clone(&acknowledged), dir.path().to_owned());
+        let (shots, acknowledged, dir) =
+            (Arc::clone(&shots), Arc::clone(&acknowledged), dir.path().to_owned());
         let synced: Mutex<(PathBuf, u64)> = Mutex::default();
         // A copy that is made while the queue writes shows no instant at all.
         let queue_writes = (Mutex::new(false), Condvar::new());
@@ -61,11 +62,17 @@ async fn shots(gather: Duration) -> Vec<Shot> {
                 *synced = last.clone();
             }
             let synced = last.map_or(0, |(path, _)| if synced.0 == path { synced.1 } else { 0 });
-            shots.lock().expect("not poisoned").push(Shot { point, image: image(&dir), acknowledged, synced });
+            shots.lock().expect("not poisoned").push(Shot {
+                point,
+                image: image(&dir),
+                acknowledged,
+                synced,
+            });
             Ok(())
         })
     };
-    let store = SledStore::open(dir.path(), SledOptions { gather, ..options(failpoint) }).expect("a new store");
+    let store = SledStore::open(dir.path(), SledOptions { gather, ..options(failpoint) })
+        .expect("a new store");
     life(&store, SEED, STEPS, async |store| {
         store.durable().await.expect("available");
         acknowledged.store(store.health().seq, Ordering::SeqCst);
@@ -76,7 +83,8 @@ async fn shots(gather: Duration) -> Vec<Shot> {
     Arc::into_inner(shots).expect("the store is gone").into_inner().expect("not poisoned")
 }
 
-/// What the disk may have made of the bytes that were not synced: how many are there, and whether they are zeros.
+/// What the disk may have made of the bytes that were not synced: how many are there, and whether
+/// they are zeros.
 fn outcomes(shot: &Shot) -> Vec<(u64, bool)> {
     let Some((_, len)) = last_segment(shot.image.path()) else { return vec![(0, false)] };
     let unsynced = len - shot.synced;
@@ -84,7 +92,14 @@ fn outcomes(shot: &Shot) -> Vec<(u64, bool)> {
         return vec![(len, false)];
     }
     let torn = |part: u64| shot.synced + unsynced * part / 4;
-    vec![(len, false), (shot.synced, false), (torn(1), false), (torn(3), false), (len - 1, false), (len, true)]
+    vec![
+        (len, false),
+        (shot.synced, false),
+        (torn(1), false),
+        (torn(3), false),
+        (len - 1, false),
+        (len, true),
+    ]
 }
 
 fn make(dir: &Path, shot: &Shot, (len, zeros): (u64, bool)) {
@@ -103,7 +118,11 @@ async fn every_boundary_and_every_outcome() {
 async fn every_boundary_while_the_queue_is_far_behind() {
     // The queue takes entries in only where the life reads what is settled, and at the end.
     let shots = shots(Duration::from_secs(3_600)).await;
-    let alone = shots.iter().take_while(|shot| shot.point != Point::QueueApplied).map(|shot| shot.acknowledged).max();
+    let alone = shots
+        .iter()
+        .take_while(|shot| shot.point != Point::QueueApplied)
+        .map(|shot| shot.acknowledged)
+        .max();
     assert!(alone > Some(20), "the queue was only {alone:?} entries behind");
     survives("crash at a write boundary, queue far behind", &shots).await;
 }
@@ -124,7 +143,9 @@ async fn survives(what: &str, shots: &[Shot]) {
             let seq = store.health().seq;
             assert!(seq >= shot.acknowledged, "{at}: entry {seq} is the last");
             assert_eq!(store.health().rebuilt, None, "{at}");
-            let expected = expected.get(&seq).unwrap_or_else(|| panic!("{at}: entry {seq} is in the middle of a commit"));
+            let expected = expected
+                .get(&seq)
+                .unwrap_or_else(|| panic!("{at}: entry {seq} is in the middle of a commit"));
             assert_eq!(&picture(&store).await, expected, "{at}");
             opened += 1;
             torn += usize::from(store.torn().is_some());
@@ -142,7 +163,8 @@ async fn survives(what: &str, shots: &[Shot]) {
         }
     }
     assert!(torn > 10, "only {torn} of {opened} journals ended torn");
-    let acknowledged = shots.last().map_or(0, |shot| usize::try_from(shot.acknowledged).expect("few"));
+    let acknowledged =
+        shots.last().map_or(0, |shot| usize::try_from(shot.acknowledged).expect("few"));
     Score { times: opened, acknowledged, sound: opened, ..Score::of(what) }.settle();
 }
 
@@ -162,11 +184,14 @@ fn failing(dir: &Path, point: Point, nth: usize) -> SledStore {
 async fn a_failed_write_is_final_and_loses_nothing() {
     use crate::store::fixtures::{Driver, blank, rollout, submission};
     let expected = pictures(SEED, 60).await;
-    let fatal = Point::ALL.into_iter().filter(|point| !matches!(point, Point::SubmissionWritten | Point::SubmissionNamed));
+    let fatal = Point::ALL
+        .into_iter()
+        .filter(|point| !matches!(point, Point::SubmissionWritten | Point::SubmissionNamed));
     for (point, nth) in fatal.flat_map(|point| [(point, 1), (point, 3)]) {
         let dir = tempfile::tempdir().expect("a directory");
         // The first sync of the queue belongs to its creation, which must succeed.
-        let nth = if matches!(point, Point::QueueFlushed | Point::QueueSynced) { nth + 2 } else { nth };
+        let nth =
+            if matches!(point, Point::QueueFlushed | Point::QueueSynced) { nth + 2 } else { nth };
         let store = Arc::new(failing(dir.path(), point, nth));
         let at = format!("{point:?}, time {nth}");
         let mut failed = store.failed();
@@ -183,7 +208,8 @@ async fn a_failed_write_is_final_and_loses_nothing() {
                 }
             }
         });
-        let reason = failed.wait_for(Option::is_some).await.expect("the store lives").clone().expect("some");
+        let reason =
+            failed.wait_for(Option::is_some).await.expect("the store lives").clone().expect("some");
         assert!(reason.contains("cannot write"), "{at}: {reason}");
         living.await.expect_err("its next call was refused");
         assert!(store.open_rollouts().await.is_err(), "{at}: reads are refused too");

@@ -32,7 +32,11 @@ fn refused(dir: &Path) -> OpenError {
 
 fn segments(dir: &Path) -> Vec<std::path::PathBuf> {
     let dir = dir.join("journal");
-    segment::list(&dir).expect("there").into_iter().map(|first| segment::path(&dir, first)).collect()
+    segment::list(&dir)
+        .expect("there")
+        .into_iter()
+        .map(|first| segment::path(&dir, first))
+        .collect()
 }
 
 fn flip(path: &Path, at: usize) {
@@ -41,7 +45,8 @@ fn flip(path: &Path, at: usize) {
     std::fs::write(path, bytes).expect("room on disk");
 }
 
-/// Opens, and takes the picture; when a read meets the damage later, opens once more, as a restarted daemon would.
+/// Opens, and takes the picture; when a read meets the damage later, opens once more, as a
+/// restarted daemon would.
 async fn recovered(dir: &Path) -> (String, Option<String>) {
     for _ in 0..2 {
         let store = reopened(dir);
@@ -69,13 +74,15 @@ async fn a_flipped_byte_in_the_queue_is_repaired() {
         if let Some(said) = said {
             rebuilt += 1;
             assert!(said.contains("queue.bad-"), "{said}");
-            assert!(
-                std::fs::read_dir(dir.path())
-                    .expect("there")
-                    .any(|file| { file.expect("there").file_name().to_string_lossy().starts_with("queue.bad-") })
-            );
+            assert!(std::fs::read_dir(dir.path()).expect("there").any(|file| {
+                file.expect("there").file_name().to_string_lossy().starts_with("queue.bad-")
+            }));
         }
-        assert_eq!(reopened(dir.path()).health().rebuilt, None, "the next start has nothing to repair");
+        assert_eq!(
+            reopened(dir.path()).health().rebuilt,
+            None,
+            "the next start has nothing to repair"
+        );
     }
     assert!(rebuilt > 0, "no flip was noticed");
 }
@@ -87,7 +94,8 @@ async fn a_queue_that_is_missing_or_cut_is_rebuilt() {
         ("missing", |queue| std::fs::remove_dir_all(queue).expect("there")),
         ("without its file", |queue| std::fs::remove_file(queue.join("db")).expect("there")),
         ("cut", |queue| {
-            let file = std::fs::OpenOptions::new().write(true).open(queue.join("db")).expect("there");
+            let file =
+                std::fs::OpenOptions::new().write(true).open(queue.join("db")).expect("there");
             file.set_len(file.metadata().expect("there").len() / 3).expect("allowed");
         }),
         ("empty", |queue| std::fs::write(queue.join("db"), b"").expect("allowed")),
@@ -127,16 +135,22 @@ async fn a_queue_that_does_not_add_up_is_rebuilt() {
         }),
         ("belongs to the store", |db| {
             let meta = db.open_tree("meta").expect("there");
-            meta.insert("store", write_json("the store's id", &"another").expect("short")).expect("sound");
+            meta.insert("store", write_json("the store's id", &"another").expect("short"))
+                .expect("sound");
         }),
-        ("missing", |db| drop(db.open_tree("meta").expect("there").remove("applied").expect("sound"))),
+        ("missing", |db| {
+            drop(db.open_tree("meta").expect("there").remove("applied").expect("sound"))
+        }),
     ];
     for (word, damage) in cases {
         let dir = image(dir.path());
         meddle(dir.path(), damage);
         let (picture, rebuilt) = recovered(dir.path()).await;
         assert!(picture == before, "{word}");
-        assert!(rebuilt.as_ref().is_some_and(|rebuilt| rebuilt.contains(word)), "{word}: {rebuilt:?}");
+        assert!(
+            rebuilt.as_ref().is_some_and(|rebuilt| rebuilt.contains(word)),
+            "{word}: {rebuilt:?}"
+        );
     }
 }
 
@@ -155,7 +169,10 @@ async fn damage_found_while_running_ends_the_process_and_is_repaired() {
     assert_eq!(store.health().rebuilt, None);
     let id = store.open_rollouts().await.expect("available")[0].id;
     let mut refused = None;
-    for id in [Some(id), store.open_rollouts().await.expect("available").get(1).map(|open| open.id)].into_iter().flatten() {
+    for id in [Some(id), store.open_rollouts().await.expect("available").get(1).map(|open| open.id)]
+        .into_iter()
+        .flatten()
+    {
         refused = refused.or(store.page(id, Vec::new(), None, 1_000).await.err());
     }
     assert!(refused.expect("a page met it").to_string().contains("builds it anew"));
@@ -213,7 +230,11 @@ async fn a_torn_end_of_the_journal_is_cut_off_and_reported() {
         std::fs::write(&last, [&whole, tail].concat()).expect("room on disk");
         let store = reopened(dir.path());
         let torn = store.torn().expect("told").to_owned();
-        assert!(torn.contains(&last.display().to_string()) && torn.contains(&format!("{} bytes", tail.len())), "{torn}");
+        assert!(
+            torn.contains(&last.display().to_string())
+                && torn.contains(&format!("{} bytes", tail.len())),
+            "{torn}"
+        );
         assert!(picture(&store).await == before);
         drop(store);
         assert_eq!(std::fs::read(&last).expect("there"), whole);
@@ -225,30 +246,47 @@ async fn a_changed_byte_in_the_journal_is_refused_with_its_place() {
     let (dir, _) = closed(8).await;
     let last = segments(dir.path()).pop().expect("several");
     let bytes = std::fs::read(&last).expect("there");
-    let starts: Vec<usize> =
-        std::iter::once(0).chain(bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1)).collect();
+    let starts: Vec<usize> = std::iter::once(0)
+        .chain(bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1))
+        .collect();
     assert!(starts.len() > 6, "a longer life is needed");
     for line in [0, 1, starts.len() / 2] {
-        // In the word of the instant: a readable line with another content. At its begin: a line that cannot be read.
+        // In the word of the instant: a readable line with another content. At its begin: a line
+        // that cannot be read.
         for offset in [12, 0] {
             let dir = image(dir.path());
             let path = segments(dir.path()).pop().expect("several");
             flip(&path, starts[line] + offset);
-            let OpenError::Damaged { path: refusal, line: number, .. } = refused(dir.path()) else { panic!("line {line} + {offset}") };
+            let OpenError::Damaged { path: refusal, line: number, .. } = refused(dir.path()) else {
+                panic!("line {line} + {offset}")
+            };
             assert_eq!(refusal, path);
             let number = usize::try_from(number).expect("few lines");
-            assert!(number == line + 1 || number == line + 2, "line {} was told as {number}", line + 1);
+            assert!(
+                number == line + 1 || number == line + 2,
+                "line {} was told as {number}",
+                line + 1
+            );
         }
     }
-    // Between two segments it is not known which of the two lines was changed: both files are named.
+    // Between two segments it is not known which of the two lines was changed: both files are
+    // named.
     let dir = image(dir.path());
     let [first, second] = [0, 1].map(|index| segments(dir.path()).remove(index));
     let bytes = std::fs::read(&first).expect("there");
-    let last_line = bytes[..bytes.len() - 1].iter().rposition(|byte| *byte == b'\n').expect("several lines") + 1;
-    let instant = bytes[last_line..].windows(5).position(|part| part == b"\"at\":").expect("an entry has one");
+    let last_line =
+        bytes[..bytes.len() - 1].iter().rposition(|byte| *byte == b'\n').expect("several lines")
+            + 1;
+    let instant = bytes[last_line..]
+        .windows(5)
+        .position(|part| part == b"\"at\":")
+        .expect("an entry has one");
     flip(&first, last_line + instant + 6);
     let refusal = refused(dir.path());
-    assert!(matches!(&refusal, OpenError::Damaged { path, line: 1, .. } if *path == second), "{refusal}");
+    assert!(
+        matches!(&refusal, OpenError::Damaged { path, line: 1, .. } if *path == second),
+        "{refusal}"
+    );
     assert!(refusal.to_string().contains(&first.display().to_string()), "{refusal}");
     // In an older segment, it is met when the queue must be built from it.
     let dir = image(dir.path());
@@ -263,7 +301,8 @@ async fn a_journal_that_forgot_is_refused() {
     let cut_line = |dir: &Path| {
         let last = segments(dir).pop().expect("several");
         let bytes = std::fs::read(&last).expect("there");
-        let end = bytes[..bytes.len() - 1].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let end =
+            bytes[..bytes.len() - 1].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         std::fs::write(&last, &bytes[..end]).expect("room on disk");
     };
     // The last line is gone: the mark of the clean stop has seen it.
@@ -288,7 +327,10 @@ async fn a_journal_that_forgot_is_refused() {
     let missing = segments(hole.path()).remove(1);
     std::fs::remove_file(&missing).expect("there");
     let refusal = refused(hole.path());
-    assert!(matches!(&refusal, OpenError::Damaged { path, what, .. } if *path == missing && what.starts_with("is missing")), "{refusal}");
+    assert!(
+        matches!(&refusal, OpenError::Damaged { path, what, .. } if *path == missing && what.starts_with("is missing")),
+        "{refusal}"
+    );
 }
 
 #[tokio::test]
@@ -298,7 +340,11 @@ async fn files_of_two_stores_are_distinguished() {
     std::fs::copy(other.path().join("mark"), dir.path().join("mark")).expect("there");
     let refusal = refused(dir.path());
     assert!(
-        matches!(refusal, OpenError::Forked { witness: "the mark", .. } | OpenError::Forgotten { witness: "the mark", .. }),
+        matches!(
+            refusal,
+            OpenError::Forked { witness: "the mark", .. }
+                | OpenError::Forgotten { witness: "the mark", .. }
+        ),
         "{refusal}"
     );
 }
@@ -318,11 +364,19 @@ async fn a_queue_without_the_journals_begin_cannot_be_built() {
 #[tokio::test]
 async fn a_damaged_submission_of_an_open_rollout_is_refused() {
     let (dir, _) = closed(13).await;
-    let file = std::fs::read_dir(dir.path().join("submissions")).expect("there").next().expect("two").expect("there").path();
+    let file = std::fs::read_dir(dir.path().join("submissions"))
+        .expect("there")
+        .next()
+        .expect("two")
+        .expect("there")
+        .path();
     let len = std::fs::read(&file).expect("there").len();
     flip(&file, len - 3);
     let refusal = refused(dir.path()).to_string();
-    assert!(refusal.contains(&file.display().to_string()) && refusal.contains("is damaged"), "{refusal}");
+    assert!(
+        refusal.contains(&file.display().to_string()) && refusal.contains("is damaged"),
+        "{refusal}"
+    );
     std::fs::remove_file(&file).expect("there");
     assert!(refused(dir.path()).to_string().contains("cannot read the submission"));
 }
@@ -333,9 +387,11 @@ async fn a_newer_layout_is_refused() {
     let newer = image(dir.path());
     meddle(newer.path(), |db| {
         let meta = db.open_tree("meta").expect("there");
-        meta.insert("schema", write_json("the schema", &(SCHEMA + 1)).expect("short")).expect("sound");
+        meta.insert("schema", write_json("the schema", &(SCHEMA + 1)).expect("short"))
+            .expect("sound");
     });
     assert!(matches!(refused(newer.path()), OpenError::QueueSchema(_)));
-    std::fs::write(dir.path().join("store"), format!("{{\"schema\":{},\"id\":\"x\"}}", SCHEMA + 1)).expect("room on disk");
+    std::fs::write(dir.path().join("store"), format!("{{\"schema\":{},\"id\":\"x\"}}", SCHEMA + 1))
+        .expect("room on disk");
     assert!(matches!(refused(dir.path()), OpenError::Schema { .. }));
 }

@@ -45,9 +45,16 @@ async fn nothing_can_be_read_by_others() {
 #[tokio::test]
 async fn below_the_floor_nothing_new_is_accepted() {
     let dir = tempfile::tempdir().expect("a directory");
-    let store = SledStore::open(dir.path(), SledOptions { floor_bytes: u64::MAX, ..options(Failpoint::default()) }).expect("opened");
+    let store = SledStore::open(
+        dir.path(),
+        SledOptions { floor_bytes: u64::MAX, ..options(Failpoint::default()) },
+    )
+    .expect("opened");
     let refused = store.submit(submission("alpha", &[2], 0)).await.expect_err("below the floor");
-    assert!(matches!(&refused, SubmitError::Refusing(reason) if reason.contains("floor")), "{refused}");
+    assert!(
+        matches!(&refused, SubmitError::Refusing(reason) if reason.contains("floor")),
+        "{refused}"
+    );
     assert!(store.health().refusing.is_some());
     drop(store);
     let store = reopened(dir.path());
@@ -57,7 +64,10 @@ async fn below_the_floor_nothing_new_is_accepted() {
 
 #[test]
 fn a_full_disk() {
-    in_own_mounts("store::crash_tests::disk::on_a_full_disk", "mount -t tmpfs -o size=6m,mode=700 tmpfs \"$D\"");
+    in_own_mounts(
+        "store::crash_tests::disk::on_a_full_disk",
+        "mount -t tmpfs -o size=6m,mode=700 tmpfs \"$D\"",
+    );
 }
 
 #[tokio::test]
@@ -77,7 +87,9 @@ async fn on_a_full_disk() {
                 let titles = [format!("a-{seed}"), format!("b-{seed}")];
                 for (title, first) in titles.iter().zip([0, 1_000]) {
                     let first = u32::try_from(seed).expect("few") * 2_000 + first;
-                    driver.rollouts.push(started(&*store, submission(title, &[40, 60], first)).await);
+                    driver
+                        .rollouts
+                        .push(started(&*store, submission(title, &[40, 60], first)).await);
                 }
                 for _ in 0..200 {
                     driver.step(&*store).await;
@@ -90,7 +102,8 @@ async fn on_a_full_disk() {
     living.await.expect_err("the disk fills up");
     let acknowledged = acknowledged.load(std::sync::atomic::Ordering::SeqCst);
     assert!(acknowledged > 100, "only {acknowledged} entries fitted");
-    let refused_or_failed = store.failed().borrow().is_some() || store.submit(submission("late", &[500], 900_000)).await.is_err();
+    let refused_or_failed = store.failed().borrow().is_some()
+        || store.submit(submission("late", &[500], 900_000)).await.is_err();
     assert!(refused_or_failed, "a full disk was not noticed");
     drop(store);
 

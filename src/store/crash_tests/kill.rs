@@ -1,4 +1,5 @@
-//! SIGKILL at random instants, again and again on one directory: nothing that a process was told is lost.
+//! SIGKILL at random instants, again and again on one directory: nothing that a process was told is
+//! lost.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -25,11 +26,16 @@ const TASKS: usize = 6;
 
 #[tokio::test]
 async fn nothing_acknowledged_is_lost_by_a_kill() {
-    let kills = std::env::var("STORE_KILLS").map_or(KILLS, |kills| kills.parse().expect("a number"));
+    let kills =
+        std::env::var("STORE_KILLS").map_or(KILLS, |kills| kills.parse().expect("a number"));
     let mut kept = tempfile::tempdir().expect("a directory");
     let mut random = fastrand::Rng::with_seed(0x5ea1);
-    let mut scores =
-        ["SIGKILL of a busy store, queue in step", "SIGKILL of a busy store, queue behind", "SIGKILL of a store that opens"].map(Score::of);
+    let mut scores = [
+        "SIGKILL of a busy store, queue in step",
+        "SIGKILL of a busy store, queue behind",
+        "SIGKILL of a store that opens",
+    ]
+    .map(Score::of);
     for kill in 0..kills {
         if kill > 0 && kill % KILLS_A_LIFE == 0 {
             kept = tempfile::tempdir().expect("a directory");
@@ -61,24 +67,36 @@ async fn nothing_acknowledged_is_lost_by_a_kill() {
 
         let store = reopened(dir);
         let found = store.health();
-        // sled itself may have died over its first bytes; there is nothing to lose then, and it is told.
+        // sled itself may have died over its first bytes; there is nothing to lose then, and it is
+        // told.
         assert!(found.rebuilt.is_none() || found.seq == 0, "kill {kill}: {:?}", found.rebuilt);
         *(if found.rebuilt.is_some() { &mut score.rebuilt } else { &mut score.sound }) += 1;
-        score.wrong.extend(missing(dir, found.seq, acknowledged).map(|entry| format!("kill {kill}: {entry}")));
+        score.wrong.extend(
+            missing(dir, found.seq, acknowledged).map(|entry| format!("kill {kill}: {entry}")),
+        );
         assert_tallies_add_up(&store).await;
         store.close().expect("nothing failed");
     }
-    assert!(scores.iter().map(|score| score.acknowledged).sum::<usize>() > kills, "the children did nothing");
+    assert!(
+        scores.iter().map(|score| score.acknowledged).sum::<usize>() > kills,
+        "the children did nothing"
+    );
     Score::settle_all(&scores);
 }
 
 /// Those of the told entries that a journal which ends with `last` does not hold.
-pub fn missing(dir: &Path, last: u64, acknowledged: Vec<(u64, Digest)>) -> impl Iterator<Item = String> {
+pub fn missing(
+    dir: &Path,
+    last: u64,
+    acknowledged: Vec<(u64, Digest)>,
+) -> impl Iterator<Item = String> {
     let journal = dir.join("journal");
     let reader = Reader::new(&journal, &segment::list(&journal).expect("there"), last);
     acknowledged.into_iter().filter_map(move |(seq, head)| {
         let found = reader.digest_at(seq).expect("readable");
-        (found != Some(head)).then(|| format!("entry {seq} was told, {last} is the last, and in its place stands {found:?}"))
+        (found != Some(head)).then(|| {
+            format!("entry {seq} was told, {last} is the last, and in its place stands {found:?}")
+        })
     })
 }
 
@@ -110,8 +128,17 @@ pub fn word(line: &str) -> Option<(u64, Digest)> {
 async fn busy_child() {
     let dir = std::env::var_os("STORE_DIR").expect("run by another test only");
     let seed: u64 = std::env::var("STORE_SEED").expect("given").parse().expect("a number");
-    let gather = if is_behind(usize::try_from(seed).expect("few")) { SledOptions::default().gather } else { Duration::ZERO };
-    let options = SledOptions { segment_bytes: 256 * 1024, mark_every: 100, gather, ..options(Failpoint::default()) };
+    let gather = if is_behind(usize::try_from(seed).expect("few")) {
+        SledOptions::default().gather
+    } else {
+        Duration::ZERO
+    };
+    let options = SledOptions {
+        segment_bytes: 256 * 1024,
+        mark_every: 100,
+        gather,
+        ..options(Failpoint::default())
+    };
     writeln!(std::io::stdout().lock(), "\nopening").expect("somebody listens");
     let store = Arc::new(SledStore::open(Path::new(&dir), options).expect("nobody else holds it"));
     let tasks = (0..TASKS).map(|task| {
@@ -121,12 +148,15 @@ async fn busy_child() {
             let task = u32::try_from(task).expect("few");
             let lot = (u32::try_from(seed).expect("few") * 8 + task) * 100;
             let mut driver = Driver::new(seed * 8 + u64::from(task));
-            driver.rollouts.push(started(&*store, submission(&format!("r-{lot}"), &[10, 90], lot)).await);
+            driver
+                .rollouts
+                .push(started(&*store, submission(&format!("r-{lot}"), &[10, 90], lot)).await);
             for _ in 0..100_000 {
                 driver.step(&*store).await;
                 store.durable().await.expect("available");
                 let health = store.health();
-                writeln!(std::io::stdout().lock(), "told {} {}", health.seq, health.head).expect("somebody listens");
+                writeln!(std::io::stdout().lock(), "told {} {}", health.seq, health.head)
+                    .expect("somebody listens");
             }
         })
     });

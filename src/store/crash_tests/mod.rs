@@ -1,5 +1,6 @@
-//! What the store on disk promises, shown by breaking it: crashes at every write boundary, power cuts, damage of every
-//! file, full and read-only disks, kills, a directory that vanishes; and how fast it is.
+//! What the store on disk promises, shown by breaking it: crashes at every write boundary, power
+//! cuts, damage of every file, full and read-only disks, kills, a directory that vanishes; and how
+//! fast it is.
 
 mod crash;
 mod damage;
@@ -25,10 +26,17 @@ use super::memory::MemoryStore;
 use super::sled::{SledOptions, SledStore};
 use super::{Store, error::OpenError};
 
-/// Small segments and frequent marks, so that a short run meets every boundary; the queue in step with the journal, so
-/// that an image taken at a boundary shows one instant.
+/// Small segments and frequent marks, so that a short run meets every boundary; the queue in step
+/// with the journal, so that an image taken at a boundary shows one instant.
 pub(super) fn options(failpoint: Failpoint) -> SledOptions {
-    SledOptions { floor_bytes: 0, segment_bytes: 16 * 1024, mark_every: 7, gather: Duration::ZERO, failpoint, ..SledOptions::default() }
+    SledOptions {
+        floor_bytes: 0,
+        segment_bytes: 16 * 1024,
+        mark_every: 7,
+        gather: Duration::ZERO,
+        failpoint,
+        ..SledOptions::default()
+    }
 }
 
 pub(super) fn open_plain(dir: &Path) -> Result<SledStore, OpenError> {
@@ -41,7 +49,8 @@ pub(super) fn reopened(dir: &Path) -> SledStore {
 
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("a directory");
-    let mut files: Vec<_> = std::fs::read_dir(from).expect("there").map(|file| file.expect("there")).collect();
+    let mut files: Vec<_> =
+        std::fs::read_dir(from).expect("there").map(|file| file.expect("there")).collect();
     // A file of what is over is there before its rows leave sled's: so sled's is copied first.
     files.sort_by_key(|file| file.file_type().is_ok_and(|kind| kind.is_dir()));
     for file in files {
@@ -49,7 +58,8 @@ fn copy(from: &Path, to: &Path) {
         match file.file_type() {
             Ok(kind) if kind.is_dir() => copy(&file.path(), &place),
             Ok(_) => match std::fs::copy(file.path(), place) {
-                // sled renames and removes its snapshots at any time, also between the list and the copy.
+                // sled renames and removes its snapshots at any time, also between the list and the
+                // copy.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 copied => drop(copied.expect("room on disk")),
             },
@@ -71,7 +81,12 @@ const TITLES: [&str; 2] = ["alpha", "beta"];
 const WAVES: [u32; 3] = [2, 8, 10];
 
 /// A short life of two small rollouts, the same for every store; `each` hears of every step's end.
-pub(super) async fn life(store: &dyn Store, seed: u64, steps: usize, mut each: impl AsyncFnMut(&dyn Store)) {
+pub(super) async fn life(
+    store: &dyn Store,
+    seed: u64,
+    steps: usize,
+    mut each: impl AsyncFnMut(&dyn Store),
+) {
     let mut driver = Driver::new(seed);
     driver.begin_with(store, &TITLES, &WAVES).await;
     each(store).await;
@@ -88,7 +103,8 @@ async fn pictures(seed: u64, steps: usize) -> BTreeMap<u64, String> {
     let mut driver = Driver::new(seed);
     for title in TITLES {
         // One by one, so that every commit of the submission has its picture, too.
-        let given = super::fixtures::submission(title, &WAVES, if title == TITLES[0] { 0 } else { 1_000 });
+        let given =
+            super::fixtures::submission(title, &WAVES, if title == TITLES[0] { 0 } else { 1_000 });
         let id = store.submit(given).await.expect("taken").id;
         pictures.insert(store.health().seq, picture(&store).await);
         super::fixtures::advance(&store, id, 0).await;
@@ -117,7 +133,10 @@ async fn a_restart_changes_nothing() {
     for dir in [running.path(), dir.path()] {
         let store = reopened(dir);
         assert_eq!(picture(&store).await, before);
-        assert_eq!((store.health().seq, store.health().head, store.health().rebuilt), (health.seq, health.head, None));
+        assert_eq!(
+            (store.health().seq, store.health().head, store.health().rebuilt),
+            (health.seq, health.head, None)
+        );
         assert_eq!(store.torn(), None);
     }
 }
@@ -127,16 +146,23 @@ async fn a_restart_counts_its_groups_again() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut given = super::fixtures::submission("alpha", &[6], 0);
     given.targets = (0..6).map(|n| super::fixtures::target(n, n)).collect();
-    given.plan.strategy.max_in_flight_per = [(crate::domain::group::GroupBy::Lane, 2)].into_iter().collect();
+    given.plan.strategy.max_in_flight_per =
+        [(crate::domain::group::GroupBy::Lane, 2)].into_iter().collect();
     let store = reopened(dir.path());
     let id = super::fixtures::started(&store, given.clone()).await;
     assert_eq!(super::fixtures::release(&store, id, 0, 9).await, [0, 1]);
-    super::fixtures::put(&store, id, 1, crate::domain::change::State::Queued).await.expect("recalled");
+    super::fixtures::put(&store, id, 1, crate::domain::change::State::Queued)
+        .await
+        .expect("recalled");
     assert_eq!(super::fixtures::release(&store, id, 0, 9).await, [1]);
     store.durable().await.expect("available");
     drop(store);
     let store = reopened(dir.path());
-    let full = store.full_group(id, &given.targets[5]).await.expect("available").expect("both places are taken");
+    let full = store
+        .full_group(id, &given.targets[5])
+        .await
+        .expect("available")
+        .expect("both places are taken");
     assert_eq!((full.active, full.most), (2, 2));
     assert!(store.candidates(id, 0, 9).await.expect("available").free.is_empty());
     super::fixtures::put(&store, id, 0, super::fixtures::switched()).await.expect("free");
@@ -147,12 +173,21 @@ async fn a_restart_counts_its_groups_again() {
 async fn a_restart_knows_whose_proxies_are_taken() {
     let dir = tempfile::tempdir().expect("a directory");
     let store = reopened(dir.path());
-    let first = super::fixtures::started(&store, super::fixtures::submission("alpha", &[6], 0)).await;
+    let first =
+        super::fixtures::started(&store, super::fixtures::submission("alpha", &[6], 0)).await;
     drop(store);
     let store = reopened(dir.path());
-    let refused = store.submit(super::fixtures::submission("beta", &[2], 5)).await.expect_err("one of them is taken");
-    assert!(matches!(&refused, super::SubmitError::Overlap { rollout, .. } if *rollout == first), "{refused}");
-    assert!(store.submit(super::fixtures::submission("gamma", &[2], 6)).await.expect("nobody's").new);
+    let refused = store
+        .submit(super::fixtures::submission("beta", &[2], 5))
+        .await
+        .expect_err("one of them is taken");
+    assert!(
+        matches!(&refused, super::SubmitError::Overlap { rollout, .. } if *rollout == first),
+        "{refused}"
+    );
+    assert!(
+        store.submit(super::fixtures::submission("gamma", &[2], 6)).await.expect("nobody's").new
+    );
 }
 
 #[tokio::test]

@@ -15,7 +15,10 @@ use crate::store::sled::SledStore;
 use crate::store::{Store, Submission};
 
 fn by_lane(lane: &str, title: &str, proxy: u32) -> Submission {
-    Submission { targets: [Target { lane: name(lane), ..target(7, proxy) }].into(), ..submission(title, &[1], 0) }
+    Submission {
+        targets: [Target { lane: name(lane), ..target(7, proxy) }].into(),
+        ..submission(title, &[1], 0)
+    }
 }
 
 /// Instances were locked for each lane once: this is how a release looked that is refused now.
@@ -25,11 +28,18 @@ async fn released_before(store: SledStore, dir: &std::path::Path, id: RolloutId)
     let of = store.targets(id).await.expect("available").expect("there").remove(0);
     store.close().expect("nothing failed");
     drop(store);
-    let (mut journal, _) = Journal::open(&dir.join("journal"), 1 << 20, Failpoint::default()).expect("sound");
+    let (mut journal, _) =
+        Journal::open(&dir.join("journal"), 1 << 20, Failpoint::default()).expect("sound");
     let seq = journal.mark().seq;
     let entry = |place: u64, what| Entry { seq: seq + place, at: at(3), rollout: id, what };
     let phase = || moved.phase.as_str().into();
-    let move_of_rollout = JournalEvent::Rollout { from: phase(), to: phase(), why: "release".into(), by: None, record: moved.clone() };
+    let move_of_rollout = JournalEvent::Rollout {
+        from: phase(),
+        to: phase(),
+        why: "release".into(),
+        by: None,
+        record: moved.clone(),
+    };
     let ready = change::Record { state: State::Ready, version: 1, ..change::Record::queued() };
     let move_of_change = JournalEvent::Change {
         ordinal: 0,
@@ -61,7 +71,9 @@ async fn a_store_in_which_two_lanes_work_on_one_instance_opens_and_goes_on() {
     let third = started(&store, by_lane("third", "gamma", 16)).await;
     assert_eq!(release(&store, first, 0, 1).await, [0]);
     put(&store, first, 0, State::Following { job: job(1) }).await.expect("free");
-    let free = async |store: &SledStore, id| store.candidates(id, 0, 1).await.expect("available").free.len();
+    let free = async |store: &SledStore, id| {
+        store.candidates(id, 0, 1).await.expect("available").free.len()
+    };
     assert_eq!(free(&store, second).await, 0, "an instance is one, whatever the lane");
     released_before(store, dir.path(), second).await;
 
@@ -75,7 +87,11 @@ async fn a_store_in_which_two_lanes_work_on_one_instance_opens_and_goes_on() {
 
     let store = reopened(dir.path());
     assert_eq!(store.health().rebuilt, None, "nothing is wrong with its queue either");
-    assert_eq!(store.known_jobs(&instance).await.expect("available"), [job(1), job(2)], "explained, whatever the lane");
+    assert_eq!(
+        store.known_jobs(&instance).await.expect("available"),
+        [job(1), job(2)],
+        "explained, whatever the lane"
+    );
     for (rollout, left) in [(first, Some(second)), (second, None)] {
         assert_eq!(free(&store, third).await, 0, "nobody else is let in");
         put(&store, rollout, 0, switched()).await.expect("free");

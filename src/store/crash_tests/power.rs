@@ -1,9 +1,11 @@
-//! Power cuts: a store on a file system of its own, whose image is copied in the middle of the work.
+//! Power cuts: a store on a file system of its own, whose image is copied in the middle of the
+//! work.
 //!
-//! What the copy holds is what had reached the device: pages, names and sizes that nobody synced are gone, for ext4 is
-//! mounted so that it writes its own journal only when it is told to. The copy is mounted, which replays that journal, and
-//! the store is opened from it: all that the writer's process had been told must be there, and the queue that was found
-//! must show the same state as one that is built from the journal alone.
+//! What the copy holds is what had reached the device: pages, names and sizes that nobody synced
+//! are gone, for ext4 is mounted so that it writes its own journal only when it is told to. The
+//! copy is mounted, which replays that journal, and the store is opened from it: all that the
+//! writer's process had been told must be there, and the queue that was found must show the same
+//! state as one that is built from the journal alone.
 //!
 //! Not modelled: a disk that says a flush is done when it is not.
 
@@ -42,7 +44,8 @@ fn nothing_acknowledged_is_lost_by_a_power_cut() {
 #[tokio::test]
 #[ignore = "run by `nothing_acknowledged_is_lost_by_a_power_cut` where it may mount"]
 async fn on_a_disk_of_its_own() {
-    let cuts = std::env::var("STORE_POWER_CUTS").map_or(CUTS, |cuts| cuts.parse().expect("a number"));
+    let cuts =
+        std::env::var("STORE_POWER_CUTS").map_or(CUTS, |cuts| cuts.parse().expect("a number"));
     let work = given_dir();
     let (disk, live, copy) = (work.join("disk"), work.join("live"), work.join("copy"));
     let mut random = fastrand::Rng::with_seed(0xc07);
@@ -55,13 +58,17 @@ async fn on_a_disk_of_its_own() {
         make_ext4(&disk, DISK_MIB);
         mount(&disk, &live).expect("it was tried before");
         let words = work.join("words");
-        let mut writer = spawn(&live.join("state"), seed, File::create(&words).expect("room on disk").into());
+        let mut writer =
+            spawn(&live.join("state"), seed, File::create(&words).expect("room on disk").into());
         let score = &mut scores[usize::from(is_behind(seed))];
         for _ in 0..CUTS_A_LIFE.min(left) {
             std::thread::sleep(WORK.mul_f64(random.f64()));
             stop(&writer);
-            let acknowledged: Vec<_> =
-                std::fs::read_to_string(&words).expect("text").split_inclusive('\n').filter_map(whole_word).collect();
+            let acknowledged: Vec<_> = std::fs::read_to_string(&words)
+                .expect("text")
+                .split_inclusive('\n')
+                .filter_map(whole_word)
+                .collect();
             run("cp", &["--sparse=always"], &[&disk, &copy]).expect("room on disk");
             cut_off(&copy, &work.join("after"), acknowledged, score).await;
             left -= 1;
@@ -71,7 +78,10 @@ async fn on_a_disk_of_its_own() {
         writer.wait().expect("it is ours");
         unmount(&live);
     }
-    assert!(scores.iter().map(|score| score.acknowledged).sum::<usize>() > cuts, "the writers did nothing");
+    assert!(
+        scores.iter().map(|score| score.acknowledged).sum::<usize>() > cuts,
+        "the writers did nothing"
+    );
     Score::settle_all(&scores);
     assert!(scores.iter().all(|score| score.refused == 0), "a power cut must not need a person");
 }
@@ -95,7 +105,9 @@ async fn cut_off(disk: &Path, at: &Path, acknowledged: Vec<(u64, Digest)>, score
         Ok(store) => {
             let found = store.health();
             let wrong = score.wrong.len();
-            score.wrong.extend(missing(&state, found.seq, acknowledged).map(|entry| format!("{cut}: {entry}")));
+            score.wrong.extend(
+                missing(&state, found.seq, acknowledged).map(|entry| format!("{cut}: {entry}")),
+            );
             assert_tallies_add_up(&store).await;
             let shown = picture(&store).await;
             store.close().expect("nothing failed");
@@ -121,14 +133,18 @@ fn signal(child: &Child, signal: rustix::process::Signal) {
     rustix::process::kill_process(pid, signal).expect("it is ours");
 }
 
-/// Stops a process and waits until none of its threads is in the middle of a call: the copy shall show one instant.
+/// Stops a process and waits until none of its threads is in the middle of a call: the copy shall
+/// show one instant.
 fn stop(child: &Child) {
     signal(child, rustix::process::Signal::STOP);
     let tasks = format!("/proc/{}/task", child.id());
     let stopped = |task: std::io::Result<std::fs::DirEntry>| {
         let stat = task.and_then(|task| std::fs::read_to_string(task.path().join("stat")));
-        // A thread that ended meanwhile is as good as stopped. The state follows the name in brackets.
-        stat.map_or(true, |stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['T', 'Z', 'X'])))
+        // A thread that ended meanwhile is as good as stopped. The state follows the name in
+        // brackets.
+        stat.map_or(true, |stat| {
+            stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['T', 'Z', 'X']))
+        })
     };
     while !std::fs::read_dir(&tasks).expect("it lives").all(stopped) {
         std::thread::sleep(Duration::from_millis(1));

@@ -1,6 +1,6 @@
-//! Damage of every file of a store that had some life, drawn at random: whatever is hit, the store shows what it showed
-//! before, perhaps after it built its queue anew, or it is refused by the name of what is damaged. It never shows anything
-//! else.
+//! Damage of every file of a store that had some life, drawn at random: whatever is hit, the store
+//! shows what it showed before, perhaps after it built its queue anew, or it is refused by the name
+//! of what is damaged. It never shows anything else.
 
 use std::path::{Path, PathBuf};
 
@@ -49,13 +49,17 @@ fn files(dir: &Path, kind: &str) -> Vec<PathBuf> {
     if kind == KINDS[3] {
         return vec![dir.join("mark"), dir.join("store")];
     }
-    let mut files: Vec<PathBuf> = std::fs::read_dir(dir.join(kind)).expect("there").map(|file| file.expect("there").path()).collect();
+    let mut files: Vec<PathBuf> = std::fs::read_dir(dir.join(kind))
+        .expect("there")
+        .map(|file| file.expect("there").path())
+        .collect();
     files.retain(|path| path.is_file());
     files.sort();
     files
 }
 
-/// Harms a file in one of the ways that disks have; says how. `None` when that left every byte as it was.
+/// Harms a file in one of the ways that disks have; says how. `None` when that left every byte as
+/// it was.
 fn harm(path: &Path, random: &mut fastrand::Rng) -> Option<String> {
     let before = std::fs::read(path).ok()?;
     let mut bytes = before.clone();
@@ -63,7 +67,8 @@ fn harm(path: &Path, random: &mut fastrand::Rng) -> Option<String> {
     let used: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at] != 0).collect();
     let at = *used.get(random.usize(..used.len().max(1)))?;
     let how = match random.u8(..8) {
-        // Taking away the oldest segments is what those do who keep the journal elsewhere; the start says so.
+        // Taking away the oldest segments is what those do who keep the journal elsewhere; the
+        // start says so.
         0 if path.ends_with("000000000001.jsonl") => return None,
         0 => {
             std::fs::remove_file(path).expect("there");
@@ -100,7 +105,8 @@ enum DamageOutcome {
     Wrong,
 }
 
-/// Opens and reads everything; a read that meets damage ends the process, so it is opened once more, as a supervisor would.
+/// Opens and reads everything; a read that meets damage ends the process, so it is opened once
+/// more, as a supervisor would.
 async fn outcome(dir: &Path, expected: &str) -> DamageOutcome {
     let mut reason = String::new();
     for _ in 0..2 {
@@ -120,21 +126,27 @@ async fn outcome(dir: &Path, expected: &str) -> DamageOutcome {
 }
 
 fn refusal(error: &OpenError) -> String {
-    let source = std::error::Error::source(error).map_or(String::new(), |source| format!(": {source}"));
+    let source =
+        std::error::Error::source(error).map_or(String::new(), |source| format!(": {source}"));
     format!("{error}{source}")
 }
 
-/// Whether a refusal leads a person to what is damaged: the file itself, or the journal as a whole when what it lacks
-/// cannot be seen in it.
+/// Whether a refusal leads a person to what is damaged: the file itself, or the journal as a whole
+/// when what it lacks cannot be seen in it.
 fn leads_to(reason: &str, path: &Path) -> bool {
-    let journal = path.parent().is_some_and(|dir| dir.ends_with("journal")) || path.ends_with("mark");
+    let journal =
+        path.parent().is_some_and(|dir| dir.ends_with("journal")) || path.ends_with("mark");
     reason.contains(&path.display().to_string())
-        || journal && ["the journal ends with entry", "of the journal"].iter().any(|word| reason.contains(word))
+        || journal
+            && ["the journal ends with entry", "of the journal"]
+                .iter()
+                .any(|word| reason.contains(word))
 }
 
 #[tokio::test]
 async fn damage_anywhere_is_repaired_or_reported() {
-    let damages = std::env::var("STORE_DAMAGES").map_or(DAMAGES, |damages| damages.parse().expect("a number"));
+    let damages = std::env::var("STORE_DAMAGES")
+        .map_or(DAMAGES, |damages| damages.parse().expect("a number"));
     // At least two lives, for one ends in peace and the other is killed.
     let a_life = DAMAGES_A_LIFE.min(damages / 2).max(1);
     let mut random = fastrand::Rng::with_seed(0xda4a);
@@ -153,12 +165,17 @@ async fn damage_anywhere_is_repaired_or_reported() {
         let Some(how) = harm(path, &mut random) else { continue };
         let score = &mut scores[kind];
         score.times += 1;
-        let at = format!("damage {damage}, {} {how}", path.strip_prefix(dir.path()).expect("within").display());
+        let at = format!(
+            "damage {damage}, {} {how}",
+            path.strip_prefix(dir.path()).expect("within").display()
+        );
         match outcome(dir.path(), &whole_one.picture).await {
             DamageOutcome::Sound => score.sound += 1,
             DamageOutcome::Rebuilt => score.rebuilt += 1,
             DamageOutcome::Refused(reason) if leads_to(&reason, path) => score.refused += 1,
-            DamageOutcome::Refused(reason) => score.wrong.push(format!("{at}: refused without its place: {reason}")),
+            DamageOutcome::Refused(reason) => {
+                score.wrong.push(format!("{at}: refused without its place: {reason}"))
+            }
             DamageOutcome::Wrong => score.wrong.push(format!("{at}: another state was shown")),
         }
     }

@@ -1,5 +1,5 @@
-//! A queue that is rebuilt: a start that is killed over it is gone on with by the next, and of what was damaged one copy
-//! is kept, however often it happens.
+//! A queue that is rebuilt: a start that is killed over it is gone on with by the next, and of what
+//! was damaged one copy is kept, however often it happens.
 
 use std::io::{BufRead, BufReader, Write as _};
 use std::path::Path;
@@ -20,7 +20,8 @@ use crate::store::sled::{SledOptions, SledStore};
 /// Entries that take several chunks to bring to the queue.
 const ENTRIES: u64 = 8 * CHUNK as u64;
 
-/// Syncs of the queue after which the child waits to be killed: the first may be that of an empty queue.
+/// Syncs of the queue after which the child waits to be killed: the first may be that of an empty
+/// queue.
 const SYNCS: u64 = 3;
 
 /// A store with a long journal, closed, with its picture and its last entry.
@@ -32,14 +33,22 @@ async fn long() -> (tempfile::TempDir, String, u64) {
     let before = store.health().seq;
     store.close().expect("nothing failed");
     drop(store);
-    let (mut journal, _) = Journal::open(&dir.path().join("journal"), 1 << 20, Failpoint::default()).expect("sound");
+    let (mut journal, _) =
+        Journal::open(&dir.path().join("journal"), 1 << 20, Failpoint::default()).expect("sound");
     let entry = |seq| {
         let word = open.record.phase.as_str();
-        let what = JournalEvent::Rollout { from: word.into(), to: word.into(), why: "test".into(), by: None, record: open.record.clone() };
+        let what = JournalEvent::Rollout {
+            from: word.into(),
+            to: word.into(),
+            why: "test".into(),
+            by: None,
+            record: open.record.clone(),
+        };
         Entry { seq, at: at(500), rollout: open.id, what }
     };
-    let lines: Vec<JournalRecord> =
-        (before + 1..=before + ENTRIES).map(|seq| JournalRecord { entry: entry(seq), due: None, more: 0 }).collect();
+    let lines: Vec<JournalRecord> = (before + 1..=before + ENTRIES)
+        .map(|seq| JournalRecord { entry: entry(seq), due: None, more: 0 })
+        .collect();
     journal.append(lines.iter()).and_then(|()| journal.sync()).expect("room on disk");
     drop(journal);
     let store = reopened(dir.path());
@@ -55,13 +64,22 @@ fn damage(dir: &Path) {
 
 fn set_aside(dir: &Path) -> usize {
     let files = std::fs::read_dir(dir).expect("there");
-    files.filter(|file| file.as_ref().expect("there").file_name().to_string_lossy().starts_with("queue.bad-")).count()
+    files
+        .filter(|file| {
+            file.as_ref().expect("there").file_name().to_string_lossy().starts_with("queue.bad-")
+        })
+        .count()
 }
 
 /// A start in a process of its own that is killed when it has synced the queue so often.
 fn killed_start(dir: &Path) {
     let mut child = Command::new(std::env::current_exe().expect("this test has a file"))
-        .args(["--exact", "store::crash_tests::rebuild::a_start_that_waits_to_be_killed", "--ignored", "--nocapture"])
+        .args([
+            "--exact",
+            "store::crash_tests::rebuild::a_start_that_waits_to_be_killed",
+            "--ignored",
+            "--nocapture",
+        ])
         .env("STORE_DIR", dir)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -109,12 +127,24 @@ async fn a_killed_start_is_gone_on_with_and_leaves_no_pile() {
             counted.fetch_add(u64::from(point == Point::QueueSynced), Ordering::SeqCst);
             Ok(())
         });
-        let store = SledStore::open(dir.path(), SledOptions { headway, ..options(failpoint) }).expect("sound");
+        let store = SledStore::open(dir.path(), SledOptions { headway, ..options(failpoint) })
+            .expect("sound");
         let left = syncs.load(Ordering::SeqCst);
-        // Two chunks of the first start, whose first sync is that of the empty queue, and three of the second.
-        assert!(left > 0 && left <= whole - (2 * SYNCS - 1), "round {round}: {left} of {whole} chunks were left to be done");
-        assert_eq!((reported.borrow().reached, reported.borrow().last), (last, last), "round {round}: what a supervisor is told");
-        assert!(store.health().rebuilt.is_some_and(|reason| reason.contains("a test says so")), "round {round}");
+        // Two chunks of the first start, whose first sync is that of the empty queue, and three of
+        // the second.
+        assert!(
+            left > 0 && left <= whole - (2 * SYNCS - 1),
+            "round {round}: {left} of {whole} chunks were left to be done"
+        );
+        assert_eq!(
+            (reported.borrow().reached, reported.borrow().last),
+            (last, last),
+            "round {round}: what a supervisor is told"
+        );
+        assert!(
+            store.health().rebuilt.is_some_and(|reason| reason.contains("a test says so")),
+            "round {round}"
+        );
         assert!(picture(&store).await == before, "round {round}");
         store.close().expect("nothing failed");
         assert_eq!(set_aside(dir.path()), 1, "round {round}: copies of damaged queues");
@@ -123,7 +153,8 @@ async fn a_killed_start_is_gone_on_with_and_leaves_no_pile() {
     assert_eq!(reopened(dir.path()).health().rebuilt, None, "the next start has nothing to repair");
 }
 
-/// The half of a new queue that is damaged in turn is no evidence: it is begun again, and not set aside.
+/// The half of a new queue that is damaged in turn is no evidence: it is begun again, and not set
+/// aside.
 #[tokio::test]
 async fn the_half_of_a_queue_that_is_damaged_is_begun_again() {
     let (dir, before, _) = long().await;

@@ -1,7 +1,7 @@
 //! What an ordeal came to, as one row of the table that `make torture` ends with.
 //!
-//! Rows of all tests go to the file that `SEALIFT_SCORES` names, tabs between the columns; without it they are only
-//! printed. `tests/daemon/end_to_end` shares this file.
+//! Rows of all tests go to the file that `SEALIFT_SCORES` names, tabs between the columns; without
+//! it they are only printed. `tests/daemon/end_to_end` shares this file.
 
 use std::io::Write as _;
 
@@ -35,18 +35,24 @@ impl Score {
     /// Writes all rows down, then fails if anything went wrong in one of them.
     pub fn settle_all(scores: &[Self]) {
         scores.iter().for_each(Self::write);
-        let wrong: Vec<String> =
-            scores.iter().flat_map(|score| score.wrong.iter().map(|story| format!("{}: {story}", score.what))).collect();
+        let wrong: Vec<String> = scores
+            .iter()
+            .flat_map(|score| score.wrong.iter().map(|story| format!("{}: {story}", score.what)))
+            .collect();
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }
 
     fn write(&self) {
         let Self { what, times, acknowledged, sound, rebuilt, refused, wrong } = self;
-        let row = format!("{what}\t{times}\t{acknowledged}\t{sound}\t{rebuilt}\t{refused}\t{}\n", wrong.len());
+        let row = format!(
+            "{what}\t{times}\t{acknowledged}\t{sound}\t{rebuilt}\t{refused}\t{}\n",
+            wrong.len()
+        );
         print!("{row}");
         if let Some(path) = std::env::var_os("SEALIFT_SCORES") {
             let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
-            file.and_then(|mut file| file.write_all(row.as_bytes())).expect("the table can be written");
+            file.and_then(|mut file| file.write_all(row.as_bytes()))
+                .expect("the table can be written");
         }
     }
 }

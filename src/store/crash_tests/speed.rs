@@ -8,7 +8,9 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::domain::change::{Record, State};
 use crate::domain::id::RolloutId;
-use crate::store::fixtures::{at, blank, job, plan, release_at, rollout, started, step, switched, target};
+use crate::store::fixtures::{
+    at, blank, job, plan, release_at, rollout, started, step, switched, target,
+};
 use crate::store::memory::MemoryStore;
 use crate::store::sled::{SledOptions, SledStore};
 use crate::store::{Commit, Durability, Store, Submission};
@@ -19,7 +21,10 @@ const CHANGES: u32 = 25_600;
 /// Boot time; this test measures, and nothing else in the store reads a clock.
 fn now() -> Duration {
     let time = clock_gettime(ClockId::Boottime);
-    Duration::new(u64::try_from(time.tv_sec).expect("after boot"), u32::try_from(time.tv_nsec).expect("below a second"))
+    Duration::new(
+        u64::try_from(time.tv_sec).expect("after boot"),
+        u32::try_from(time.tv_nsec).expect("below a second"),
+    )
 }
 
 /// A line of `/proc/self/status`, in MiB.
@@ -31,11 +36,24 @@ fn memory(what: &str) -> u64 {
 
 fn fleet(title: &str, first: u32, count: u32) -> Submission {
     let targets = (first..first + count).map(|n| target(n, n)).collect();
-    Submission { plan: plan(title, &[count]), targets, by: "ada".into(), at: at(0), note: String::new() }
+    Submission {
+        plan: plan(title, &[count]),
+        targets,
+        by: "ada".into(),
+        at: at(0),
+        note: String::new(),
+    }
 }
 
-/// Carries `count` changes through five transitions each, with the engine's durability or all synced.
-async fn carry(store: Arc<dyn Store>, id: RolloutId, count: u32, tasks: u32, all_synced: bool) -> (u32, Duration) {
+/// Carries `count` changes through five transitions each, with the engine's durability or all
+/// synced.
+async fn carry(
+    store: Arc<dyn Store>,
+    id: RolloutId,
+    count: u32,
+    tasks: u32,
+    all_synced: bool,
+) -> (u32, Duration) {
     let now_there = rollout(&*store, id).await;
     let released = release_at(&*store, id, 0, count as usize, 3, Durability::Synced).await;
     assert_eq!(released.len(), count as usize);
@@ -43,7 +61,8 @@ async fn carry(store: Arc<dyn Store>, id: RolloutId, count: u32, tasks: u32, all
     let carriers: Vec<_> = (0..tasks)
         .map(|task| {
             let (store, there) = (Arc::clone(&store), now_there.clone());
-            let mine: Vec<u32> = released.iter().copied().filter(|ordinal| ordinal % tasks == task).collect();
+            let mine: Vec<u32> =
+                released.iter().copied().filter(|ordinal| ordinal % tasks == task).collect();
             tokio::spawn(async move {
                 for ordinal in mine {
                     let mut record = Record { state: State::Ready, version: 1, ..Record::queued() };
@@ -58,8 +77,15 @@ async fn carry(store: Arc<dyn Store>, id: RolloutId, count: u32, tasks: u32, all
                     for (state, synced) in states {
                         let moves = step(ordinal, &record, state, 4);
                         record = moves.record.clone();
-                        let durability = if synced || all_synced { Durability::Synced } else { Durability::Ordered };
-                        store.commit(Commit { changes: vec![moves], durability, ..blank(&there, 4) }).await.expect("nobody else moves it");
+                        let durability = if synced || all_synced {
+                            Durability::Synced
+                        } else {
+                            Durability::Ordered
+                        };
+                        store
+                            .commit(Commit { changes: vec![moves], durability, ..blank(&there, 4) })
+                            .await
+                            .expect("nobody else moves it");
                     }
                 }
             })
@@ -73,7 +99,11 @@ async fn carry(store: Arc<dyn Store>, id: RolloutId, count: u32, tasks: u32, all
 }
 
 fn rate((count, time): (u32, Duration)) -> String {
-    format!("{:>7.0} transitions/s ({count} in {:.2} s)", f64::from(count) / time.as_secs_f64(), time.as_secs_f64())
+    format!(
+        "{:>7.0} transitions/s ({count} in {:.2} s)",
+        f64::from(count) / time.as_secs_f64(),
+        time.as_secs_f64()
+    )
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -95,14 +125,18 @@ async fn store_speed() {
                 continue;
             }
             let lane = dir.path().join(format!("{tasks}-{all_synced}"));
-            let store = Arc::new(SledStore::open(&lane, SledOptions::default()).expect("a new store"));
+            let store =
+                Arc::new(SledStore::open(&lane, SledOptions::default()).expect("a new store"));
             let store_dyn: Arc<dyn Store> = store.clone();
             if tasks == 1 {
                 println!("sled,      1 in flight: {}", one_by_one(&*store).await);
                 continue;
             }
             let id = started(&*store, fleet("fleet", 0, CHANGES)).await;
-            println!("sled,  {tasks:>4} in flight, {what}: {}", rate(carry(store_dyn, id, CHANGES, tasks, all_synced).await));
+            println!(
+                "sled,  {tasks:>4} in flight, {what}: {}",
+                rate(carry(store_dyn, id, CHANGES, tasks, all_synced).await)
+            );
             println!("        {} MiB, peak {} MiB", memory("VmRSS"), memory("VmHWM"));
             let began = now();
             store.close().expect("nothing failed");
@@ -150,7 +184,12 @@ async fn store_speed_of_a_submission() {
         let began = now();
         let id = store.submit(given).await.expect("taken").id;
         let submitted = now() - began;
-        println!("        submitted in {:.2} s, {} MiB after, peak {} MiB", submitted.as_secs_f64(), memory("VmRSS"), memory("VmHWM"));
+        println!(
+            "        submitted in {:.2} s, {} MiB after, peak {} MiB",
+            submitted.as_secs_f64(),
+            memory("VmRSS"),
+            memory("VmHWM")
+        );
         let began = now();
         let found = store.candidates(id, 0, 1_000).await.expect("available");
         assert_eq!(found.free.len(), 1_000);
@@ -158,7 +197,11 @@ async fn store_speed_of_a_submission() {
         drop(store);
         let began = now();
         let store = SledStore::open(dir.path(), SledOptions::default()).expect("sound");
-        println!("        opened in {:.2} s, {} MiB", (now() - began).as_secs_f64(), memory("VmRSS"));
+        println!(
+            "        opened in {:.2} s, {} MiB",
+            (now() - began).as_secs_f64(),
+            memory("VmRSS")
+        );
         drop(store);
     }
 }
@@ -173,7 +216,8 @@ async fn store_memory() {
     if let Ok(mib) = std::env::var("STORE_CACHE_MIB") {
         options.cache_bytes = mib.parse::<u64>().expect("a number") << 20;
     }
-    let store: Arc<dyn Store> = Arc::new(SledStore::open(dir.path(), options.clone()).expect("a new store"));
+    let store: Arc<dyn Store> =
+        Arc::new(SledStore::open(dir.path(), options.clone()).expect("a new store"));
     println!("{} MiB with an empty store", memory("VmRSS"));
     let id = started(&*store, fleet("fleet", 0, TARGETS)).await;
     println!("{} MiB with {TARGETS} targets submitted", memory("VmRSS"));
@@ -181,7 +225,12 @@ async fn store_memory() {
     for round in 1..=TARGETS / IN_FLIGHT {
         carry(Arc::clone(&store), id, IN_FLIGHT, IN_FLIGHT, false).await;
         if round % 50 == 0 {
-            println!("{} MiB, peak {} MiB after {} changes", memory("VmRSS"), memory("VmHWM"), round * IN_FLIGHT);
+            println!(
+                "{} MiB, peak {} MiB after {} changes",
+                memory("VmRSS"),
+                memory("VmHWM"),
+                round * IN_FLIGHT
+            );
         }
     }
     println!("{}", rate((TARGETS * 5, now() - began)));

@@ -1,5 +1,6 @@
-//! A store whose directory, or a part of it, is taken away under the process that works on it: nothing is acknowledged any
-//! more, the process is told why, and nobody else gets at what it writes.
+//! A store whose directory, or a part of it, is taken away under the process that works on it:
+//! nothing is acknowledged any more, the process is told why, and nobody else gets at what it
+//! writes.
 
 use std::fs;
 use std::io::Write as _;
@@ -24,7 +25,8 @@ fn last_segment(dir: &Path) -> std::path::PathBuf {
 /// Why the process must end. Whoever committed may hear of it a moment before.
 async fn reason(store: &SledStore) -> Option<String> {
     let mut failed = store.failed();
-    let report = tokio::time::timeout(Duration::from_secs(60), failed.wait_for(Option::is_some)).await;
+    let report =
+        tokio::time::timeout(Duration::from_secs(60), failed.wait_for(Option::is_some)).await;
     report.ok()?.ok()?.clone()
 }
 
@@ -63,7 +65,10 @@ async fn what_is_taken_away_ends_the_process_before_anything_is_acknowledged() {
         take_away(&dir);
         let refused = try_abort(&store, id).await.expect_err(what).to_string();
         let failed = reason(&store).await.unwrap_or_else(|| panic!("{what}: the process goes on"));
-        assert!(refused.contains(&failed) && failed.contains(&dir.display().to_string()), "{what}: {refused}\n{failed}");
+        assert!(
+            refused.contains(&failed) && failed.contains(&dir.display().to_string()),
+            "{what}: {refused}\n{failed}"
+        );
         assert!(store.durable().await.is_err() && store.open_rollouts().await.is_err(), "{what}");
     }
 }
@@ -75,13 +80,20 @@ async fn a_submission_that_finds_no_directory_ends_the_process() {
     let store = reopened(&dir);
     started(&store, submission("alpha", &[3], 0)).await;
     fs::remove_dir_all(&dir).expect("there");
-    let refused = store.submit(submission("beta", &[3], 100)).await.expect_err("there is no place for it");
+    let refused =
+        store.submit(submission("beta", &[3], 100)).await.expect_err("there is no place for it");
     assert!(matches!(refused, SubmitError::Unavailable(_)), "{refused}");
-    assert!(store.failed().borrow().as_ref().is_some_and(|reason| reason.contains("removed, moved or replaced")));
+    assert!(
+        store
+            .failed()
+            .borrow()
+            .as_ref()
+            .is_some_and(|reason| reason.contains("removed, moved or replaced"))
+    );
 }
 
-/// Whoever removes the lock's file lets nobody at a journal that is being written: a start that took its half-written end for
-/// torn would cut it off.
+/// Whoever removes the lock's file lets nobody at a journal that is being written: a start that
+/// took its half-written end for torn would cut it off.
 #[tokio::test]
 async fn a_second_start_never_cuts_a_live_journal() {
     let state = tempfile::tempdir().expect("a directory");
@@ -91,7 +103,12 @@ async fn a_second_start_never_cuts_a_live_journal() {
     store.durable().await.expect("available");
     // As the first half of a batch that is being written.
     let path = last_segment(&dir);
-    fs::OpenOptions::new().append(true).open(&path).expect("there").write_all(b"{\"seq\":9").expect("room on disk");
+    fs::OpenOptions::new()
+        .append(true)
+        .open(&path)
+        .expect("there")
+        .write_all(b"{\"seq\":9")
+        .expect("room on disk");
     let written = fs::read(&path).expect("there");
     fs::remove_file(dir.join("lock")).expect("there");
     for _ in 0..2 {
@@ -99,7 +116,8 @@ async fn a_second_start_never_cuts_a_live_journal() {
         assert!(matches!(refused, OpenError::Taken { .. }), "{refused}");
         assert!(fs::read(&path).expect("there") == written, "the live journal was cut");
     }
-    let busy = crate::store::maintenance::repair::repair(&dir, None, at(0)).expect_err("it is worked on");
+    let busy =
+        crate::store::maintenance::repair::repair(&dir, None, at(0)).expect_err("it is worked on");
     assert!(busy.to_string().contains("another daemon"), "{busy}");
     // And the first one ends: it has been told of a lock that is not its own.
     assert!(try_abort(&store, id).await.is_err());
@@ -129,8 +147,14 @@ async fn a_start_that_misses_its_store_refuses_and_creates_nothing() {
         let refused = expecting(&dir).expect_err("gone");
         assert!(matches!(refused, OpenError::Lost { .. }), "{refused}");
         let report = refused.to_string();
-        assert!(report.contains("sealift store import COPY") && report.contains("sealift store new"), "{report}");
-        assert!(!dir.exists() || fs::read_dir(&dir).expect("there").next().is_none(), "something was created");
+        assert!(
+            report.contains("sealift store import COPY") && report.contains("sealift store new"),
+            "{report}"
+        );
+        assert!(
+            !dir.exists() || fs::read_dir(&dir).expect("there").next().is_none(),
+            "something was created"
+        );
     }
     fs::remove_dir(&dir).expect("empty");
 

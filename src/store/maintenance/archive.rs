@@ -1,10 +1,10 @@
 //! The form of an export: a tar archive of known members in a fixed order.
 //!
-//! `store` (the identity), `journal/*` in their order, `submissions/*`, `manifest.json`; or, if the writer had to stop,
-//! `broken` with the reason. Any tool for tar can read it.
+//! `store` (the identity), `journal/*` in their order, `submissions/*`, `manifest.json`; or, if the
+//! writer had to stop, `broken` with the reason. Any tool for tar can read it.
 //!
-//! Invariants: writer and reader take one pass in bounded memory; no name of an archive ever becomes a path: an unknown
-//! name is refused. Deliberately not here: what the members mean.
+//! Invariants: writer and reader take one pass in bounded memory; no name of an archive ever
+//! becomes a path: an unknown name is refused. Deliberately not here: what the members mean.
 
 use std::io::{self, Read, Write};
 
@@ -75,14 +75,20 @@ pub(super) struct ArchiveWriter<W: Write> {
 impl<W: Write> ArchiveWriter<W> {
     /// Begins an archive; `at` becomes the time of its members.
     pub fn new(out: W, at: Timestamp) -> Self {
-        Self { tar: tar::Builder::new(out), hash: Sha256::new(), at: u64::try_from(at.as_second()).unwrap_or(0), bytes: 0 }
+        Self {
+            tar: tar::Builder::new(out),
+            hash: Sha256::new(),
+            at: u64::try_from(at.as_second()).unwrap_or(0),
+            bytes: 0,
+        }
     }
 
     /// Adds a member of exactly this length.
     pub fn add(&mut self, name: MemberName, length: u64, content: impl Read) -> io::Result<()> {
         let text = name.text();
         begin(&mut self.hash, &text, length);
-        let mut content = HashingReader { inner: content.take(length), hash: &mut self.hash, read: 0 };
+        let mut content =
+            HashingReader { inner: content.take(length), hash: &mut self.hash, read: 0 };
         let mut header = tar::Header::new_ustar();
         header.set_size(length);
         header.set_mode(0o600);
@@ -90,7 +96,10 @@ impl<W: Write> ArchiveWriter<W> {
         header.set_entry_type(tar::EntryType::Regular);
         self.tar.append_data(&mut header, &text, &mut content)?;
         if content.read != length {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("{text} has {} bytes of {length}", content.read)));
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                format!("{text} has {} bytes of {length}", content.read),
+            ));
         }
         self.bytes += length;
         Ok(())
@@ -133,7 +142,12 @@ pub(super) trait MemberSink {
     type Error: From<ArchiveDamage>;
 
     /// One member: its content must be read to its end.
-    fn member(&mut self, name: MemberName, length: u64, content: &mut dyn Read) -> Result<(), Self::Error>;
+    fn member(
+        &mut self,
+        name: MemberName,
+        length: u64,
+        content: &mut dyn Read,
+    ) -> Result<(), Self::Error>;
 }
 
 /// What is wrong with the archive itself.
@@ -153,18 +167,27 @@ pub(super) struct ArchiveEnd {
 }
 
 /// Reads an archive to its end. `Ok(Err(why))`: whoever wrote it broke off, and said why.
-pub(super) fn read<S: MemberSink>(from: impl Read, sink: &mut S) -> Result<Result<ArchiveEnd, String>, S::Error> {
+pub(super) fn read<S: MemberSink>(
+    from: impl Read,
+    sink: &mut S,
+) -> Result<Result<ArchiveEnd, String>, S::Error> {
     let mut archive = tar::Archive::new(from);
     let mut hash = Sha256::new();
     let (mut bytes, mut before) = (0, "its beginning".to_owned());
-    let wrong = |place: &str, what: String| S::Error::from(ArchiveDamage { place: place.to_owned(), what });
-    // Raw: an extension header, which may be of any size, comes as a member and is refused by its name or kind.
+    let wrong =
+        |place: &str, what: String| S::Error::from(ArchiveDamage { place: place.to_owned(), what });
+    // Raw: an extension header, which may be of any size, comes as a member and is refused by its
+    // name or kind.
     let members = archive.entries().map_err(|error| wrong(&before, error.to_string()))?.raw(true);
     let mut end = None;
     for member in members {
-        let mut member = member.map_err(|error| wrong(&format!("after {before},"), format!("no member can be read: {error}")))?;
+        let mut member = member.map_err(|error| {
+            wrong(&format!("after {before},"), format!("no member can be read: {error}"))
+        })?;
         let path = member.path_bytes().into_owned();
-        let Some(name) = MemberName::read(&path).filter(|_| member.header().entry_type() == tar::EntryType::Regular) else {
+        let Some(name) = MemberName::read(&path)
+            .filter(|_| member.header().entry_type() == tar::EntryType::Regular)
+        else {
             let shown_name = String::from_utf8_lossy(&path).escape_debug().to_string();
             return Err(wrong(&shown_name, "is no member of an export".into()));
         };
@@ -172,19 +195,26 @@ pub(super) fn read<S: MemberSink>(from: impl Read, sink: &mut S) -> Result<Resul
         if end.is_some() {
             return Err(wrong(&text, "stands behind the manifest".into()));
         }
-        if matches!(name, MemberName::Manifest | MemberName::Broken | MemberName::Identity) && length > SMALL_MAX {
+        if matches!(name, MemberName::Manifest | MemberName::Broken | MemberName::Identity)
+            && length > SMALL_MAX
+        {
             return Err(wrong(&text, format!("has {length} bytes, the most is {SMALL_MAX}")));
         }
         if matches!(name, MemberName::Manifest | MemberName::Broken) {
             let mut small = Vec::new();
-            let read = member.read_to_end(&mut small).map_err(|error| wrong(&text, error.to_string()))?;
+            let read =
+                member.read_to_end(&mut small).map_err(|error| wrong(&text, error.to_string()))?;
             if read as u64 != length {
                 return Err(wrong(&text, "ends early".into()));
             }
             if name == MemberName::Broken {
                 return Ok(Err(String::from_utf8_lossy(&small).into_owned()));
             }
-            end = Some(ArchiveEnd { manifest: small, digest: Digest::from_bytes(hash.clone().finalize().into()), bytes });
+            end = Some(ArchiveEnd {
+                manifest: small,
+                digest: Digest::from_bytes(hash.clone().finalize().into()),
+                bytes,
+            });
             continue;
         }
         begin(&mut hash, &text, length);
@@ -196,7 +226,8 @@ pub(super) fn read<S: MemberSink>(from: impl Read, sink: &mut S) -> Result<Resul
         bytes += length;
         before = text;
     }
-    end.map(Ok).ok_or_else(|| wrong(&format!("after {before},"), "it ends without its manifest".into()))
+    end.map(Ok)
+        .ok_or_else(|| wrong(&format!("after {before},"), "it ends without its manifest".into()))
 }
 
 #[cfg(test)]
@@ -214,7 +245,12 @@ mod tests {
     impl MemberSink for KeptMember {
         type Error = String;
 
-        fn member(&mut self, name: MemberName, _: u64, content: &mut dyn Read) -> Result<(), String> {
+        fn member(
+            &mut self,
+            name: MemberName,
+            _: u64,
+            content: &mut dyn Read,
+        ) -> Result<(), String> {
             let mut bytes = Vec::new();
             content.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
             self.0.push((name.text(), bytes));
@@ -240,7 +276,12 @@ mod tests {
 
     #[test]
     fn what_was_written_comes_back() {
-        let names = [MemberName::Identity, MemberName::Segment(1), MemberName::Submission(Digest::of(b"x")), MemberName::Manifest];
+        let names = [
+            MemberName::Identity,
+            MemberName::Segment(1),
+            MemberName::Submission(Digest::of(b"x")),
+            MemberName::Manifest,
+        ];
         let found = read_back(&written(&names)).expect("whole");
         assert_eq!(
             found.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>(),
@@ -256,14 +297,31 @@ mod tests {
         for end in (0..whole.len() - 1024 - 512).step_by(100) {
             assert!(read_back(&whole[..end]).is_err(), "cut at {end}");
         }
-        assert!(read_back(&written(&[MemberName::Identity])).is_err_and(|what| what.contains("without its manifest")));
-        assert!(read_back(&written(&[MemberName::Manifest, MemberName::Identity])).is_err_and(|what| what.contains("behind the manifest")));
-        assert_eq!(read_back(&written(&[MemberName::Identity, MemberName::Broken])), Err("hello".into()));
+        assert!(
+            read_back(&written(&[MemberName::Identity]))
+                .is_err_and(|what| what.contains("without its manifest"))
+        );
+        assert!(
+            read_back(&written(&[MemberName::Manifest, MemberName::Identity]))
+                .is_err_and(|what| what.contains("behind the manifest"))
+        );
+        assert_eq!(
+            read_back(&written(&[MemberName::Identity, MemberName::Broken])),
+            Err("hello".into())
+        );
     }
 
     #[test]
     fn no_other_name_is_taken() {
-        for name in ["../store", "/etc/passwd", "journal/1.jsonl", "journal/../x.jsonl", "submissions/x.jsonl", "queue/db", ""] {
+        for name in [
+            "../store",
+            "/etc/passwd",
+            "journal/1.jsonl",
+            "journal/../x.jsonl",
+            "submissions/x.jsonl",
+            "queue/db",
+            "",
+        ] {
             assert_eq!(MemberName::read(name.as_bytes()), None, "{name}");
         }
         let mut bytes = Vec::new();

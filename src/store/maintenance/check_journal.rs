@@ -1,8 +1,9 @@
-//! The journal's part of a check: every line's place in the chain, and all that is wrong, not only the first.
+//! The journal's part of a check: every line's place in the chain, and all that is wrong, not only
+//! the first.
 //!
-//! How a damaged line is distinguished from a sound one beside it: the next line carries the digest of the original. A
-//! line that does not fit the one before it and whose successor fits it is sound itself; then the one before it was
-//! changed, or some are missing between them.
+//! How a damaged line is distinguished from a sound one beside it: the next line carries the digest
+//! of the original. A line that does not fit the one before it and whose successor fits it is sound
+//! itself; then the one before it was changed, or some are missing between them.
 
 use std::path::{Path, PathBuf};
 
@@ -41,7 +42,8 @@ const GAP_REMEDY: &str = "sealift store repair --from a backup or export that ho
 /// One line, looked at.
 struct SeenLine {
     place: LinePlace,
-    /// Sequence, digest of the line before it, lines of its commit that follow; `None`: it cannot be read.
+    /// Sequence, digest of the line before it, lines of its commit that follow; `None`: it cannot
+    /// be read.
     read: Result<(u64, Digest, u32), String>,
     digest: Digest,
 }
@@ -59,7 +61,11 @@ impl std::fmt::Display for LinePlace {
 }
 
 /// Checks the journal in `dir`; the digests of the entries `asked` are told.
-pub(super) fn check(dir: &Path, asked: &[u64], findings: &mut Findings) -> Result<JournalReport, OpenError> {
+pub(super) fn check(
+    dir: &Path,
+    asked: &[u64],
+    findings: &mut Findings,
+) -> Result<JournalReport, OpenError> {
     let folder = journal(dir);
     let mut report = JournalReport::default();
     let firsts = match segment::list(&folder) {
@@ -120,7 +126,11 @@ pub(super) fn check(dir: &Path, asked: &[u64], findings: &mut Findings) -> Resul
             report.torn = !unread.is_empty() || more > 0;
             if report.torn {
                 let line = unread.first().map_or(0, |seen| seen.place.line);
-                let place = if line > 0 { format!("{}:{line}", path.display()) } else { path.display().to_string() };
+                let place = if line > 0 {
+                    format!("{}:{line}", path.display())
+                } else {
+                    path.display().to_string()
+                };
                 let what = "ends in the middle of a commit; unless the mark or the queue has seen it, nobody was told of it";
                 chain.findings.note(place, what, "none: the next start cuts it off and says so");
             }
@@ -130,7 +140,11 @@ pub(super) fn check(dir: &Path, asked: &[u64], findings: &mut Findings) -> Resul
             chain.take(seen);
         }
         if !ended || more > 0 {
-            chain.findings.damage(path.display(), "ends in the middle of a commit, and another segment follows", GAP_REMEDY);
+            chain.findings.damage(
+                path.display(),
+                "ends in the middle of a commit, and another segment follows",
+                GAP_REMEDY,
+            );
         }
     }
     chain.end();
@@ -143,7 +157,8 @@ struct ChainState<'f> {
     before: Option<(LinePlace, Digest)>,
     /// The sequence of the line before, as it must be.
     seq: u64,
-    /// A line that does not fit to the one before it: the next one decides which of the two is wrong.
+    /// A line that does not fit to the one before it: the next one decides which of the two is
+    /// wrong.
     doubted: Option<DoubtfulLine>,
     findings: &'f mut Findings,
 }
@@ -206,7 +221,9 @@ impl ChainState<'_> {
 
     /// Decides a doubt by what the next line says.
     fn settle(&mut self, next: Option<(u64, Digest)>) {
-        let Some(DoubtfulLine { before, line, digest, seq, expected }) = self.doubted.take() else { return };
+        let Some(DoubtfulLine { before, line, digest, seq, expected }) = self.doubted.take() else {
+            return;
+        };
         let vouched = next.is_some_and(|(next, prev)| prev == digest && next == seq + 1);
         match (vouched, before) {
             (true, _) if seq > expected => {
@@ -215,21 +232,38 @@ impl ChainState<'_> {
                 self.seq = seq;
             }
             (true, Some(before)) if seq == expected => {
-                self.findings.damage(&before, "was changed: the line after it carries another digest", LINE_REMEDY);
+                self.findings.damage(
+                    &before,
+                    "was changed: the line after it carries another digest",
+                    LINE_REMEDY,
+                );
             }
             (true, _) => {
-                self.findings.damage(&line, format!("has sequence {seq} where {expected} belongs"), GAP_REMEDY);
+                self.findings.damage(
+                    &line,
+                    format!("has sequence {seq} where {expected} belongs"),
+                    GAP_REMEDY,
+                );
                 self.seq = seq;
             }
             (false, _) if next.is_some() => {
-                self.findings.damage(&line, "was changed: it fits neither to the line before it nor to the one after it", LINE_REMEDY);
+                self.findings.damage(
+                    &line,
+                    "was changed: it fits neither to the line before it nor to the one after it",
+                    LINE_REMEDY,
+                );
             }
             (false, Some(before)) => {
-                let what = format!("does not carry the digest of {before}: one of the two was changed");
+                let what =
+                    format!("does not carry the digest of {before}: one of the two was changed");
                 self.findings.damage(&line, what, LINE_REMEDY);
             }
             (false, None) => {
-                self.findings.damage(&line, format!("does not follow the entry {}", expected - 1), LINE_REMEDY);
+                self.findings.damage(
+                    &line,
+                    format!("does not follow the entry {}", expected - 1),
+                    LINE_REMEDY,
+                );
             }
         }
     }

@@ -1,7 +1,8 @@
 //! The queue's part of a check: every key of it beside a queue that is rebuilt from the journal.
 //!
-//! Invariants: the queue is read in a copy, because sled writes as it opens; it is compared at the very entry that it
-//! claims to have reached. Values that differ only in how they are written count as equal.
+//! Invariants: the queue is read in a copy, because sled writes as it opens; it is compared at the
+//! very entry that it claims to have reached. Values that differ only in how they are written count
+//! as equal.
 
 use std::cmp::Ordering;
 use std::path::Path;
@@ -37,7 +38,11 @@ pub(super) struct Compared {
 }
 
 /// The entry that the queue claims to have reached; `None` when it is not there, or cannot say.
-pub(super) fn reached(dir: &Path, store: &str, findings: &mut Findings) -> Result<Option<Mark>, OpenError> {
+pub(super) fn reached(
+    dir: &Path,
+    store: &str,
+    findings: &mut Findings,
+) -> Result<Option<Mark>, OpenError> {
     let file = queue(dir).join("db");
     if !file.exists() {
         return Ok(None);
@@ -53,7 +58,11 @@ pub(super) fn reached(dir: &Path, store: &str, findings: &mut Findings) -> Resul
 }
 
 /// Compares every key of the queue with a queue that is rebuilt from a journal that is sound.
-pub(super) fn compare(dir: &Path, store: &str, findings: &mut Findings) -> Result<Option<Compared>, OpenError> {
+pub(super) fn compare(
+    dir: &Path,
+    store: &str,
+    findings: &mut Findings,
+) -> Result<Option<Compared>, OpenError> {
     let extent = Extent::of_journal(&journal(dir))?;
     let there = match guarded(|| copied(dir, store)) {
         Ok(there) => there,
@@ -63,22 +72,33 @@ pub(super) fn compare(dir: &Path, store: &str, findings: &mut Findings) -> Resul
     };
     let Ok(applied) = guarded(|| applied(&there.queue)) else { return Ok(None) };
     let folder = tempfile::Builder::new().prefix("sealift-anew-").tempdir();
-    let folder = folder.map_err(|source| OpenError::Directory { what: "build a queue in", path: std::env::temp_dir(), source })?;
+    let folder = folder.map_err(|source| OpenError::Directory {
+        what: "build a queue in",
+        path: std::env::temp_dir(),
+        source,
+    })?;
     let anew = rebuild::build(dir, store, &extent, applied.seq, folder.path())?;
     let mut keys = 0;
     for ((name, is), (_, must)) in there.queue.trees().into_iter().zip(anew.trees()) {
         let place = format!("{}/{}", queue(dir).display(), name.as_str());
-        // A tree that cannot be walked to its end is one finding; the others are looked at all the same.
+        // A tree that cannot be walked to its end is one finding; the others are looked at all the
+        // same.
         let compared = guarded(|| match name {
             // What is over may lie in a file already, here or there.
-            TreeName::Settled => walk(name, &place, there.queue.all_settled()?, anew.all_settled()?, findings),
-            TreeName::Failures => walk(name, &place, there.queue.all_failures()?, anew.all_failures()?, findings),
+            TreeName::Settled => {
+                walk(name, &place, there.queue.all_settled()?, anew.all_settled()?, findings)
+            }
+            TreeName::Failures => {
+                walk(name, &place, there.queue.all_failures()?, anew.all_failures()?, findings)
+            }
             _ => walk(name, &place, pairs(is), pairs(must), findings),
         });
         match compared {
             Ok(found) => keys += found,
             Err(QueueRefusal::Open(error)) => return Err(error),
-            Err(QueueRefusal::Damaged(what)) => findings.damage(place, format!("cannot be read to its end: {what}"), UNNOTICED),
+            Err(QueueRefusal::Damaged(what)) => {
+                findings.damage(place, format!("cannot be read to its end: {what}"), UNNOTICED)
+            }
         }
     }
     Ok(Some(Compared { keys, applied }))
@@ -110,7 +130,11 @@ fn walk(
         match order {
             Ordering::Less => {
                 let key = left.as_ref().map(|(key, _)| describe(name, key)).unwrap_or_default();
-                findings.damage(format!("{place}/{key}"), "is there, and the journal knows nothing of it", UNNOTICED);
+                findings.damage(
+                    format!("{place}/{key}"),
+                    "is there, and the journal knows nothing of it",
+                    UNNOTICED,
+                );
             }
             Ordering::Greater => {
                 let key = right.as_ref().map(|(key, _)| describe(name, key)).unwrap_or_default();
@@ -149,9 +173,12 @@ fn difference(is: &IVec, must: &IVec) -> Option<String> {
 
 /// A key, for people.
 fn describe(tree: TreeName, key: &[u8]) -> String {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace('\0', "/").escape_debug().to_string();
+    let text =
+        |bytes: &[u8]| String::from_utf8_lossy(bytes).replace('\0', "/").escape_debug().to_string();
     match tree {
-        TreeName::Active | TreeName::Settled | TreeName::Failures => change_of(key).map_or_else(|| hex::encode(key), |id| id.to_string()),
+        TreeName::Active | TreeName::Settled | TreeName::Failures => {
+            change_of(key).map_or_else(|| hex::encode(key), |id| id.to_string())
+        }
         TreeName::Rollouts => match key.split_first_chunk::<16>() {
             Some((id, [])) => RolloutId::from_bytes(*id).to_string(),
             Some((id, _)) => format!("{}/tallies", RolloutId::from_bytes(*id)),

@@ -1,8 +1,9 @@
-//! Compaction: a queue rebuilt from the journal in place of the old one, because sled's file never shrinks.
+//! Compaction: a queue rebuilt from the journal in place of the old one, because sled's file never
+//! shrinks.
 //!
-//! Invariants: the store is opened first, with all checks of a start; the old queue is removed only when the new one is
-//! whole and synced. A crash at any instant leaves the old queue, the new one, or none, which the next start rebuilds
-//! from the journal.
+//! Invariants: the store is opened first, with all checks of a start; the old queue is removed only
+//! when the new one is whole and synced. A crash at any instant leaves the old queue, the new one,
+//! or none, which the next start rebuilds from the journal.
 
 use std::fs;
 use std::io;
@@ -46,7 +47,8 @@ pub fn compact(dir: &Path) -> Result<Compacted, CopyError> {
         headway: watch::Sender::default(),
         failpoint: Failpoint::default(),
     };
-    let OpenedStore { home, journal: opened, queue: old, rebuilt, torn, .. } = open(dir, &settings)?;
+    let OpenedStore { home, journal: opened, queue: old, rebuilt, torn, .. } =
+        open(dir, &settings)?;
     let seq = opened.mark().seq;
     drop((old, opened));
     let before = size(&queue(dir)).map_err(CopyError::system("measure", queue(dir)))?;

@@ -1,7 +1,8 @@
 //! Copies a store as one stream, from a store that runs or from a directory that nobody works on.
 //!
-//! Invariants: what is copied is what is synced, up to one entry, and its chain is checked on the way out, so an export of
-//! damage is never finished; memory stays bounded however large the store is.
+//! Invariants: what is copied is what is synced, up to one entry, and its chain is checked on the
+//! way out, so an export of damage is never finished; memory stays bounded however large the store
+//! is.
 //!
 //! Deliberately not here: the queue. An import rebuilds it from the journal.
 
@@ -45,7 +46,8 @@ impl Exporter for SledStore {
         let (dir, identity) = self.home();
         let (journal, synced) = self.synced_journal();
         // An open store's own journal is sound; what fails here is the disk.
-        let extent = Extent::of_synced(journal, &synced).map_err(|error| Unavailable(error.to_string()))?;
+        let extent =
+            Extent::of_synced(journal, &synced).map_err(|error| Unavailable(error.to_string()))?;
         Ok(Export { dir, identity, extent, notes: Vec::new(), origin_at: None, _offline: None })
     }
 }
@@ -65,7 +67,8 @@ pub struct Export {
 }
 
 impl Export {
-    /// Of a directory that nobody works on; refused when its journal is damaged or has forgotten something.
+    /// Of a directory that nobody works on; refused when its journal is damaged or has forgotten
+    /// something.
     pub fn of_directory(dir: &Path) -> Result<Self, CopyError> {
         let offline = OfflineDirectory::hold(dir)?;
         if let Some(provenance::HandedOver { seq, at, to, .. }) = provenance::handed_over(dir)? {
@@ -73,9 +76,17 @@ impl Export {
         }
         let extent = Extent::of_journal(&journal(dir))?;
         let notes = witness::confirm(dir, &offline.identity().id, &extent)?;
-        let backup = provenance::origin(dir)?.filter(|origin| origin.kind == provenance::OriginKind::Backup);
+        let backup =
+            provenance::origin(dir)?.filter(|origin| origin.kind == provenance::OriginKind::Backup);
         let (origin_at, identity) = (backup.map(|backup| backup.at), offline.identity().clone());
-        Ok(Self { dir: dir.to_owned(), identity, extent, notes, origin_at, _offline: Some(offline) })
+        Ok(Self {
+            dir: dir.to_owned(),
+            identity,
+            extent,
+            notes,
+            origin_at,
+            _offline: Some(offline),
+        })
     }
 
     /// When it was made, if it is a backup that is copied.
@@ -99,7 +110,12 @@ impl Export {
     }
 
     /// Writes the copy. On an error it ends with the reason, which whoever reads it is told.
-    pub fn write(&self, at: Timestamp, hand_over: bool, out: impl Write) -> Result<Manifest, CopyError> {
+    pub fn write(
+        &self,
+        at: Timestamp,
+        hand_over: bool,
+        out: impl Write,
+    ) -> Result<Manifest, CopyError> {
         let mut writer = ArchiveWriter::new(BufWriter::with_capacity(WRITE, out), at);
         let filled = self.fill(&mut writer, at, hand_over);
         match filled {
@@ -111,21 +127,40 @@ impl Export {
                 let cause = std::error::Error::source(&error).map(|source| format!(": {source}"));
                 let why = format!("{error}{}", cause.unwrap_or_default());
                 // The reader may be what is gone; then there is nobody to tell.
-                let _ = writer.add(MemberName::Broken, why.len() as u64, why.as_bytes()).and_then(|()| writer.finish());
+                let _ = writer
+                    .add(MemberName::Broken, why.len() as u64, why.as_bytes())
+                    .and_then(|()| writer.finish());
                 Err(error)
             }
         }
     }
 
-    fn fill<W: Write>(&self, writer: &mut ArchiveWriter<W>, at: Timestamp, hand_over: bool) -> Result<Manifest, CopyError> {
+    fn fill<W: Write>(
+        &self,
+        writer: &mut ArchiveWriter<W>,
+        at: Timestamp,
+        hand_over: bool,
+    ) -> Result<Manifest, CopyError> {
         let failed = |source| CopyError::Unwritten { source };
         let identity = serde_json::to_vec(&self.identity).expect("a struct with string keys");
-        writer.add(MemberName::Identity, identity.len() as u64, identity.as_slice()).map_err(failed)?;
-        let (mut counted, mut chain, mut wanted) = (MemberCounts::default(), ExtentWalk::begin(), BTreeSet::new());
+        writer
+            .add(MemberName::Identity, identity.len() as u64, identity.as_slice())
+            .map_err(failed)?;
+        let (mut counted, mut chain, mut wanted) =
+            (MemberCounts::default(), ExtentWalk::begin(), BTreeSet::new());
         for first in &self.extent.firsts {
             let segment = OpenSegment::open(&self.extent, *first, chain)?;
-            let mut checked = CheckedSegment { segment, line: Vec::new(), given: 0, chain, wanted: &mut wanted, failed: None };
-            writer.add(MemberName::Segment(*first), self.extent.bytes_of(*first)?, &mut checked).map_err(failed)?;
+            let mut checked = CheckedSegment {
+                segment,
+                line: Vec::new(),
+                given: 0,
+                chain,
+                wanted: &mut wanted,
+                failed: None,
+            };
+            writer
+                .add(MemberName::Segment(*first), self.extent.bytes_of(*first)?, &mut checked)
+                .map_err(failed)?;
             if let Some(error) = checked.failed {
                 return Err(error.into());
             }
@@ -133,7 +168,10 @@ impl Export {
             counted.segments += 1;
         }
         if chain.mark != self.extent.mark {
-            let what = format!("the journal ends with entry {} where {} belongs", chain.mark.seq, self.extent.mark.seq);
+            let what = format!(
+                "the journal ends with entry {} where {} belongs",
+                chain.mark.seq, self.extent.mark.seq
+            );
             return Err(OpenError::Damaged { path: journal(&self.dir), line: 0, what }.into());
         }
         for digest in &wanted {
@@ -161,20 +199,29 @@ impl Export {
     }
 
     /// Writes the copy into a new file, which appears whole or not at all.
-    pub fn write_file(&self, at: Timestamp, hand_over: bool, file: &Path) -> Result<Manifest, CopyError> {
+    pub fn write_file(
+        &self,
+        at: Timestamp,
+        hand_over: bool,
+        file: &Path,
+    ) -> Result<Manifest, CopyError> {
         new_file(file, |out| self.write(at, hand_over, out))
     }
 }
 
 /// Fills a new file, which appears whole and durable or not at all.
-pub fn new_file<T>(file: &Path, fill: impl FnOnce(&mut File) -> Result<T, CopyError>) -> Result<T, CopyError> {
+pub fn new_file<T>(
+    file: &Path,
+    fill: impl FnOnce(&mut File) -> Result<T, CopyError>,
+) -> Result<T, CopyError> {
     if file.symlink_metadata().is_ok() {
         return Err(CopyError::InTheWay { path: file.to_owned(), hint: "" });
     }
     let mut name = file.file_name().unwrap_or_default().to_owned();
     name.push(".part");
     let aside = file.with_file_name(name);
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder =
+        file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let begin = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside);
     let mut out = begin.map_err(CopyError::system("write", &aside))?;
     let filled = fill(&mut out).and_then(|filled| {
@@ -190,8 +237,8 @@ pub fn new_file<T>(file: &Path, fill: impl FnOnce(&mut File) -> Result<T, CopyEr
     filled
 }
 
-/// One segment's bytes, its lines checked on the way out. After damage nothing but zeros comes, so that the member has its
-/// length and the reason can follow it.
+/// One segment's bytes, its lines checked on the way out. After damage nothing but zeros comes, so
+/// that the member has its length and the reason can follow it.
 struct CheckedSegment<'w> {
     segment: OpenSegment,
     line: Vec<u8>,

@@ -1,7 +1,7 @@
 //! How much of a journal there is, and a strict walk over it, line by line.
 //!
-//! Invariant: a walk checks every line's place in the chain, from the first entry on, and refuses at the first one that
-//! is wrong; what it has yielded is the beginning of exactly one history.
+//! Invariant: a walk checks every line's place in the chain, from the first entry on, and refuses
+//! at the first one that is wrong; what it has yielded is the beginning of exactly one history.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -40,8 +40,18 @@ impl Extent {
     /// All of the journal in a directory that nobody writes to; refused when it is damaged.
     pub fn of_journal(dir: &Path) -> Result<Self, OpenError> {
         let list = segment::list(dir);
-        let firsts = list.map_err(|source| OpenError::Directory { what: "list", path: dir.to_owned(), source })?;
-        let mut extent = Self { dir: dir.to_owned(), firsts, last_bytes: 0, mark: Mark { seq: 0, head: Digest::ZERO }, torn: 0 };
+        let firsts = list.map_err(|source| OpenError::Directory {
+            what: "list",
+            path: dir.to_owned(),
+            source,
+        })?;
+        let mut extent = Self {
+            dir: dir.to_owned(),
+            firsts,
+            last_bytes: 0,
+            mark: Mark { seq: 0, head: Digest::ZERO },
+            torn: 0,
+        };
         let Some((last, closed)) = extent.firsts.split_last() else { return Ok(extent) };
         begins(&extent.dir, closed.first().unwrap_or(last))?;
         let mut mark = extent.mark;
@@ -62,12 +72,22 @@ impl Extent {
         for first in firsts.iter().rev().skip(1) {
             closed += length(&segment::path(&dir, *first))?;
         }
-        Ok(Self { dir, firsts, last_bytes: synced.journal_bytes - closed, mark: synced.mark, torn: 0 })
+        Ok(Self {
+            dir,
+            firsts,
+            last_bytes: synced.journal_bytes - closed,
+            mark: synced.mark,
+            torn: 0,
+        })
     }
 
     /// Bytes of one segment that count.
     pub fn bytes_of(&self, first: u64) -> Result<u64, OpenError> {
-        if self.firsts.last() == Some(&first) { Ok(self.last_bytes) } else { length(&segment::path(&self.dir, first)) }
+        if self.firsts.last() == Some(&first) {
+            Ok(self.last_bytes)
+        } else {
+            length(&segment::path(&self.dir, first))
+        }
     }
 
     /// Path of one segment.
@@ -88,7 +108,11 @@ impl Extent {
     }
 
     /// Tells every line up to the entry `until`, in order; says where it ended.
-    pub fn walk<E: From<OpenError>>(&self, until: u64, each: &mut dyn FnMut(Walked<'_>) -> Result<(), E>) -> Result<Mark, E> {
+    pub fn walk<E: From<OpenError>>(
+        &self,
+        until: u64,
+        each: &mut dyn FnMut(Walked<'_>) -> Result<(), E>,
+    ) -> Result<Mark, E> {
         let mut chain = ExtentWalk::begin();
         for first in &self.firsts {
             let mut segment = OpenSegment::open(self, *first, chain)?;
@@ -103,7 +127,10 @@ impl Extent {
             }
         }
         if chain.mark != self.mark {
-            let what = format!("the journal ends with entry {} where {} belongs", chain.mark.seq, self.mark.seq);
+            let what = format!(
+                "the journal ends with entry {} where {} belongs",
+                chain.mark.seq, self.mark.seq
+            );
             return Err(OpenError::Damaged { path: self.dir.clone(), line: 0, what }.into());
         }
         Ok(chain.mark)
@@ -139,7 +166,10 @@ impl OpenSegment {
     pub fn open(extent: &Extent, first: u64, chain: ExtentWalk) -> Result<Self, OpenError> {
         let path = extent.path_of(first);
         if first != chain.mark.seq + 1 {
-            let what = format!("begins with entry {first}, and the one before it ends with {}", chain.mark.seq);
+            let what = format!(
+                "begins with entry {first}, and the one before it ends with {}",
+                chain.mark.seq
+            );
             return Err(OpenError::Damaged { path, line: 0, what });
         }
         Ok(Self { lines: Lines::open(&path)?, left: extent.bytes_of(first)?, path, chain, more: 0 })
@@ -147,18 +177,32 @@ impl OpenSegment {
 
     /// The next line; `None` where the segment ends.
     pub fn next(&mut self) -> Result<Option<Walked<'_>>, OpenError> {
-        let damaged = |line: u64, what: String| OpenError::Damaged { path: self.path.clone(), line, what };
+        let damaged =
+            |line: u64, what: String| OpenError::Damaged { path: self.path.clone(), line, what };
         if self.left == 0 {
-            return if self.more == 0 { Ok(None) } else { Err(damaged(0, "ends in the middle of a commit".into())) };
+            return if self.more == 0 {
+                Ok(None)
+            } else {
+                Err(damaged(0, "ends in the middle of a commit".into()))
+            };
         }
-        let Some(found) = self.lines.next()? else { return Err(damaged(0, "is shorter than it was".into())) };
+        let Some(found) = self.lines.next()? else {
+            return Err(damaged(0, "is shorter than it was".into()));
+        };
         let length = found.bytes.len() as u64 + 1;
         if !found.ended || length > self.left {
             return Err(damaged(found.number, "does not end".into()));
         }
-        let (line, prev) = JournalRecord::read(found.bytes).map_err(|error| damaged(found.number, format!("cannot be read: {error}")))?;
+        let (line, prev) = JournalRecord::read(found.bytes)
+            .map_err(|error| damaged(found.number, format!("cannot be read: {error}")))?;
         let glance = Glance { seq: line.entry.seq, more: line.more, prev };
-        segment::follows(&self.path, found.number, &glance, self.chain.mark.seq, self.chain.mark.head)?;
+        segment::follows(
+            &self.path,
+            found.number,
+            &glance,
+            self.chain.mark.seq,
+            self.chain.mark.head,
+        )?;
         let digest = Digest::of(found.bytes);
         self.left -= length;
         self.more = line.more;
@@ -177,5 +221,9 @@ fn begins(dir: &Path, first: &u64) -> Result<(), OpenError> {
 }
 
 fn length(path: &Path) -> Result<u64, OpenError> {
-    path.metadata().map(|meta| meta.len()).map_err(|source| OpenError::Directory { what: "look at", path: path.to_owned(), source })
+    path.metadata().map(|meta| meta.len()).map_err(|source| OpenError::Directory {
+        what: "look at",
+        path: path.to_owned(),
+        source,
+    })
 }

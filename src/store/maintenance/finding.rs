@@ -44,21 +44,42 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    pub fn damage(&mut self, place: impl ToString, what: impl Into<String>, remedy: impl Into<String>) {
+    pub fn damage(
+        &mut self,
+        place: impl ToString,
+        what: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
         self.add(FindingSeverity::Damage, place, what, remedy);
     }
 
     /// Something is to be known.
-    pub fn note(&mut self, place: impl ToString, what: impl Into<String>, remedy: impl Into<String>) {
+    pub fn note(
+        &mut self,
+        place: impl ToString,
+        what: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
         self.add(FindingSeverity::Note, place, what, remedy);
     }
 
-    fn add(&mut self, severity: FindingSeverity, place: impl ToString, what: impl Into<String>, remedy: impl Into<String>) {
+    fn add(
+        &mut self,
+        severity: FindingSeverity,
+        place: impl ToString,
+        what: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
         if self.kept.len() >= KEPT_MAX {
             self.beyond += 1;
             return;
         }
-        self.kept.push(Finding { severity, place: place.to_string(), what: what.into(), remedy: remedy.into() });
+        self.kept.push(Finding {
+            severity,
+            place: place.to_string(),
+            what: what.into(),
+            remedy: remedy.into(),
+        });
     }
 
     /// Whether anything is damaged.
@@ -70,7 +91,12 @@ impl Findings {
     pub fn into_list(mut self, place: &str) -> Vec<Finding> {
         if self.beyond > 0 {
             let what = format!("{} more like the last one", self.beyond);
-            self.kept.push(Finding { severity: FindingSeverity::Damage, place: place.into(), what, remedy: "as for the last one".into() });
+            self.kept.push(Finding {
+                severity: FindingSeverity::Damage,
+                place: place.into(),
+                what,
+                remedy: "as for the last one".into(),
+            });
         }
         self.kept
     }

@@ -1,7 +1,9 @@
-//! Hands a store over: an export after which the directory refuses to be worked on; and takes that back.
+//! Hands a store over: an export after which the directory refuses to be worked on; and takes that
+//! back.
 //!
-//! Invariant: the directory is marked as handed over before the first byte of the export is written, so at no instant is
-//! there a whole export beside a directory that a daemon would start on. An export that fails removes the mark.
+//! Invariant: the directory is marked as handed over before the first byte of the export is
+//! written, so at no instant is there a whole export beside a directory that a daemon would start
+//! on. An export that fails removes the mark.
 
 use std::path::Path;
 
@@ -27,7 +29,8 @@ pub fn hand_over(
     write_handed_over(dir, &handed).map_err(CopyError::system("write", dir))?;
     let written = write(export);
     if written.is_err() {
-        // Nothing whole was written, so the store goes on here. What cannot be removed is told by the refused start.
+        // Nothing whole was written, so the store goes on here. What cannot be removed is told by
+        // the refused start.
         let _ = remove_handed_over(dir);
     }
     written
@@ -40,7 +43,10 @@ pub fn take_back(dir: &Path) -> Result<HandedOver, CopyError> {
         Holder::Daemon(pid) => return Err(OpenError::Taken { path: dir.join(LOCK), pid }.into()),
     };
     let Some(handed) = handed_over(dir)? else {
-        return Err(CopyError::BeyondRepair(format!("{} was not handed over: there is nothing to take back", dir.display())));
+        return Err(CopyError::BeyondRepair(format!(
+            "{} was not handed over: there is nothing to take back",
+            dir.display()
+        )));
     };
     remove_handed_over(dir).map_err(CopyError::system("take back", dir))?;
     Ok(handed)

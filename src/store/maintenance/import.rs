@@ -1,13 +1,15 @@
 //! Makes a directory of an export or a backup: one to keep, or one that a daemon works on.
 //!
-//! Invariants: a directory that has anything in it is refused; the new one appears whole, verified and synced, or not at
-//! all; one that a daemon works on has its queue, built from the very journal that was verified. What was handed over
-//! keeps its id; any other import gets an id of its own, since its original may continue too, and records the original's,
-//! so that copies of that one still repair what both have.
+//! Invariants: a directory that has anything in it is refused; the new one appears whole, verified
+//! and synced, or not at all; one that a daemon works on has its queue, built from the very journal
+//! that was verified. What was handed over keeps its id; any other import gets an id of its own,
+//! since its original may continue too, and records the original's, so that copies of that one
+//! still repair what both have.
 //!
-//! What a copy cannot contain: what its original did after it was made. An import of a backup takes its changes as they
-//! were then. The engine looks at a proxy before its PUT and asks for a call in doubt, so nothing is switched a second
-//! time without need; but nothing keeps apart two daemons that work at once, on original and copy.
+//! What a copy cannot contain: what its original did after it was made. An import of a backup takes
+//! its changes as they were then. The engine looks at a proxy before its PUT and asks for a call in
+//! doubt, so nothing is switched a second time without need; but nothing keeps apart two daemons
+//! that work at once, on original and copy.
 
 use std::fs::File;
 use std::io::{self, Read, Write as _};
@@ -46,8 +48,14 @@ impl<'s> CopySource<'s> {
     }
 }
 
-/// Keeps a copy: a directory that can be checked, imported and repaired from, and that no daemon works on.
-pub fn keep(source: CopySource<'_>, name: &str, dir: &Path, now: Timestamp) -> Result<Manifest, CopyError> {
+/// Keeps a copy: a directory that can be checked, imported and repaired from, and that no daemon
+/// works on.
+pub fn keep(
+    source: CopySource<'_>,
+    name: &str,
+    dir: &Path,
+    now: Timestamp,
+) -> Result<Manifest, CopyError> {
     let unpacked = take(source, name, dir, now)?;
     let Manifest { seq, head, at, .. } = unpacked.manifest;
     unpacked.appear(dir, &Provenance { kind: OriginKind::Backup, seq, head, at, original: None })
@@ -63,22 +71,38 @@ pub struct Imported {
 }
 
 /// Makes a directory that a daemon goes on with.
-pub fn import(source: CopySource<'_>, name: &str, dir: &Path, now: Timestamp) -> Result<Imported, CopyError> {
+pub fn import(
+    source: CopySource<'_>,
+    name: &str,
+    dir: &Path,
+    now: Timestamp,
+) -> Result<Imported, CopyError> {
     let unpacked = take(source, name, dir, now)?;
     let Manifest { seq, head, at, hand_over, .. } = unpacked.manifest;
     let (path, original) = (unpacked.path().to_owned(), unpacked.manifest.store.clone());
-    let (kind, store) = if hand_over { (OriginKind::HandOver, original.clone()) } else { (OriginKind::Copy, StoreIdentity::drawn().id) };
+    let (kind, store) = if hand_over {
+        (OriginKind::HandOver, original.clone())
+    } else {
+        (OriginKind::Copy, StoreIdentity::drawn().id)
+    };
     write_identity(&path, &StoreIdentity { schema: SCHEMA, id: store.clone() })?;
     drop(rebuild::build(&path, &store, &unpacked.extent, u64::MAX, &super::offline::queue(&path))?);
-    // First what belongs there: in between a start says that it is missing, and this can be said again.
-    beside::write(dir, &store).map_err(CopyError::system("write", beside::path(dir).unwrap_or_default()))?;
+    // First what belongs there: in between a start says that it is missing, and this can be said
+    // again.
+    beside::write(dir, &store)
+        .map_err(CopyError::system("write", beside::path(dir).unwrap_or_default()))?;
     let original = (original != store).then_some(original);
     let manifest = unpacked.appear(dir, &Provenance { kind, seq, head, at, original })?;
     Ok(Imported { manifest, store })
 }
 
 /// Reads a copy into a directory beside `dir`.
-pub(super) fn take(source: CopySource<'_>, name: &str, dir: &Path, now: Timestamp) -> Result<Unpacked, CopyError> {
+pub(super) fn take(
+    source: CopySource<'_>,
+    name: &str,
+    dir: &Path,
+    now: Timestamp,
+) -> Result<Unpacked, CopyError> {
     free(dir)?;
     match source {
         CopySource::Stream(stream) => unpack(stream, name, dir),
@@ -94,7 +118,11 @@ fn copy(export: &Export, name: &str, dir: &Path, now: Timestamp) -> Result<Unpac
 }
 
 /// Copies a directory that nobody works on, as a stream.
-pub fn through<T>(export: &Export, at: Timestamp, read: impl FnOnce(io::PipeReader) -> Result<T, CopyError>) -> Result<T, CopyError> {
+pub fn through<T>(
+    export: &Export,
+    at: Timestamp,
+    read: impl FnOnce(io::PipeReader) -> Result<T, CopyError>,
+) -> Result<T, CopyError> {
     let (reader, mut writer) = io::pipe().map_err(CopyError::system("make", "a pipe"))?;
     std::thread::scope(|scope| {
         let writing = scope.spawn(move || {

@@ -1,7 +1,7 @@
 //! The last member of an export: what it holds, sealed by its own digest.
 //!
-//! Invariant: an export without it, with another digest, count or head than it says, or with anything behind it is
-//! refused whole.
+//! Invariant: an export without it, with another digest, count or head than it says, or with
+//! anything behind it is refused whole.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -62,7 +62,20 @@ impl Manifest {
     pub(crate) fn new(subject: CopySubject, counted: MemberCounts, digest: Digest) -> Self {
         let CopySubject { store, schema, seq, head, at, hand_over } = subject;
         let MemberCounts { segments, submissions, bytes } = counted;
-        Self { format: FORMAT.into(), version: VERSION, store, schema, seq, head, at, hand_over, segments, submissions, bytes, digest }
+        Self {
+            format: FORMAT.into(),
+            version: VERSION,
+            store,
+            schema,
+            seq,
+            head,
+            at,
+            hand_over,
+            segments,
+            submissions,
+            bytes,
+            digest,
+        }
     }
 
     /// The document, and below it its digest.
@@ -76,7 +89,8 @@ impl Manifest {
     /// Reads what [`Self::seal`] wrote.
     pub(crate) fn open(text: &[u8]) -> Result<Self, String> {
         let text = std::str::from_utf8(text).map_err(|error| error.to_string())?;
-        let (document, digest) = text.trim_end().split_once('\n').ok_or("it has no digest of its own")?;
+        let (document, digest) =
+            text.trim_end().split_once('\n').ok_or("it has no digest of its own")?;
         if digest.parse() != Ok(Digest::of(document.as_bytes())) {
             return Err("it is not what its own digest says".into());
         }
@@ -85,7 +99,10 @@ impl Manifest {
             return Err(format!("it is of the format {:?}, not {FORMAT:?}", manifest.format));
         }
         if manifest.version > VERSION {
-            return Err(format!("it has version {}, this program reads up to {VERSION}; use the newer program", manifest.version));
+            return Err(format!(
+                "it has version {}, this program reads up to {VERSION}; use the newer program",
+                manifest.version
+            ));
         }
         Ok(manifest)
     }
@@ -102,8 +119,19 @@ mod tests {
 
     fn manifest() -> Manifest {
         let at = Timestamp::from_second(1_800_000_000).expect("within range");
-        let subject = CopySubject { store: "ab".into(), schema: 1, seq: 7, head: Digest::of(b"x"), at, hand_over: true };
-        Manifest::new(subject, MemberCounts { segments: 1, submissions: 2, bytes: 3 }, Digest::of(b"y"))
+        let subject = CopySubject {
+            store: "ab".into(),
+            schema: 1,
+            seq: 7,
+            head: Digest::of(b"x"),
+            at,
+            hand_over: true,
+        };
+        Manifest::new(
+            subject,
+            MemberCounts { segments: 1, submissions: 2, bytes: 3 },
+            Digest::of(b"y"),
+        )
     }
 
     #[test]

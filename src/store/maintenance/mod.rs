@@ -1,7 +1,9 @@
-//! What is done to a store's directory beside the daemon's work: check, copies, hand-over, compaction and repair.
+//! What is done to a store's directory beside the daemon's work: check, copies, hand-over,
+//! compaction and repair.
 //!
-//! Invariants: a check changes nothing; a copy is whole, verified and in its place, or not there; nothing that was
-//! acknowledged is thrown away, what is replaced is kept beside; no two daemons are led to work on one store.
+//! Invariants: a check changes nothing; a copy is whole, verified and in its place, or not there;
+//! nothing that was acknowledged is thrown away, what is replaced is kept beside; no two daemons
+//! are led to work on one store.
 //!
 //! Deliberately not here: when any of it is done, and how it is reported (`cli`, `api`).
 

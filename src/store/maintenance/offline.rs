@@ -1,7 +1,8 @@
 //! A store's directory, locked against a daemon's start and otherwise left as it is.
 //!
-//! Invariant: nothing is created or written, so it works on a read-only file system too. The lock's file and the journal's
-//! folder are locked, as a daemon locks them, if they are there; without either no daemon has ever worked there.
+//! Invariant: nothing is created or written, so it works on a read-only file system too. The lock's
+//! file and the journal's folder are locked, as a daemon locks them, if they are there; without
+//! either no daemon has ever worked there.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read as _};
@@ -55,7 +56,9 @@ pub(crate) fn holder(dir: &Path) -> Result<Holder, OpenError> {
         let mut file = match File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(source) => return Err(OpenError::Directory { what: "open the lock", path, source }),
+            Err(source) => {
+                return Err(OpenError::Directory { what: "open the lock", path, source });
+            }
         };
         match file.try_lock() {
             Ok(()) => locks.push(file),
@@ -63,9 +66,15 @@ pub(crate) fn holder(dir: &Path) -> Result<Holder, OpenError> {
                 let mut pid = String::new();
                 // The pid is for people; without it the answer stands just the same.
                 let _ = file.read_to_string(&mut pid);
-                return Ok(Holder::Daemon(if pid.trim().is_empty() { UNKNOWN.into() } else { pid.trim().into() }));
+                return Ok(Holder::Daemon(if pid.trim().is_empty() {
+                    UNKNOWN.into()
+                } else {
+                    pid.trim().into()
+                }));
             }
-            Err(TryLockError::Error(source)) => return Err(OpenError::Directory { what: "lock", path, source }),
+            Err(TryLockError::Error(source)) => {
+                return Err(OpenError::Directory { what: "lock", path, source });
+            }
         }
     }
     Ok(Holder::Nobody(locks))
@@ -73,9 +82,14 @@ pub(crate) fn holder(dir: &Path) -> Result<Holder, OpenError> {
 
 /// What a directory says of itself; one that this program may not read is refused.
 pub(crate) fn known_identity(dir: &Path) -> Result<StoreIdentity, OpenError> {
-    let identity = read_identity(dir)?.ok_or_else(|| OpenError::NoStore { path: dir.to_owned() })?;
+    let identity =
+        read_identity(dir)?.ok_or_else(|| OpenError::NoStore { path: dir.to_owned() })?;
     if identity.schema > SCHEMA {
-        return Err(OpenError::Schema { path: dir.join(IDENTITY), found: identity.schema, known: SCHEMA });
+        return Err(OpenError::Schema {
+            path: dir.join(IDENTITY),
+            found: identity.schema,
+            known: SCHEMA,
+        });
     }
     Ok(identity)
 }

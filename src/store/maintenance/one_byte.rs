@@ -1,15 +1,17 @@
 //! Finds the one byte of a line that was changed, by the digest that the line after it carries.
 //!
-//! The chain was made to notice damage. One changed byte in a line of a few hundred has so few possible originals that
-//! all of them can be tried, and SHA-256 leaves no doubt which one it was.
+//! The chain was made to notice damage. One changed byte in a line of a few hundred has so few
+//! possible originals that all of them can be tried, and SHA-256 leaves no doubt which one it was.
 //!
-//! Deliberately not here: lines that lost or gained bytes, or a changed line feed. Those need a copy.
+//! Deliberately not here: lines that lost or gained bytes, or a changed line feed. Those need a
+//! copy.
 
 use sha2::{Digest as _, Sha256};
 
 use crate::domain::id::Digest;
 
-/// Longest line that is tried, in bytes: the work grows with the square of it, and most lines have below a thousand.
+/// Longest line that is tried, in bytes: the work grows with the square of it, and most lines have
+/// below a thousand.
 const LINE_MAX: usize = 4 * 1024;
 
 /// The line with this digest that differs from `damaged` in one byte; `None` when there is none.

@@ -1,7 +1,8 @@
-//! What a directory is among the copies of its store: a backup, one that was imported, one that was handed over.
+//! What a directory is among the copies of its store: a backup, one that was imported, one that was
+//! handed over.
 //!
-//! Invariant: a daemon works neither on a backup nor on what was handed over; a file that only the verbs write and remove
-//! records either.
+//! Invariant: a daemon works neither on a backup nor on what was handed over; a file that only the
+//! verbs write and remove records either.
 
 use std::io;
 use std::path::Path;
@@ -82,7 +83,8 @@ pub(crate) fn remove_handed_over(dir: &Path) -> io::Result<()> {
     sync_dir(dir)
 }
 
-/// What there is to know of a directory that was imported, as long as its journal is where the import left it.
+/// What there is to know of a directory that was imported, as long as its journal is where the
+/// import left it.
 pub(crate) fn fresh_import(dir: &Path, end: Mark) -> Result<Option<String>, OpenError> {
     let imported = origin(dir)?.filter(|origin| (origin.seq, origin.head) == (end.seq, end.head));
     Ok(imported.and_then(|Provenance { kind, seq, at, .. }| match kind {
@@ -101,7 +103,9 @@ pub(crate) fn may_serve(dir: &Path) -> Result<(), OpenError> {
         return Err(OpenError::HandedOver { path: dir.to_owned(), seq, at, to });
     }
     match origin(dir)? {
-        Some(Provenance { kind: OriginKind::Backup, seq, at, .. }) => Err(OpenError::Backup { path: dir.to_owned(), seq, at }),
+        Some(Provenance { kind: OriginKind::Backup, seq, at, .. }) => {
+            Err(OpenError::Backup { path: dir.to_owned(), seq, at })
+        }
         Some(_) | None => Ok(()),
     }
 }

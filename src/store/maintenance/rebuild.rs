@@ -1,7 +1,7 @@
 //! Rebuilds a queue from a journal, in a directory of its own.
 //!
-//! Invariant: the code that folds and writes while a daemon runs folds and writes here, so the outcome is what the queue
-//! must hold.
+//! Invariant: the code that folds and writes while a daemon runs folds and writes here, so the
+//! outcome is what the queue must hold.
 
 use std::path::Path;
 
@@ -18,8 +18,15 @@ use crate::store::queue::Queue;
 use crate::store::record::Mark;
 use crate::store::state::StoreState;
 
-/// Builds the queue of the store in `dir` as it is after the entry `until`, in the directory `queue`.
-pub(super) fn build(dir: &Path, store: &str, extent: &Extent, until: u64, queue: &Path) -> Result<Queue, OpenError> {
+/// Builds the queue of the store in `dir` as it is after the entry `until`, in the directory
+/// `queue`.
+pub(super) fn build(
+    dir: &Path,
+    store: &str,
+    extent: &Extent,
+    until: u64,
+    queue: &Path,
+) -> Result<Queue, OpenError> {
     let built = guarded(|| fill(dir, store, extent, until, queue));
     built.map_err(|refused| match refused {
         QueueRefusal::Open(error) => error,
@@ -30,7 +37,13 @@ pub(super) fn build(dir: &Path, store: &str, extent: &Extent, until: u64, queue:
     })
 }
 
-fn fill(dir: &Path, store: &str, extent: &Extent, until: u64, queue: &Path) -> Result<Queue, QueueRefusal> {
+fn fill(
+    dir: &Path,
+    store: &str,
+    extent: &Extent,
+    until: u64,
+    queue: &Path,
+) -> Result<Queue, QueueRefusal> {
     let folder = submissions(dir);
     let queue = Queue::open(queue, CACHE, store, true, Failpoint::default())?;
     let (mut state, mut applied) = (StoreState::default(), Applied::default());
@@ -47,7 +60,8 @@ fn fill(dir: &Path, store: &str, extent: &Extent, until: u64, queue: &Path) -> R
         Ok::<(), QueueRefusal>(())
     };
     let reached = extent.walk::<QueueRefusal>(until, &mut |walked| {
-        let (whole, reached) = (walked.line.more == 0, Mark { seq: walked.line.entry.seq, head: walked.digest });
+        let (whole, reached) =
+            (walked.line.more == 0, Mark { seq: walked.line.entry.seq, head: walked.digest });
         records.push(fold(&folder, &mut state, walked.line)?);
         if whole && records.len() >= CHUNK {
             absorb(&mut records, reached, &mut state)?;

@@ -16,7 +16,9 @@ pub enum CopyError {
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
     /// The copy is damaged.
-    #[error("the copy {source_name} is damaged: {place} {what}; nothing was changed, take another copy")]
+    #[error(
+        "the copy {source_name} is damaged: {place} {what}; nothing was changed, take another copy"
+    )]
     Damaged {
         /// The file or directory.
         source_name: String,
@@ -54,7 +56,10 @@ pub enum CopyError {
 
 impl CopyError {
     /// The system refused `what` with `path`.
-    pub(crate) fn system(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn system(
+        what: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::System { what, path, source }
     }

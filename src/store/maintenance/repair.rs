@@ -1,12 +1,14 @@
-//! Repair: what is damaged in a store's directory is restored from a copy of it, and the newer rest of it is kept.
+//! Repair: what is damaged in a store's directory is restored from a copy of it, and the newer rest
+//! of it is kept.
 //!
-//! How nothing is lost: the copy's journal is verified from the first entry to its last. If the line after that entry in
-//! the damaged directory carries exactly its digest, the two are one history, and everything sound behind it is kept. A
-//! line behind it in which one byte was changed is found by trial (`one_byte`).
+//! How nothing is lost: the copy's journal is verified from the first entry to its last. If the
+//! line after that entry in the damaged directory carries exactly its digest, the two are one
+//! history, and everything sound behind it is kept. A line behind it in which one byte was changed
+//! is found by trial (`one_byte`).
 //!
-//! Invariants: the outcome is verified from the first entry on, and compared with the mark and the queue, before anything
-//! is changed; the journal changes in one exchange, and the damaged one is kept beside; what cannot be repaired is refused
-//! with the place, and nothing is changed.
+//! Invariants: the outcome is verified from the first entry on, and compared with the mark and the
+//! queue, before anything is changed; the journal changes in one exchange, and the damaged one is
+//! kept beside; what cannot be repaired is refused with the place, and nothing is changed.
 //!
 //! Deliberately not here: the queue, which the next start rebuilds if it must.
 
@@ -57,7 +59,11 @@ pub struct Repaired {
 }
 
 /// Repairs a directory that nobody works on; `from` is a copy of the same store.
-pub fn repair(dir: &Path, from: Option<(CopySource<'_>, &str)>, now: Timestamp) -> Result<Repaired, CopyError> {
+pub fn repair(
+    dir: &Path,
+    from: Option<(CopySource<'_>, &str)>,
+    now: Timestamp,
+) -> Result<Repaired, CopyError> {
     let _lock = match holder(dir)? {
         Holder::Nobody(lock) => lock,
         Holder::Daemon(pid) => return Err(OpenError::Taken { path: dir.join(LOCK), pid }.into()),
@@ -84,7 +90,9 @@ pub fn repair(dir: &Path, from: Option<(CopySource<'_>, &str)>, now: Timestamp) 
     let new = dir.join(NEW);
     clear(&new)?;
     let joined = join(dir, copy.as_ref().map(|(copy, _)| copy), &witnesses, &new, &mut done);
-    let outcome = joined.and_then(|()| settle(dir, copy.as_ref().map(|(copy, _)| copy), &witnesses, &new, &mut done));
+    let outcome = joined.and_then(|()| {
+        settle(dir, copy.as_ref().map(|(copy, _)| copy), &witnesses, &new, &mut done)
+    });
     if outcome.is_err() {
         // What led here is reported; what is left is cleared by the next attempt.
         let _ = fs::remove_dir_all(&new);
@@ -114,8 +122,13 @@ fn witnesses(dir: &Path, store: &str) -> Result<Witnesses, CopyError> {
     Ok(witnesses)
 }
 
-/// What the directory is; from the copy, from its queue, or from what stands beside it, where its own word is lost.
-fn identity(dir: &Path, copy: Option<&Unpacked>, done: &mut Vec<String>) -> Result<StoreIdentity, CopyError> {
+/// What the directory is; from the copy, from its queue, or from what stands beside it, where its
+/// own word is lost.
+fn identity(
+    dir: &Path,
+    copy: Option<&Unpacked>,
+    done: &mut Vec<String>,
+) -> Result<StoreIdentity, CopyError> {
     let lost = match known_identity(dir) {
         Ok(identity) => return Ok(identity),
         Err(error @ (OpenError::Unreadable { .. } | OpenError::NoStore { .. })) => error,
@@ -140,7 +153,10 @@ fn id_in_queue(dir: &Path) -> Result<String, QueueRefusal> {
     applied(&copied.queue)?;
     let [.., (_, meta)] = copied.queue.trees();
     let damaged = |what: String| QueueRefusal::Damaged(what);
-    let bytes = meta.get("store").map_err(|error| damaged(error.to_string()))?.ok_or_else(|| damaged("it does not say".into()))?;
+    let bytes = meta
+        .get("store")
+        .map_err(|error| damaged(error.to_string()))?
+        .ok_or_else(|| damaged("it does not say".into()))?;
     read_json("the store's id", &bytes).map_err(|error| damaged(error.to_string()))
 }
 
@@ -152,16 +168,28 @@ fn clear(new: &Path) -> Result<(), CopyError> {
 }
 
 /// Puts the journal together: the copy's lines, then the directory's own behind them.
-fn join(dir: &Path, copy: Option<&Unpacked>, witnesses: &Witnesses, new: &Path, done: &mut Vec<String>) -> Result<(), CopyError> {
+fn join(
+    dir: &Path,
+    copy: Option<&Unpacked>,
+    witnesses: &Witnesses,
+    new: &Path,
+    done: &mut Vec<String>,
+) -> Result<(), CopyError> {
     let folder = journal(dir);
     // One that is gone altogether is as good as an empty one.
     create_dir(&folder).map_err(CopyError::system("create", &folder))?;
     let firsts = segment::list(&folder).map_err(CopyError::system("list", &folder))?;
-    let mut out =
-        RepairedJournal { new: new.to_owned(), borders: firsts.iter().copied().collect(), file: None, mark: ExtentWalk::begin().mark };
+    let mut out = RepairedJournal {
+        new: new.to_owned(),
+        borders: firsts.iter().copied().collect(),
+        file: None,
+        mark: ExtentWalk::begin().mark,
+    };
     if let Some(copy) = copy {
         out.borders.extend(&copy.extent.firsts);
-        copy.extent.walk::<CopyError>(u64::MAX, &mut |walked| out.put(walked.line.entry.seq, walked.bytes, walked.digest))?;
+        copy.extent.walk::<CopyError>(u64::MAX, &mut |walked| {
+            out.put(walked.line.entry.seq, walked.bytes, walked.digest)
+        })?;
     }
     let mut own = Own { wanted: out.mark.seq + 1, witnesses, done };
     for (index, first) in firsts.iter().enumerate() {
@@ -174,9 +202,16 @@ fn join(dir: &Path, copy: Option<&Unpacked>, witnesses: &Witnesses, new: &Path, 
                 "the entries {} to {} are missing, and {}",
                 own.wanted,
                 first - 1,
-                if copy.is_some() { "the copy ends before them" } else { "no copy was named (--from)" }
+                if copy.is_some() {
+                    "the copy ends before them"
+                } else {
+                    "no copy was named (--from)"
+                }
             );
-            return Err(CopyError::BeyondRepair(format!("{}: {what}; nothing was changed", folder.display())));
+            return Err(CopyError::BeyondRepair(format!(
+                "{}: {what}; nothing was changed",
+                folder.display()
+            )));
         }
         own.segment(&segment::path(&folder, *first), next, &mut out)?;
     }
@@ -200,7 +235,9 @@ impl RepairedJournal {
             self.file = Some((path, BufWriter::with_capacity(WRITE, file)));
         }
         if let Some((path, out)) = &mut self.file {
-            out.write_all(bytes).and_then(|()| out.write_all(b"\n")).map_err(CopyError::system("write", path.as_path()))?;
+            out.write_all(bytes)
+                .and_then(|()| out.write_all(b"\n"))
+                .map_err(CopyError::system("write", path.as_path()))?;
         }
         self.mark = Mark { seq, head: digest };
         Ok(())
@@ -208,7 +245,10 @@ impl RepairedJournal {
 
     fn close(&mut self) -> Result<(), CopyError> {
         let Some((path, out)) = self.file.take() else { return Ok(()) };
-        let synced = out.into_inner().map_err(io::IntoInnerError::into_error).and_then(|file| file.sync_all());
+        let synced = out
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error)
+            .and_then(|file| file.sync_all());
         synced.map_err(CopyError::system("sync", path))
     }
 }
@@ -239,8 +279,14 @@ fn raw(lines: &mut Lines) -> Result<Option<Raw>, OpenError> {
 }
 
 impl Own<'_> {
-    /// Takes the lines of one segment from the wanted one on; `next` is the first sequence of the segment after it.
-    fn segment(&mut self, path: &Path, next: Option<u64>, out: &mut RepairedJournal) -> Result<(), CopyError> {
+    /// Takes the lines of one segment from the wanted one on; `next` is the first sequence of the
+    /// segment after it.
+    fn segment(
+        &mut self,
+        path: &Path,
+        next: Option<u64>,
+        out: &mut RepairedJournal,
+    ) -> Result<(), CopyError> {
         let begin = self.begin(path, out.mark.head)?;
         let mut lines = Lines::open(path)?;
         let mut line = raw(&mut lines)?;
@@ -261,13 +307,17 @@ impl Own<'_> {
         if let Some(next) = next
             && self.wanted < next
         {
-            let what = format!("ends with entry {}, and the next segment begins with {next}", self.wanted - 1);
+            let what = format!(
+                "ends with entry {}, and the next segment begins with {next}",
+                self.wanted - 1
+            );
             return Err(beyond(path, 0, &what));
         }
         Ok(())
     }
 
-    /// The number of the line that holds the wanted entry, by its own word; where it is damaged, by its place.
+    /// The number of the line that holds the wanted entry, by its own word; where it is damaged, by
+    /// its place.
     fn begin(&self, path: &Path, head: Digest) -> Result<u64, CopyError> {
         let mut lines = Lines::open(path)?;
         while let Some(here) = raw(&mut lines)? {
@@ -279,7 +329,11 @@ impl Own<'_> {
     }
 
     /// What the first line of the segment after this one says of the line before it.
-    fn first_of_next(&self, path: &Path, next: Option<u64>) -> Result<Option<(u64, Digest)>, CopyError> {
+    fn first_of_next(
+        &self,
+        path: &Path,
+        next: Option<u64>,
+    ) -> Result<Option<(u64, Digest)>, CopyError> {
         let Some(next) = next else { return Ok(None) };
         let folder = path.parent().unwrap_or(Path::new("."));
         Ok(raw(&mut Lines::open(&segment::path(folder, next))?)?.and_then(|first| first.read))
@@ -299,7 +353,13 @@ impl Own<'_> {
         let digest = Digest::of(&here.bytes);
         // What it must have been: by the line after it, or by who has seen it.
         let must = said.filter(|(seq, _)| *seq == wanted + 1).map(|(_, prev)| prev);
-        let must = must.or_else(|| self.witnesses.seen.iter().find(|(_, seen)| seen.seq == wanted).map(|(_, seen)| seen.head));
+        let must = must.or_else(|| {
+            self.witnesses
+                .seen
+                .iter()
+                .find(|(_, seen)| seen.seq == wanted)
+                .map(|(_, seen)| seen.head)
+        });
         if fits(here.read) && must.is_none_or(|must| must == digest) {
             out.put(wanted, &here.bytes, digest)?;
             self.wanted += 1;
@@ -307,11 +367,16 @@ impl Own<'_> {
         }
         if let Some(must) = must
             && let Some(mended) = one_byte::original(&here.bytes, must)
-            && JournalRecord::read(&mended).is_ok_and(|(line, prev)| (line.entry.seq, prev) == (wanted, head))
+            && JournalRecord::read(&mended)
+                .is_ok_and(|(line, prev)| (line.entry.seq, prev) == (wanted, head))
         {
             out.put(wanted, &mended, must)?;
             self.wanted += 1;
-            self.done.push(format!("{}:{}: one byte of entry {wanted} was changed and is put back", path.display(), here.number));
+            self.done.push(format!(
+                "{}:{}: one byte of entry {wanted} was changed and is put back",
+                path.display(),
+                here.number
+            ));
             return Ok(true);
         }
         let seen = self.witnesses.seen.iter().any(|(_, seen)| seen.seq >= wanted);
@@ -323,11 +388,20 @@ impl Own<'_> {
     }
 
     /// Behind a torn line nothing readable may stand.
-    fn nothing_follows(&self, path: &Path, after: Option<Raw>, lines: &mut Lines) -> Result<(), CopyError> {
+    fn nothing_follows(
+        &self,
+        path: &Path,
+        after: Option<Raw>,
+        lines: &mut Lines,
+    ) -> Result<(), CopyError> {
         let mut line = after;
         while let Some(here) = line {
             if here.read.is_some() {
-                return Err(beyond(path, here.number, "can be read, and the line before it cannot"));
+                return Err(beyond(
+                    path,
+                    here.number,
+                    "can be read, and the line before it cannot",
+                ));
             }
             line = raw(lines)?;
         }
@@ -340,12 +414,19 @@ fn first_of(path: &Path) -> u64 {
 }
 
 fn beyond(path: &Path, line: u64, what: &str) -> CopyError {
-    let place = if line > 0 { format!("{}:{line}", path.display()) } else { path.display().to_string() };
+    let place =
+        if line > 0 { format!("{}:{line}", path.display()) } else { path.display().to_string() };
     CopyError::BeyondRepair(format!("{place}: {what}; nothing was changed"))
 }
 
 /// Makes sure of what was put together, and puts it in its place.
-fn settle(dir: &Path, copy: Option<&Unpacked>, witnesses: &Witnesses, new: &Path, done: &mut Vec<String>) -> Result<Repaired, CopyError> {
+fn settle(
+    dir: &Path,
+    copy: Option<&Unpacked>,
+    witnesses: &Witnesses,
+    new: &Path,
+    done: &mut Vec<String>,
+) -> Result<Repaired, CopyError> {
     sync_dir(new).map_err(CopyError::system("sync", new))?;
     let extent = Extent::of_journal(new)?;
     let wanted = extent.submissions()?;
@@ -375,11 +456,21 @@ fn settle(dir: &Path, copy: Option<&Unpacked>, witnesses: &Witnesses, new: &Path
     Ok(Repaired { done: std::mem::take(done), seq: extent.mark.seq })
 }
 
-fn put_back(dir: &Path, digest: Digest, copy: Option<&Unpacked>, done: &mut Vec<String>) -> Result<(), CopyError> {
+fn put_back(
+    dir: &Path,
+    digest: Digest,
+    copy: Option<&Unpacked>,
+    done: &mut Vec<String>,
+) -> Result<(), CopyError> {
     let file = submission::path(&submissions(dir), digest);
-    let good = copy.map(|copy| submission::path(&submissions(copy.path()), digest)).filter(|good| good.exists());
+    let good = copy
+        .map(|copy| submission::path(&submissions(copy.path()), digest))
+        .filter(|good| good.exists());
     let Some(good) = good else {
-        let what = format!("{} is missing or damaged, and no copy that holds it was named; nothing was changed", file.display());
+        let what = format!(
+            "{} is missing or damaged, and no copy that holds it was named; nothing was changed",
+            file.display()
+        );
         return Err(CopyError::BeyondRepair(what));
     };
     create_dir(&submissions(dir)).map_err(CopyError::system("create", submissions(dir)))?;
@@ -398,7 +489,10 @@ fn differs(old: &Path, new: &Path) -> Result<bool, CopyError> {
         return Ok(true);
     }
     for first in is {
-        let digest = |dir: &Path| digest_of(&segment::path(dir, first)).map_err(CopyError::system("read", segment::path(dir, first)));
+        let digest = |dir: &Path| {
+            digest_of(&segment::path(dir, first))
+                .map_err(CopyError::system("read", segment::path(dir, first)))
+        };
         if digest(old)? != digest(new)? {
             return Ok(true);
         }
@@ -414,10 +508,17 @@ fn exchange(dir: &Path, new: &Path, seq: u64, done: &mut Vec<String>) -> Result<
         .map_err(io::Error::from)
         .and_then(|()| sync_dir(dir))
         .map_err(CopyError::system("put the repaired journal in place of", &old))?;
-    let names = (0u32..).map(|n| if n == 0 { format!("journal.bad-{seq}") } else { format!("journal.bad-{seq}.{n}") });
-    let kept = names.map(|name| dir.join(name)).find(|path| !path.exists()).expect("there are 2^32 names");
+    let names = (0u32..).map(|n| {
+        if n == 0 { format!("journal.bad-{seq}") } else { format!("journal.bad-{seq}.{n}") }
+    });
+    let kept =
+        names.map(|name| dir.join(name)).find(|path| !path.exists()).expect("there are 2^32 names");
     fs::rename(new, &kept).map_err(CopyError::system("keep the damaged journal as", &kept))?;
     sync_dir(dir).map_err(CopyError::system("sync", dir))?;
-    done.push(format!("{} is put together anew up to entry {seq}; the damaged one is kept as {}", old.display(), kept.display()));
+    done.push(format!(
+        "{} is put together anew up to entry {seq}; the damaged one is kept as {}",
+        old.display(),
+        kept.display()
+    ));
     Ok(())
 }

@@ -17,7 +17,11 @@ pub fn pass_on(from: impl Read, name: &str, out: &mut dyn Write) -> Result<Manif
     if let Some(source) = through.failed {
         return Err(CopyError::Unwritten { source });
     }
-    let damaged = |place: &str, what: String| CopyError::Damaged { source_name: name.into(), place: place.into(), what };
+    let damaged = |place: &str, what: String| CopyError::Damaged {
+        source_name: name.into(),
+        place: place.into(),
+        what,
+    };
     let end = match read {
         Ok(Ok(end)) => end,
         Ok(Err(why)) => return Err(CopyError::Unfinished { source_name: name.into(), why }),
@@ -36,9 +40,16 @@ struct StreamEnd;
 impl MemberSink for StreamEnd {
     type Error = ArchiveDamage;
 
-    fn member(&mut self, name: MemberName, _: u64, content: &mut dyn Read) -> Result<(), ArchiveDamage> {
+    fn member(
+        &mut self,
+        name: MemberName,
+        _: u64,
+        content: &mut dyn Read,
+    ) -> Result<(), ArchiveDamage> {
         let drained = io::copy(content, &mut io::sink());
-        drained.map(drop).map_err(|error| ArchiveDamage { place: name.text(), what: error.to_string() })
+        drained
+            .map(drop)
+            .map_err(|error| ArchiveDamage { place: name.text(), what: error.to_string() })
     }
 }
 

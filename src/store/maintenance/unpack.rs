@@ -1,7 +1,7 @@
 //! Unpacks an export into a new directory, and verifies all of it.
 //!
-//! Invariants: it works in a directory beside the wanted place and gives it that name only when everything in it was
-//! verified and synced; an error names the member and the line.
+//! Invariants: it works in a directory beside the wanted place and gives it that name only when
+//! everything in it was verified and synced; an error names the member and the line.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write as _};
@@ -27,7 +27,8 @@ use crate::store::targets::FrozenTargets as _;
 /// Bytes copied at a time.
 const BLOCK: usize = 256 * 1024;
 
-/// A verified copy, in a directory that has not got its name yet. Removed again unless [`Self::appear`] is called.
+/// A verified copy, in a directory that has not got its name yet. Removed again unless
+/// [`Self::appear`] is called.
 #[derive(Debug)]
 pub(super) struct Unpacked {
     aside: Aside,
@@ -54,24 +55,41 @@ impl Drop for Aside {
     }
 }
 
-/// Reads an export from its begin to its end into a directory beside `dir`. `name` is what the export is called.
+/// Reads an export from its begin to its end into a directory beside `dir`. `name` is what the
+/// export is called.
 pub(super) fn unpack(from: impl Read, name: &str, dir: &Path) -> Result<Unpacked, CopyError> {
     let aside = Aside::beside(dir)?;
-    let mut taker = Taker { name, dir: &aside.path, identity: None, last: None, counted: MemberCounts::default() };
+    let mut taker = Taker {
+        name,
+        dir: &aside.path,
+        identity: None,
+        last: None,
+        counted: MemberCounts::default(),
+    };
     let end = match archive::read(from, &mut taker).map_err(|error| error.named(name))? {
         Ok(end) => end,
         Err(why) => return Err(CopyError::Unfinished { source_name: name.into(), why }),
     };
-    let wrong = |place: &str, what: String| CopyError::Damaged { source_name: name.into(), place: place.into(), what };
+    let wrong = |place: &str, what: String| CopyError::Damaged {
+        source_name: name.into(),
+        place: place.into(),
+        what,
+    };
     let manifest = Manifest::open(&end.manifest).map_err(|what| wrong("its manifest", what))?;
-    let identity = taker.identity.take().ok_or_else(|| wrong("its beginning", "does not say which store it is".into()))?;
+    let identity = taker
+        .identity
+        .take()
+        .ok_or_else(|| wrong("its beginning", "does not say which store it is".into()))?;
     let counted = MemberCounts { bytes: end.bytes, ..taker.counted };
-    // First the lines, which know where the damage is, then the sums, which only know that there is some.
+    // First the lines, which know where the damage is, then the sums, which only know that there is
+    // some.
     let extent = verify(&aside.path).map_err(|error| in_terms_of(name, &aside.path, error))?;
     if end.digest != manifest.digest || counted != manifest.counted() {
         return Err(wrong("its content", "is not what its manifest says".into()));
     }
-    if (extent.mark.seq, extent.mark.head) != (manifest.seq, manifest.head) || identity.id != manifest.store {
+    if (extent.mark.seq, extent.mark.head) != (manifest.seq, manifest.head)
+        || identity.id != manifest.store
+    {
         return Err(wrong("its journal", "is not the one that its manifest speaks of".into()));
     }
     Ok(Unpacked { aside, manifest, extent })
@@ -86,7 +104,8 @@ impl Unpacked {
     /// Gives it its name: from then on it is there, whole.
     pub fn appear(mut self, dir: &Path, origin: &Provenance) -> Result<Manifest, CopyError> {
         let aside = &self.aside.path;
-        let mark = serde_json::to_vec(&Mark { seq: self.manifest.seq, head: self.manifest.head }).expect("a struct with string keys");
+        let mark = serde_json::to_vec(&Mark { seq: self.manifest.seq, head: self.manifest.head })
+            .expect("a struct with string keys");
         write_whole(aside, MARK, &mark).map_err(CopyError::system("write", aside.join(MARK)))?;
         write_origin(aside, origin).map_err(CopyError::system("write", aside))?;
         for folder in [journal(aside), submissions(aside), aside.clone()] {
@@ -108,10 +127,14 @@ impl Aside {
         let path = dir.with_file_name(name);
         create_dir(&path).map_err(CopyError::system("create", &path))?;
         let place = path.join(LOCK);
-        let open = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&place);
+        let open =
+            OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&place);
         let lock = open.map_err(CopyError::system("open", &place))?;
         if lock.try_lock().is_err() {
-            return Err(CopyError::InTheWay { path, hint: ": another copy is just being taken there" });
+            return Err(CopyError::InTheWay {
+                path,
+                hint: ": another copy is just being taken there",
+            });
         }
         // Left by one that was broken off.
         for part in [journal(&path), submissions(&path), super::offline::queue(&path)] {
@@ -165,7 +188,9 @@ impl From<ArchiveDamage> for UnpackState {
 impl UnpackState {
     fn named(self, name: &str) -> CopyError {
         match self {
-            Self::Broken(ArchiveDamage { place, what }) => CopyError::Damaged { source_name: name.into(), place, what },
+            Self::Broken(ArchiveDamage { place, what }) => {
+                CopyError::Damaged { source_name: name.into(), place, what }
+            }
             Self::Copy(error) => error,
         }
     }
@@ -174,13 +199,23 @@ impl UnpackState {
 impl MemberSink for Taker<'_> {
     type Error = UnpackState;
 
-    fn member(&mut self, name: MemberName, _: u64, content: &mut dyn Read) -> Result<(), UnpackState> {
-        let out_of_order = ArchiveDamage { place: name.text(), what: "does not belong there".into() };
+    fn member(
+        &mut self,
+        name: MemberName,
+        _: u64,
+        content: &mut dyn Read,
+    ) -> Result<(), UnpackState> {
+        let out_of_order =
+            ArchiveDamage { place: name.text(), what: "does not belong there".into() };
         let in_order = match (self.last, name) {
-            (None, MemberName::Identity) | (Some(MemberName::Identity), MemberName::Segment(1)) => true,
+            (None, MemberName::Identity) | (Some(MemberName::Identity), MemberName::Segment(1)) => {
+                true
+            }
             (Some(MemberName::Segment(before)), MemberName::Segment(first)) => first > before,
             (Some(MemberName::Segment(_)), MemberName::Submission(_)) => true,
-            (Some(MemberName::Submission(before)), MemberName::Submission(digest)) => digest > before,
+            (Some(MemberName::Submission(before)), MemberName::Submission(digest)) => {
+                digest > before
+            }
             _ => false,
         };
         if !in_order {
@@ -207,24 +242,41 @@ impl Taker<'_> {
         let broken = |what: String| ArchiveDamage { place: IDENTITY.into(), what };
         let mut bytes = Vec::new();
         content.read_to_end(&mut bytes).map_err(|error| broken(error.to_string()))?;
-        let identity: StoreIdentity = serde_json::from_slice(&bytes).map_err(|error| broken(error.to_string()))?;
+        let identity: StoreIdentity =
+            serde_json::from_slice(&bytes).map_err(|error| broken(error.to_string()))?;
         if identity.schema > SCHEMA {
-            let known = OpenError::Schema { path: self.name.into(), found: identity.schema, known: SCHEMA };
+            let known =
+                OpenError::Schema { path: self.name.into(), found: identity.schema, known: SCHEMA };
             return Err(UnpackState::Copy(known.into()));
         }
         let written = write_whole(self.dir, IDENTITY, &bytes);
-        written.map_err(|source| UnpackState::Copy(CopyError::System { what: "write", path: self.dir.join(IDENTITY), source }))?;
+        written.map_err(|source| {
+            UnpackState::Copy(CopyError::System {
+                what: "write",
+                path: self.dir.join(IDENTITY),
+                source,
+            })
+        })?;
         self.identity = Some(identity);
         Ok(())
     }
 
-    fn store(&self, name: MemberName, path: &Path, content: &mut dyn Read) -> Result<(), UnpackState> {
-        let fail = |source| UnpackState::Copy(CopyError::System { what: "write", path: path.to_owned(), source });
+    fn store(
+        &self,
+        name: MemberName,
+        path: &Path,
+        content: &mut dyn Read,
+    ) -> Result<(), UnpackState> {
+        let fail = |source| {
+            UnpackState::Copy(CopyError::System { what: "write", path: path.to_owned(), source })
+        };
         let mut file = create_file(path).map_err(fail)?;
         let mut block = vec![0; BLOCK];
         loop {
-            let read =
-                content.read(&mut block).map_err(|error| ArchiveDamage { place: name.text(), what: format!("cannot be read: {error}") })?;
+            let read = content.read(&mut block).map_err(|error| ArchiveDamage {
+                place: name.text(),
+                what: format!("cannot be read: {error}"),
+            })?;
             if read == 0 {
                 break;
             }
@@ -234,12 +286,16 @@ impl Taker<'_> {
     }
 }
 
-/// Makes sure of a copy: the chain from the first entry on, and every submission that the journal names.
+/// Makes sure of a copy: the chain from the first entry on, and every submission that the journal
+/// names.
 fn verify(dir: &Path) -> Result<Extent, CopyError> {
     let extent = Extent::of_journal(&journal(dir))?;
     let wanted = extent.submissions()?;
     if extent.torn > 0 {
-        let what = format!("ends in the middle of a commit, {} lines behind the last whole one", extent.torn);
+        let what = format!(
+            "ends in the middle of a commit, {} lines behind the last whole one",
+            extent.torn
+        );
         return Err(OpenError::Damaged { path: journal(dir), line: 0, what }.into());
     }
     for digest in &wanted {
@@ -248,12 +304,16 @@ fn verify(dir: &Path) -> Result<Extent, CopyError> {
     Ok(extent)
 }
 
-/// The same damage, told by the copy's name and member instead of the directory where it was looked for.
+/// The same damage, told by the copy's name and member instead of the directory where it was looked
+/// for.
 fn in_terms_of(name: &str, aside: &Path, error: CopyError) -> CopyError {
-    let damaged = |place: String, what: String| CopyError::Damaged { source_name: name.into(), place, what };
+    let damaged =
+        |place: String, what: String| CopyError::Damaged { source_name: name.into(), place, what };
     let member = |path: &Path| path.strip_prefix(aside).unwrap_or(path).display().to_string();
     match error {
-        CopyError::Store(OpenError::Damaged { path, line, what }) => damaged(format!("{}:{line}", member(&path)), what),
+        CopyError::Store(OpenError::Damaged { path, line, what }) => {
+            damaged(format!("{}:{line}", member(&path)), what)
+        }
         CopyError::Unavailable(error) => {
             let text = error.to_string().replace(&format!("{}/", aside.display()), "");
             damaged("its submissions:".into(), text)

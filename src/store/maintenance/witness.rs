@@ -1,4 +1,5 @@
-//! Whether a journal still has what the mark and the queue have seen, asked without changing either.
+//! Whether a journal still has what the mark and the queue have seen, asked without changing
+//! either.
 //!
 //! Invariant: sled is only ever opened on a copy of its files, because it writes as it opens.
 
@@ -28,7 +29,8 @@ pub(super) struct Copied {
     pub _folder: TempDir,
 }
 
-/// Refuses when the journal has forgotten what mark or queue have seen. What cannot be asked is told for people.
+/// Refuses when the journal has forgotten what mark or queue have seen. What cannot be asked is
+/// told for people.
 pub(super) fn confirm(dir: &Path, store: &str, extent: &Extent) -> Result<Vec<String>, OpenError> {
     let reader = Reader::new(&journal(dir), &extent.firsts, extent.mark.seq);
     let check = |witness, seen| check_witness(&reader, (1, extent.mark.seq), witness, seen);
@@ -55,7 +57,11 @@ pub(super) fn confirm(dir: &Path, store: &str, extent: &Extent) -> Result<Vec<St
 
 /// Copies the queue and opens the copy.
 pub(super) fn copied(dir: &Path, store: &str) -> Result<Copied, QueueRefusal> {
-    let wrong = |source| OpenError::Directory { what: "copy (TMPDIR names the place for it)", path: queue(dir), source };
+    let wrong = |source| OpenError::Directory {
+        what: "copy (TMPDIR names the place for it)",
+        path: queue(dir),
+        source,
+    };
     let folder = tempfile::Builder::new().prefix("sealift-queue-").tempdir().map_err(wrong)?;
     copy_files(&queue(dir), folder.path()).map_err(wrong)?;
     link_over(&queue(dir), folder.path()).map_err(wrong)?;

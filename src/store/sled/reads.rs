@@ -19,8 +19,17 @@ use crate::store::{Active, Page, Unavailable};
 const LOOKS_MAX: usize = 8;
 
 impl SledStore {
-    pub(super) async fn targets_now(&self, id: RolloutId) -> Result<Option<Vec<Target>>, Unavailable> {
-        let Some(targets) = self.shared.commit_queue()?.state.rollout(id).map(|rollout| Arc::clone(&rollout.frozen.targets)) else {
+    pub(super) async fn targets_now(
+        &self,
+        id: RolloutId,
+    ) -> Result<Option<Vec<Target>>, Unavailable> {
+        let Some(targets) = self
+            .shared
+            .commit_queue()?
+            .state
+            .rollout(id)
+            .map(|rollout| Arc::clone(&rollout.frozen.targets))
+        else {
             return Ok(None);
         };
         self.read(move |_| {
@@ -43,7 +52,12 @@ impl SledStore {
                     return Ok(None);
                 }
                 if id.ordinal >= rollout.progress.record.cursor {
-                    let change = change(id, rollout.target(id.ordinal)?, rollout.untouched(), &rollout.frozen.plan);
+                    let change = change(
+                        id,
+                        rollout.target(id.ordinal)?,
+                        rollout.untouched(),
+                        &rollout.frozen.plan,
+                    );
                     return Ok(Some(Active { change, due: None, moved_at: None }));
                 }
                 Arc::clone(&rollout.frozen.plan)
@@ -57,8 +71,13 @@ impl SledStore {
     }
 
     pub(super) fn known_jobs_now(&self, instance: &InstanceId) -> Result<Vec<JobId>, Unavailable> {
-        let fresh: Vec<JobId> = self.shared.commit_queue()?.state.unapplied_jobs(instance).cloned().collect();
-        let mut jobs = self.shared.queue.jobs(instance).map_err(|error| self.shared.read_failed(error.into()))?;
+        let fresh: Vec<JobId> =
+            self.shared.commit_queue()?.state.unapplied_jobs(instance).cloned().collect();
+        let mut jobs = self
+            .shared
+            .queue
+            .jobs(instance)
+            .map_err(|error| self.shared.read_failed(error.into()))?;
         for job in &fresh {
             remember(&mut jobs, job);
         }
@@ -67,7 +86,10 @@ impl SledStore {
 
     pub(super) async fn page_now(&self, query: PageQuery) -> Result<Page, Unavailable> {
         self.caught_up().await?;
-        self.read(move |shared| shared.applied().page(&query, &shared.queue).map_err(|error| shared.read_failed(error))).await
+        self.read(move |shared| {
+            shared.applied().page(&query, &shared.queue).map_err(|error| shared.read_failed(error))
+        })
+        .await
     }
 
     pub(super) async fn stored_now(
@@ -79,12 +101,20 @@ impl SledStore {
     ) -> Result<Vec<Change>, Unavailable> {
         self.caught_up().await?;
         let stored = move |shared: &StoreShared| {
-            shared.applied().stored(id, words, places, limit, &shared.queue).map_err(|error| shared.read_failed(error))
+            shared
+                .applied()
+                .stored(id, words, places, limit, &shared.queue)
+                .map_err(|error| shared.read_failed(error))
         };
         self.read(stored).await
     }
 
-    pub(super) async fn journal_now(&self, rollout: Option<RolloutId>, after: u64, limit: usize) -> Result<Vec<Entry>, Unavailable> {
+    pub(super) async fn journal_now(
+        &self,
+        rollout: Option<RolloutId>,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<Entry>, Unavailable> {
         let of = match rollout {
             None => None,
             Some(id) => match self.shared.commit_queue()?.state.rollout(id) {

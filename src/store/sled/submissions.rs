@@ -16,14 +16,18 @@ use crate::store::targets::{Fingerprints, FrozenTargets as _};
 use crate::store::{Submission, SubmitError, Submitted, Unavailable};
 
 impl SledStore {
-    pub(super) async fn submit_now(&self, submission: Submission) -> Result<Submitted, SubmitError> {
+    pub(super) async fn submit_now(
+        &self,
+        submission: Submission,
+    ) -> Result<Submitted, SubmitError> {
         if let Some(reason) = self.refusing() {
             self.shared.confirm()?;
             return Err(SubmitError::Refusing(reason));
         }
         let place = self.place().await?;
         let failpoint = self.options.failpoint.clone();
-        let taken = self.read(move |shared| Ok(take_over(shared, submission, place, &failpoint))).await?;
+        let taken =
+            self.read(move |shared| Ok(take_over(shared, submission, place, &failpoint))).await?;
         match taken? {
             SubmissionProgress::There(known) => Ok(known),
             SubmissionProgress::InLine(id, durable) => {
@@ -40,7 +44,8 @@ enum SubmissionProgress {
     InLine(RolloutId, oneshot::Receiver<Result<(), Unavailable>>),
 }
 
-/// Checks, writes the file, checks again (another submission may have come in meanwhile), and puts the entry in line.
+/// Checks, writes the file, checks again (another submission may have come in meanwhile), and puts
+/// the entry in line.
 fn take_over(
     shared: &StoreShared,
     submission: Submission,
@@ -50,11 +55,14 @@ fn take_over(
     let id = submission.id();
     let prints = Fingerprints::of(submission.targets.iter());
     know_proxies(shared)?;
-    if let Some(known) = shared.commit_queue()?.state.admit(id, &submission.plan, &submission.targets, &prints)? {
+    if let Some(known) =
+        shared.commit_queue()?.state.admit(id, &submission.plan, &submission.targets, &prints)?
+    {
         return Ok(SubmissionProgress::There(known));
     }
     let dir = shared.home.submissions();
-    // Nothing was promised yet: a full disk refuses this one submission and leaves the store as it is.
+    // Nothing was promised yet: a full disk refuses this one submission and leaves the store as it
+    // is.
     let digest = match write(&dir, id, &submission, failpoint) {
         Ok(digest) => digest,
         Err(error) => {
@@ -73,7 +81,9 @@ fn take_over(
             if refused.is_err() && std::fs::remove_file(path(&dir, digest)).is_err() {
                 tracing::warn!(%digest, "a refused submission's file could not be removed; it does no harm");
             }
-            return refused.map(|known| SubmissionProgress::There(known.expect("the other case was taken above")));
+            return refused.map(|known| {
+                SubmissionProgress::There(known.expect("the other case was taken above"))
+            });
         }
     }
     let Submission { plan, by, at, targets: given, note } = submission;
@@ -89,7 +99,12 @@ fn take_over(
         note,
     };
     let new_rollout = NewRollout {
-        frozen: FrozenRollout { plan: Arc::new(plan), targets: Arc::new(stored), by, submitted_at: at },
+        frozen: FrozenRollout {
+            plan: Arc::new(plan),
+            targets: Arc::new(stored),
+            by,
+            submitted_at: at,
+        },
         prints: Some(prints),
     };
     inner.state.submitted(id, seq, new_rollout.clone());
@@ -100,12 +115,16 @@ fn take_over(
     Ok(SubmissionProgress::InLine(id, durable))
 }
 
-/// Reads the proxies of the open rollouts that were found at the start: they are first asked for here, and a start shall
-/// not wait for them.
+/// Reads the proxies of the open rollouts that were found at the start: they are first asked for
+/// here, and a start shall not wait for them.
 fn know_proxies(shared: &StoreShared) -> Result<(), Unavailable> {
     let unknown: Vec<_> = {
         let state = &shared.commit_queue()?.state;
-        state.unprinted().into_iter().filter_map(|id| Some((id, Arc::clone(&state.rollout(id)?.frozen.targets)))).collect()
+        state
+            .unprinted()
+            .into_iter()
+            .filter_map(|id| Some((id, Arc::clone(&state.rollout(id)?.frozen.targets))))
+            .collect()
     };
     for (id, targets) in unknown {
         let prints = Fingerprints::read(targets.as_ref())?;

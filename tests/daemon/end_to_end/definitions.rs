@@ -1,8 +1,9 @@
-//! The vendor's published definitions judge both sides of the line: every request that our client makes, and every answer of the emulated
-//! cloud.
+//! The vendor's published definitions judge both sides of the line: every request that our client
+//! makes, and every answer of the emulated cloud.
 //!
-//! The shipped client makes each of its calls against the emulated cloud, in good order and in every kind of trouble, through a tap that keeps
-//! what was on the wire. Where the definitions and the real cloud differ stands, by name, in `definitions/exceptions.rs`.
+//! The shipped client makes each of its calls against the emulated cloud, in good order and in
+//! every kind of trouble, through a tap that keeps what was on the wire. Where the definitions and
+//! the real cloud differ stands, by name, in `definitions/exceptions.rs`.
 
 mod definition;
 mod exceptions;
@@ -23,7 +24,9 @@ use sealift::cloud::http::HttpCloud;
 use sealift::domain::call::{Answer, Call, JobView, Reply};
 use sealift::domain::cloud_clock::TimeSpan;
 use sealift::domain::id::{JobId, Name};
-use sealift::domain::lane::{Access, Credentials, Lane, LaneTls, Language, NameSource, SecretSource};
+use sealift::domain::lane::{
+    Access, Credentials, Lane, LaneTls, Language, NameSource, SecretSource,
+};
 use sealift::domain::target::Target;
 use sealift::simcloud::emulator::accounts::Accounts;
 use sealift::simcloud::emulator::{Emulator, Options, RunningEmulator};
@@ -62,12 +65,14 @@ impl Stepped {
 
 impl Clock for Stepped {
     fn times(&self) -> Times {
-        let (Times { wall, boot }, more) = (SystemClock.times(), Duration::from_secs(self.0.load(Ordering::SeqCst)));
+        let (Times { wall, boot }, more) =
+            (SystemClock.times(), Duration::from_secs(self.0.load(Ordering::SeqCst)));
         Times { wall: wall.checked_add(more).expect("not that late"), boot: boot + more }
     }
 }
 
-/// An emulated cloud, a tap before it, and our client on three lanes: signed, with a user, and one that is not let in.
+/// An emulated cloud, a tap before it, and our client on three lanes: signed, with a user, and one
+/// that is not let in.
 struct DefinitionFixture {
     clock: Arc<Stepped>,
     _cloud: RunningEmulator,
@@ -139,8 +144,11 @@ impl DefinitionFixture {
     async fn read_all(&self, job: Option<&JobId>) -> Vec<Reply> {
         let target = self.targets[0].clone();
         let lane = &target.lane;
-        let job = job.cloned().unwrap_or_else(|| "e0fbbfc8-1ac4-4721-b9e9-7dd685c5bdd7".parse().expect("an id"));
-        let since = SystemClock.times().wall.checked_sub(Duration::from_secs(60)).expect("not that early");
+        let job = job
+            .cloned()
+            .unwrap_or_else(|| "e0fbbfc8-1ac4-4721-b9e9-7dd685c5bdd7".parse().expect("an id"));
+        let since =
+            SystemClock.times().wall.checked_sub(Duration::from_secs(60)).expect("not that early");
         let within = TimeSpan::lasting(since, Duration::from_secs(3_600));
         let mut replies = Vec::new();
         for call in [
@@ -166,12 +174,22 @@ fn lanes(secrets: &Path, endpoint: &str) -> Vec<Lane> {
         password: file(password),
         domain: NameSource::Plain("acme".into()),
     };
-    let key = |secret: &str| Credentials::AccessKey { access_key: file("ak"), secret_key: file(secret), security_token: None };
+    let key = |secret: &str| Credentials::AccessKey {
+        access_key: file("ak"),
+        secret_key: file(secret),
+        security_token: None,
+    };
     let lane = |name: &str, project: &str, credentials: Credentials| {
         let project_id = project.parse().expect("an id");
         crate::end_to_end::lanes::lane(
             name,
-            Access { endpoint: endpoint.to_owned(), project_id, credentials, language: Language::default(), tls: LaneTls::default() },
+            Access {
+                endpoint: endpoint.to_owned(),
+                project_id,
+                credentials,
+                language: Language::default(),
+                tls: LaneTls::default(),
+            },
         )
     };
     vec![
@@ -200,8 +218,12 @@ async fn good_order() -> Vec<Exchange> {
     let busy = bench.switch(1, true).await;
     assert_eq!(busy.outcome.expect_err("the instance is busy").status, Some(409));
     bench.clock.step(10);
-    let running = bench.call(Call::Follow { target: bench.targets[0].clone(), job: job.clone() }).await;
-    assert!(matches!(&running.outcome, Ok(Answer::Job(JobView::Running { process })) if process.ends_with('%')), "{running:?}");
+    let running =
+        bench.call(Call::Follow { target: bench.targets[0].clone(), job: job.clone() }).await;
+    assert!(
+        matches!(&running.outcome, Ok(Answer::Job(JobView::Running { process })) if process.ends_with('%')),
+        "{running:?}"
+    );
     bench.clock.step(20);
     for reply in bench.read_all(Some(&job)).await {
         assert!(reply.outcome.is_ok(), "{reply:?}");
@@ -221,7 +243,8 @@ async fn good_order() -> Vec<Exchange> {
     bench.tap.take()
 }
 
-/// The same calls where something is always wrong. Answers that break off or are no JSON are none, and not here.
+/// The same calls where something is always wrong. Answers that break off or are no JSON are none,
+/// and not here.
 async fn trouble(faults: &str) -> Vec<Exchange> {
     let bench = DefinitionFixture::new(faults).await;
     let switched = bench.switch(0, true).await;
@@ -272,7 +295,9 @@ fn complaints(definitions: &[Definition], exchanges: &[Exchange]) -> BTreeSet<St
     for exchange in exchanges {
         match definitions.iter().find(|definition| definition.is_of(exchange)) {
             Some(definition) => found.extend(definition.complaints(exchange)),
-            None => drop(found.insert(format!("{} {} is not published", exchange.method, exchange.path))),
+            None => drop(
+                found.insert(format!("{} {} is not published", exchange.method, exchange.path)),
+            ),
         }
     }
     found
@@ -285,10 +310,14 @@ async fn requests_and_answers_are_as_published() {
     let amended = definitions(&all);
     let mut seen: BTreeMap<&str, BTreeSet<u16>> = BTreeMap::new();
     for exchange in &exchanges {
-        let definition = amended.iter().find(|definition| definition.is_of(exchange)).expect("a published operation");
+        let definition = amended
+            .iter()
+            .find(|definition| definition.is_of(exchange))
+            .expect("a published operation");
         seen.entry(&definition.name).or_default().insert(exchange.status);
     }
-    // After a few refusals of who we are our client sends nothing more on a lane: not every call meets 401.
+    // After a few refusals of who we are our client sends nothing more on a lane: not every call
+    // meets 401.
     for (name, expected) in [
         ("SwitchGaussMySqlProxySsl", &[200, 400, 401, 409, 429, 500, 502][..]),
         ("ShowGaussMySqlProxyList", &[200, 401, 403, 429, 500, 502]),
@@ -305,8 +334,17 @@ async fn requests_and_answers_are_as_published() {
     assert!(found.is_empty(), "{found:#?}");
 
     for (place, left_out) in EXCEPTIONS.iter().enumerate() {
-        let others: Vec<&Exception> = EXCEPTIONS.iter().enumerate().filter(|(other, _)| *other != place).map(|(_, other)| other).collect();
-        assert!(!complaints(&definitions(&others), &exchanges).is_empty(), "nothing needs this exception any more: {}", left_out.why);
+        let others: Vec<&Exception> = EXCEPTIONS
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| *other != place)
+            .map(|(_, other)| other)
+            .collect();
+        assert!(
+            !complaints(&definitions(&others), &exchanges).is_empty(),
+            "nothing needs this exception any more: {}",
+            left_out.why
+        );
     }
 }
 
@@ -333,31 +371,97 @@ async fn what_is_planted_is_found() {
         ("SwitchGaussMySqlProxySsl", |e| answer(e, |a| rename(a, "job_id", "jobId")), "jobId"),
         ("SwitchGaussMySqlProxySsl", |e| answer(e, |a| a["job_id"] = json!(7)), "/job_id"),
         ("SwitchGaussMySqlProxySsl", |e| e.status = 202, "status is not published"),
-        ("SwitchGaussMySqlProxySsl", |e| e.path = e.path.replace("/proxy/", "/proxyId/"), "is not published"),
+        (
+            "SwitchGaussMySqlProxySsl",
+            |e| e.path = e.path.replace("/proxy/", "/proxyId/"),
+            "is not published",
+        ),
         ("SwitchGaussMySqlProxySsl", |e| e.method = "POST".into(), "is not published"),
-        ("SwitchGaussMySqlProxySsl", |e| e.body = br#"{"ssl_option":"true"}"#.to_vec(), "/ssl_option"),
+        (
+            "SwitchGaussMySqlProxySsl",
+            |e| e.body = br#"{"ssl_option":"true"}"#.to_vec(),
+            "/ssl_option",
+        ),
         ("SwitchGaussMySqlProxySsl", |e| e.body = b"{}".to_vec(), "ssl_option"),
-        ("SwitchGaussMySqlProxySsl", |e| drop(e.headers.insert("content-type".into(), "text/plain".into())), "text/plain"),
-        ("SwitchGaussMySqlProxySsl", |e| drop(e.headers.remove("authorization")), "x-auth-token is missing"),
-        ("SwitchGaussMySqlProxySsl", |e| drop(e.headers.insert("x-surprise".into(), "1".into())), "x-surprise"),
-        ("ShowGaussMySqlProxyList", |e| answer(e, |a| rename(&mut a["proxy_list"][0]["proxy"], "pool_id", "id")), "id"),
-        ("ShowGaussMySqlProxyList", |e| answer(e, |a| a["proxy_list"][1]["proxy"]["ssl_option"] = json!(1)), "/ssl_option"),
-        ("ShowGaussMySqlProxyList", |e| answer(e, |a| a["proxy_list"][0]["proxy"]["port"] = json!("3306")), "/port"),
-        ("ShowGaussMySqlProxyList", |e| answer(e, |a| a["proxy_list"][0]["proxy"]["port"] = json!(1_u64 << 40)), "/port"),
+        (
+            "SwitchGaussMySqlProxySsl",
+            |e| drop(e.headers.insert("content-type".into(), "text/plain".into())),
+            "text/plain",
+        ),
+        (
+            "SwitchGaussMySqlProxySsl",
+            |e| drop(e.headers.remove("authorization")),
+            "x-auth-token is missing",
+        ),
+        (
+            "SwitchGaussMySqlProxySsl",
+            |e| drop(e.headers.insert("x-surprise".into(), "1".into())),
+            "x-surprise",
+        ),
+        (
+            "ShowGaussMySqlProxyList",
+            |e| answer(e, |a| rename(&mut a["proxy_list"][0]["proxy"], "pool_id", "id")),
+            "id",
+        ),
+        (
+            "ShowGaussMySqlProxyList",
+            |e| answer(e, |a| a["proxy_list"][1]["proxy"]["ssl_option"] = json!(1)),
+            "/ssl_option",
+        ),
+        (
+            "ShowGaussMySqlProxyList",
+            |e| answer(e, |a| a["proxy_list"][0]["proxy"]["port"] = json!("3306")),
+            "/port",
+        ),
+        (
+            "ShowGaussMySqlProxyList",
+            |e| answer(e, |a| a["proxy_list"][0]["proxy"]["port"] = json!(1_u64 << 40)),
+            "/port",
+        ),
         ("ShowGaussMySqlProxyList", |e| e.query.push_str("&page=2"), "page"),
-        ("ShowGaussMySqlProxyList", |e| e.query = e.query.replace("limit=100", "limit=all"), "no integer"),
-        ("ShowGaussMySqlProxyList", |e| drop(e.headers.insert("x-language".into(), "de-de".into())), "de-de"),
-        ("ShowGaussMySqlJobInfo", |e| answer(e, |a| a["job"]["status"] = json!("Done")), "/job/status"),
-        ("ShowGaussMySqlJobInfo", |e| answer(e, |a| drop(a["job"].as_object_mut().expect("a job").remove("instance"))), "instance"),
+        (
+            "ShowGaussMySqlProxyList",
+            |e| e.query = e.query.replace("limit=100", "limit=all"),
+            "no integer",
+        ),
+        (
+            "ShowGaussMySqlProxyList",
+            |e| drop(e.headers.insert("x-language".into(), "de-de".into())),
+            "de-de",
+        ),
+        (
+            "ShowGaussMySqlJobInfo",
+            |e| answer(e, |a| a["job"]["status"] = json!("Done")),
+            "/job/status",
+        ),
+        (
+            "ShowGaussMySqlJobInfo",
+            |e| answer(e, |a| drop(a["job"].as_object_mut().expect("a job").remove("instance"))),
+            "instance",
+        ),
         ("ShowGaussMySqlJobInfo", |e| e.query = String::new(), "lacks id"),
         ("ListImmediateJobs", |e| answer(e, |a| a["total_count"] = json!("1")), "/total_count"),
-        ("ListImmediateJobs", |e| answer(e, |a| a["jobs"][0]["show_detail"] = json!("false")), "/show_detail"),
+        (
+            "ListImmediateJobs",
+            |e| answer(e, |a| a["jobs"][0]["show_detail"] = json!("false")),
+            "/show_detail",
+        ),
         (
             "ListGaussMySqlInstances",
-            |e| answer(e, |a| drop(a["instances"][0]["datastore"].as_object_mut().expect("one").remove("type"))),
+            |e| {
+                answer(e, |a| {
+                    drop(
+                        a["instances"][0]["datastore"].as_object_mut().expect("one").remove("type"),
+                    )
+                })
+            },
             "type",
         ),
-        ("ListGaussMySqlInstances", |e| answer(e, |a| drop(a.as_object_mut().expect("one").remove("total_count"))), "total_count"),
+        (
+            "ListGaussMySqlInstances",
+            |e| answer(e, |a| drop(a.as_object_mut().expect("one").remove("total_count"))),
+            "total_count",
+        ),
         ("ListGaussMySqlInstances", |e| e.answer = b"<html/>".to_vec(), "no JSON"),
         ("ListGaussMySqlInstances", |e| e.body = b"{}".to_vec(), "has a body"),
         (
@@ -365,19 +469,31 @@ async fn what_is_planted_is_found() {
             |e| answer(e, |a| drop(a["token"].as_object_mut().expect("one").remove("expires_at"))),
             "expires_at",
         ),
-        ("KeystoneCreateUserTokenByPassword", |e| e.body = e.body.replace_bytes("methods", "method"), "methods"),
+        (
+            "KeystoneCreateUserTokenByPassword",
+            |e| e.body = e.body.replace_bytes("methods", "method"),
+            "methods",
+        ),
     ];
     for (name, plant, expected) in plants {
-        let definition = amended.iter().find(|definition| definition.name == *name).expect("an operation of ours");
+        let definition = amended
+            .iter()
+            .find(|definition| definition.name == *name)
+            .expect("an operation of ours");
         let whole = |exchange: &&Exchange| {
             // A page of jobs that has rows.
-            definition.is_of(exchange) && exchange.status < 300 && !exchange.answer.starts_with(br#"{"jobs":[]"#)
+            definition.is_of(exchange)
+                && exchange.status < 300
+                && !exchange.answer.starts_with(br#"{"jobs":[]"#)
         };
         let mut exchange = exchanges.iter().find(whole).expect("it went over the line").clone();
         assert_eq!(complaints(&amended, std::slice::from_ref(&exchange)), BTreeSet::new());
         plant(&mut exchange);
         let found = complaints(&amended, &[exchange]);
-        assert!(found.iter().any(|what| what.contains(expected)), "{name}: {expected} was not found in {found:?}");
+        assert!(
+            found.iter().any(|what| what.contains(expected)),
+            "{name}: {expected} was not found in {found:?}"
+        );
     }
 }
 
@@ -406,7 +522,11 @@ fn the_vendors_examples_are_read_although_they_break_its_schemas() {
     let within = TimeSpan::lasting(SystemClock.times().wall, Duration::from_secs(3_600));
     let lane = target.lane.clone();
     for (name, call, breaks) in [
-        ("SwitchGaussMySqlProxySsl", Call::Submit { target: target.clone(), ssl_option: true }, &[][..]),
+        (
+            "SwitchGaussMySqlProxySsl",
+            Call::Submit { target: target.clone(), ssl_option: true },
+            &[][..],
+        ),
         (
             "ShowGaussMySqlProxyList",
             Call::Inspect { target: target.clone() },
@@ -435,7 +555,8 @@ fn the_vendors_examples_are_read_although_they_break_its_schemas() {
         let (definition, example) = (Definition::read(name), Definition::example(name));
         let found = definition.judge(definition.success(), &example);
         let leaves = found.iter().filter(|what| !what.ends_with("validation failed"));
-        let told: Vec<&str> = leaves.filter_map(|what| Some(what.split_once('\'')?.1.split_once('\'')?.0)).collect();
+        let told: Vec<&str> =
+            leaves.filter_map(|what| Some(what.split_once('\'')?.1.split_once('\'')?.0)).collect();
         assert_eq!(told, breaks, "{name}: {found:#?}");
         let body = example.to_string();
         let wire = WireAnswer {

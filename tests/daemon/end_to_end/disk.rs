@@ -1,13 +1,16 @@
-//! The daemon's disk fails under it: full, or suddenly read-only. The daemon says so and ends, and the next one, once the
-//! disk is in order again, loses nothing and repeats nothing.
+//! The daemon's disk fails under it: full, or suddenly read-only. The daemon says so and ends, and
+//! the next one, once the disk is in order again, loses nothing and repeats nothing.
 //!
-//! The state directory is an ext4 file system of its own, which takes root and loop devices; elsewhere this is skipped and
-//! says so. `src/store/crash_tests/crash.rs` shows the same of the store alone.
+//! The state directory is an ext4 file system of its own, which takes root and loop devices;
+//! elsewhere this is skipped and says so. `src/store/crash_tests/crash.rs` shows the same of the
+//! store alone.
 
 use std::path::PathBuf;
 
 use crate::end_to_end::field::FieldDay;
-use crate::end_to_end::mounts::{given_dir, in_own_mounts, make_ext4, may_mount_images, mount, run, unmount};
+use crate::end_to_end::mounts::{
+    given_dir, in_own_mounts, make_ext4, may_mount_images, mount, run, unmount,
+};
 use crate::end_to_end::score::Score;
 
 const PROXIES: usize = 200;
@@ -49,11 +52,15 @@ fn at_work(name: &str) -> (FieldDay, PathBuf) {
     (field, disk)
 }
 
-/// The daemon ended because it could not write, and its last words say so, for one of these reasons.
+/// The daemon ended because it could not write, and its last words say so, for one of these
+/// reasons.
 fn ended_loudly(field: &mut FieldDay, reasons: &[&str]) {
     let (code, log) = field.ended();
     assert!(code.is_some_and(|code| code != 0), "exit code {code:?}\n{log}");
-    assert!(log.contains("cannot write") && reasons.iter().any(|reason| log.contains(reason)), "{log}");
+    assert!(
+        log.contains("cannot write") && reasons.iter().any(|reason| log.contains(reason)),
+        "{log}"
+    );
 }
 
 /// A daemon on the mended disk carries the rollout to its end.
@@ -72,7 +79,9 @@ fn fills_up() {
     let stat = rustix::fs::statvfs(field.state().as_path()).expect("mounted");
     let most = stat.f_bavail * stat.f_frsize;
     // To the last block, or as near to it as fits.
-    let taken = (0..64).any(|less| run("fallocate", &["-l", &(most - less * 64 * 1024).to_string()], &[&ballast]).is_ok());
+    let taken = (0..64).any(|less| {
+        run("fallocate", &["-l", &(most - less * 64 * 1024).to_string()], &[&ballast]).is_ok()
+    });
     assert!(taken, "{most} bytes are free and cannot be taken");
     ended_loudly(&mut field, &["No space left on device"]);
     std::fs::remove_file(ballast).expect("there");
@@ -83,7 +92,8 @@ fn fills_up() {
 #[ignore = "run by `a_disk_that_turns_read_only_ends_the_daemon_and_the_next_one_goes_on` where it may mount"]
 fn turns_read_only() {
     let (mut field, disk) = at_work("readonly");
-    // As ext4 does by itself when it meets an error: everything that was not synced is lost, and every write refused.
+    // As ext4 does by itself when it meets an error: everything that was not synced is lost, and
+    // every write refused.
     run("mount", &["-o", "remount,abort"], &[&field.state()]).expect("mounted");
     // What is refused by the file system itself, and a sync that was under way.
     ended_loudly(&mut field, &["Read-only file system", "Input/output error"]);

@@ -1,4 +1,5 @@
-//! The field of one test: a folder, an emulated cloud, a daemon that can be killed, and the client verbs.
+//! The field of one test: a folder, an emulated cloud, a daemon that can be killed, and the client
+//! verbs.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -26,7 +27,8 @@ pub struct FieldDay {
 /// A file that nobody else may read, as a secret must be.
 pub fn write_secret(path: &Path, text: &str) {
     fs::write(path, text).expect("written");
-    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("our own file");
+    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+        .expect("our own file");
 }
 
 /// What a client verb printed.
@@ -41,11 +43,18 @@ impl FieldDay {
         Self::with_lane(name, proxies, instances, faults, "")
     }
 
-    pub fn with_lane(name: &str, proxies: usize, instances: usize, faults: &str, lane: &str) -> Self {
+    pub fn with_lane(
+        name: &str,
+        proxies: usize,
+        instances: usize,
+        faults: &str,
+        lane: &str,
+    ) -> Self {
         Self::known_as(name, proxies, instances, faults, "token: {file: token}", &[], "", lane)
     }
 
-    /// A lane with these `credentials`, secrets in these files, and an emulated cloud that knows these accounts.
+    /// A lane with these `credentials`, secrets in these files, and an emulated cloud that knows
+    /// these accounts.
     #[expect(clippy::too_many_arguments, reason = "a test's whole setting, named where it is used")]
     pub fn known_as(
         name: &str,
@@ -58,8 +67,10 @@ impl FieldDay {
         lane: &str,
     ) -> Self {
         // Below the build folder: a real disk, where /tmp may be memory.
-        let folder =
-            tempfile::Builder::new().prefix(&format!("sealift-{name}-")).tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+        let folder = tempfile::Builder::new()
+            .prefix(&format!("sealift-{name}-"))
+            .tempdir_in(env!("CARGO_TARGET_TMPDIR"))
+            .expect("a folder");
         let at = |file: &str| folder.path().join(file);
         fs::write(at("faults.yaml"), faults).expect("written");
         write_secret(&at("token"), "test-token");
@@ -69,7 +80,15 @@ impl FieldDay {
         fs::write(at("accounts.yaml"), accounts).expect("written");
         fs::create_dir(at("plans.d")).expect("made");
         let mut cloud = Command::new(SEALIFT)
-            .args(["emulate", "--listen", "127.0.0.1:0", "--lane", "emulated", "--token", "test-token"])
+            .args([
+                "emulate",
+                "--listen",
+                "127.0.0.1:0",
+                "--lane",
+                "emulated",
+                "--token",
+                "test-token",
+            ])
             .args(["--proxies", &proxies.to_string(), "--instances", &instances.to_string()])
             .arg("--faults")
             .arg(at("faults.yaml"))
@@ -82,7 +101,9 @@ impl FieldDay {
             .spawn()
             .expect("the emulator starts");
         let mut endpoint = String::new();
-        BufReader::new(cloud.stdout.take().expect("piped")).read_line(&mut endpoint).expect("the emulator tells where it listens");
+        BufReader::new(cloud.stdout.take().expect("piped"))
+            .read_line(&mut endpoint)
+            .expect("the emulator tells where it listens");
         let endpoint = endpoint.trim().to_owned();
         let config = format!(
             "plans: plans.d\nstore: {{sled: state/queue}}\napi: {{socket: api.sock}}\nlanes:\n  - name: emulated\n    endpoint: {endpoint}\n    \
@@ -105,27 +126,50 @@ impl FieldDay {
     /// From now on the configuration says that the daemon's store lies there.
     pub fn keep_store_at(&self, place: &str) {
         let text = fs::read_to_string(self.at("sealift.yaml")).expect("written before");
-        let lines = text.lines().map(|line| if line.starts_with("store:") { format!("store: {{sled: {place}}}") } else { line.to_owned() });
-        fs::write(self.at("sealift.yaml"), lines.map(|line| line + "\n").collect::<String>()).expect("written");
+        let lines = text.lines().map(|line| {
+            if line.starts_with("store:") {
+                format!("store: {{sled: {place}}}")
+            } else {
+                line.to_owned()
+            }
+        });
+        fs::write(self.at("sealift.yaml"), lines.map(|line| line + "\n").collect::<String>())
+            .expect("written");
     }
 
     fn sealift(&self) -> Command {
         let mut command = Command::new(SEALIFT);
-        command.env("SEALIFT_CONFIG", self.at("sealift.yaml")).env_remove("SEALIFT_ADDR").env("NO_COLOR", "1").env("SEALIFT_WAIT", "0s");
+        command
+            .env("SEALIFT_CONFIG", self.at("sealift.yaml"))
+            .env_remove("SEALIFT_ADDR")
+            .env("NO_COLOR", "1")
+            .env("SEALIFT_WAIT", "0s");
         command
     }
 
     /// Starts the daemon and waits until it answers.
     pub fn serve(&mut self) {
         assert!(self.daemon.is_none(), "one daemon at a time");
-        let log = fs::OpenOptions::new().create(true).append(true).open(self.at("daemon.log")).expect("a log");
-        let daemon = self.sealift().arg("serve").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("the daemon starts");
+        let log = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.at("daemon.log"))
+            .expect("a log");
+        let daemon = self
+            .sealift()
+            .arg("serve")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("the daemon starts");
         self.daemon = Some(daemon);
         for _ in 0..LOOKS_MAX {
             if self.run(&["list"]).code == 0 {
                 return;
             }
-            let ended = self.daemon.as_mut().expect("just started").try_wait().expect("it can be asked");
+            let ended =
+                self.daemon.as_mut().expect("just started").try_wait().expect("it can be asked");
             assert!(ended.is_none(), "the daemon ended: {ended:?}\n{}", self.log_tail());
             std::thread::sleep(LOOK_EVERY);
         }
@@ -160,11 +204,17 @@ impl FieldDay {
     pub fn run(&self, args: &[&str]) -> ClientOutput {
         let ran = self.sealift().args(args).stdin(Stdio::null()).output().expect("the verb runs");
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        ClientOutput { code: ran.status.code().unwrap_or(-1), stdout: text(ran.stdout), stderr: text(ran.stderr) }
+        ClientOutput {
+            code: ran.status.code().unwrap_or(-1),
+            stdout: text(ran.stdout),
+            stderr: text(ran.stderr),
+        }
     }
 
     pub fn plan(&self, name: &str, more: &str) -> String {
-        format!("version: 1\nname: {name}\nssl_option: true\ntargets: {{files: [fleet.csv]}}\n{more}")
+        format!(
+            "version: 1\nname: {name}\nssl_option: true\ntargets: {{files: [fleet.csv]}}\n{more}"
+        )
     }
 
     /// Writes the plan `drill`; gives its path.
@@ -185,7 +235,8 @@ impl FieldDay {
         assert_eq!(ran.code, 0, "{}{}\n{}", ran.stdout, ran.stderr, self.log_tail());
     }
 
-    /// A plan file appears in the daemon's folder, as `mv` would put it there, with the fleet beside it.
+    /// A plan file appears in the daemon's folder, as `mv` would put it there, with the fleet
+    /// beside it.
     pub fn drop_plan(&self, file: &str, text: &str) {
         let folder = self.at("plans.d");
         fs::copy(self.at("fleet.csv"), folder.join("fleet.csv")).expect("copied");
@@ -207,7 +258,8 @@ impl FieldDay {
 
     fn status_of(&self, rollout: &str) -> Result<Value, String> {
         let ran = self.run(&["status", rollout, "-o", "json"]);
-        serde_json::from_str(&ran.stdout).map_err(|error| format!("{error}: {}{}", ran.stdout, ran.stderr))
+        serde_json::from_str(&ran.stdout)
+            .map_err(|error| format!("{error}: {}{}", ran.stdout, ran.stderr))
     }
 
     pub fn wait_until(&self, what: &str, wanted: impl Fn(&Value) -> bool) {
@@ -220,7 +272,10 @@ impl FieldDay {
             match self.status_of(rollout) {
                 Ok(status) if wanted(&status) => return,
                 Ok(status) if status["final"] == true && status["tally"]["active"] == 0 => {
-                    panic!("the rollout is over while waiting for {what}: {status}\n{}", self.log_tail())
+                    panic!(
+                        "the rollout is over while waiting for {what}: {status}\n{}",
+                        self.log_tail()
+                    )
                 }
                 Ok(status) => last = status.to_string(),
                 Err(error) => last = error,
@@ -236,12 +291,17 @@ impl FieldDay {
         assert_eq!(ran.code, 0, "{}", ran.stderr);
         ran.stdout
             .lines()
-            .map(|line| serde_json::from_str::<Value>(line).expect("a row")["job_id"].as_str().expect("an id").to_owned())
+            .map(|line| {
+                serde_json::from_str::<Value>(line).expect("a row")["job_id"]
+                    .as_str()
+                    .expect("an id")
+                    .to_owned()
+            })
             .collect()
     }
 
-    /// After the end: every one of so many proxies was switched by exactly one effective call, and the saved job ids are
-    /// precisely those that the cloud handed out. Gives their number.
+    /// After the end: every one of so many proxies was switched by exactly one effective call, and
+    /// the saved job ids are precisely those that the cloud handed out. Gives their number.
     pub fn assert_nothing_is_lost_or_repeated(&self, proxies: usize) -> usize {
         let tally = self.status()["tally"].clone();
         assert_eq!(tally["succeeded"], proxies, "every change succeeded: {tally}");
@@ -253,13 +313,16 @@ impl FieldDay {
             assert_eq!(proxy["effective"], 1, "exactly one effective call: {proxy}");
         }
         let handed_out = ledger["jobs"].as_array().expect("a list");
-        let made: BTreeSet<&str> = handed_out.iter().map(|job| job["job_id"].as_str().expect("an id")).collect();
+        let made: BTreeSet<&str> =
+            handed_out.iter().map(|job| job["job_id"].as_str().expect("an id")).collect();
         let saved = self.jobs();
         let saved: BTreeSet<&str> = saved.iter().map(String::as_str).collect();
         let stories: Vec<String> = handed_out
             .iter()
             .filter(|job| !saved.contains(job["job_id"].as_str().expect("an id")))
-            .map(|job| format!("{job}\n{}", self.story_of(job["proxy_id"].as_str().expect("an id"))))
+            .map(|job| {
+                format!("{job}\n{}", self.story_of(job["proxy_id"].as_str().expect("an id")))
+            })
             .collect();
         assert!(stories.is_empty(), "job ids handed out and not saved:\n{}", stories.join("\n\n"));
         assert_eq!(saved, made, "saved and never handed out");
@@ -284,8 +347,13 @@ impl FieldDay {
     /// Most calls that arrived within any one second.
     pub fn worst_second(&self) -> u64 {
         let summary = self.ask("/_emulator/summary");
-        let worst =
-            summary["worst"].as_array().expect("a list").iter().find(|worst| worst["interval_ms"] == 1_000).expect("watched").clone();
+        let worst = summary["worst"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .find(|worst| worst["interval_ms"] == 1_000)
+            .expect("watched")
+            .clone();
         worst["arrivals"].as_u64().expect("a number")
     }
 
@@ -305,7 +373,11 @@ impl FieldDay {
     /// From now on the cloud knows these accounts, and no others.
     pub fn set_accounts(&self, text: &str) {
         let text = text.to_owned();
-        assert_eq!(self.emulator("/_emulator/accounts", |client, url| client.post(url).body(text)), "", "the accounts are taken");
+        assert_eq!(
+            self.emulator("/_emulator/accounts", |client, url| client.post(url).body(text)),
+            "",
+            "the accounts are taken"
+        );
     }
 
     /// All tokens that IAM issued end.
@@ -318,22 +390,30 @@ impl FieldDay {
         self.ask("/_emulator/accounts")
     }
 
-    /// Everything that the daemon wrote or says: its log, its state, its configuration, its journal, its status.
+    /// Everything that the daemon wrote or says: its log, its state, its configuration, its
+    /// journal, its status.
     pub fn all_that_is_told(&self) -> Vec<(String, Vec<u8>)> {
-        let mut told = vec![("daemon.log".to_owned(), fs::read(self.at("daemon.log")).expect("a log"))];
+        let mut told =
+            vec![("daemon.log".to_owned(), fs::read(self.at("daemon.log")).expect("a log"))];
         let mut folders = vec![self.at("state")];
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(folder).expect("a folder") {
                 let path = entry.expect("an entry").path();
                 match path.is_dir() {
                     true => folders.push(path),
-                    false => told.push((path.display().to_string(), fs::read(&path).expect("a file"))),
+                    false => {
+                        told.push((path.display().to_string(), fs::read(&path).expect("a file")))
+                    }
                 }
             }
         }
-        for verb in
-            [&["config"] as &[&str], &["config", "-o", "json"], &["journal", "drill", "-o", "jsonl"], &["status", "drill"], &["list"]]
-        {
+        for verb in [
+            &["config"] as &[&str],
+            &["config", "-o", "json"],
+            &["journal", "drill", "-o", "jsonl"],
+            &["status", "drill"],
+            &["list"],
+        ] {
             let ran = self.run(verb);
             told.push((verb.join(" "), format!("{}{}", ran.stdout, ran.stderr).into_bytes()));
         }
@@ -344,9 +424,14 @@ impl FieldDay {
         serde_json::from_str(&self.emulator(path, |client, url| client.get(url))).expect("JSON")
     }
 
-    fn emulator(&self, path: &str, request: impl FnOnce(reqwest::Client, String) -> reqwest::RequestBuilder) -> String {
+    fn emulator(
+        &self,
+        path: &str,
+        request: impl FnOnce(reqwest::Client, String) -> reqwest::RequestBuilder,
+    ) -> String {
         let url = format!("{}{path}", self.endpoint);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let client = reqwest::Client::builder().no_proxy().build().expect("a client");
             let answer = request(client, url).send().await.expect("the emulator answers");

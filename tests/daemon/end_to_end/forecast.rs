@@ -1,4 +1,5 @@
-//! What `plan`, `rehearse` and `status` say beforehand against what then happens: the real daemon, the emulated cloud.
+//! What `plan`, `rehearse` and `status` say beforehand against what then happens: the real daemon,
+//! the emulated cloud.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -22,7 +23,11 @@ fn instant(value: &Value) -> Timestamp {
 fn close(what: &str, told: SignedDuration, happened: SignedDuration) {
     let off = (told.as_secs_f64() - happened.as_secs_f64()) / happened.as_secs_f64();
     println!("{what}: told {told:#}, happened {happened:#}, off by {:.1} %", off * 100.0);
-    assert!(off.abs() <= TOLERANCE, "{what}: told {told:#}, happened {happened:#}: off by {:.1} %", off * 100.0);
+    assert!(
+        off.abs() <= TOLERANCE,
+        "{what}: told {told:#}, happened {happened:#}: off by {:.1} %",
+        off * 100.0
+    );
 }
 
 #[test]
@@ -43,13 +48,17 @@ fn what_is_forecast_happens() {
     let ran = field.run(&["rehearse", &plan, "--faults", &faults, "-o", "json"]);
     assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
     let verdict: Value = serde_json::from_str(&ran.stdout).expect("a verdict");
-    assert_eq!((&verdict["ending"], &verdict["tally"]["succeeded"]), (&"completed".into(), &PROXIES.into()));
+    assert_eq!(
+        (&verdict["ending"], &verdict["tally"]["succeeded"]),
+        (&"completed".into(), &PROXIES.into())
+    );
     let rehearsed = instant(&verdict["ended_at"]).duration_since(instant(&verdict["from"]));
 
     field.submit(strategy);
     // Enough has been measured by then; what is left is more than half.
     field.wait_until("a forecast from measured jobs", |status| {
-        let measured = status["forecast"]["basis"][0].as_str().is_some_and(|basis| basis.contains("measured"));
+        let measured =
+            status["forecast"]["basis"][0].as_str().is_some_and(|basis| basis.contains("measured"));
         measured && status["tally"]["succeeded"].as_u64() >= Some(60)
     });
     let running = field.status();
@@ -64,6 +73,11 @@ fn what_is_forecast_happens() {
     close("rehearse", rehearsed, happened);
     // The end as it was told in the middle, from the same beginning.
     close("status", instant(&running["forecast"]["p50"]).duration_since(began), happened);
-    let names: Vec<_> = running["forecast"]["waves"].as_array().expect("waves").iter().map(|wave| wave["name"].clone()).collect();
+    let names: Vec<_> = running["forecast"]["waves"]
+        .as_array()
+        .expect("waves")
+        .iter()
+        .map(|wave| wave["name"].clone())
+        .collect();
     assert_eq!(names, ["rest"], "what is done is not forecast");
 }

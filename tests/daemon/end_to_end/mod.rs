@@ -1,4 +1,5 @@
-//! The program as its users run it: the real binary, the emulated cloud in a process of its own, a store on the real disk.
+//! The program as its users run it: the real binary, the emulated cloud in a process of its own, a
+//! store on the real disk.
 
 mod credentials;
 mod definitions;
@@ -31,20 +32,23 @@ job_time: {min: 50ms, max: 400ms}
 visibility_lag: {min: 0s, max: 200ms}
 ";
 
-/// A thousand targets, one call in ten a 500 (half of them after the effect), one answer in fifty dropped, and the daemon
-/// killed ten times while it works: in the end every proxy is switched by exactly one effective call, and the saved job
-/// ids are precisely those that the cloud handed out.
+/// A thousand targets, one call in ten a 500 (half of them after the effect), one answer in fifty
+/// dropped, and the daemon killed ten times while it works: in the end every proxy is switched by
+/// exactly one effective call, and the saved job ids are precisely those that the cloud handed out.
 #[test]
 fn killed_ten_times_and_nothing_is_lost_or_repeated() {
     const PROXIES: usize = 1_000;
-    let kills: usize = std::env::var("SEALIFT_DAEMON_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(10);
+    let kills: usize =
+        std::env::var("SEALIFT_DAEMON_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(10);
     let mut field = FieldDay::new("killed", PROXIES, 500, FAULTS);
     field.serve();
     field.submit("strategy: {max_in_flight: 60, max_failures: 200}\nretry: {max_attempts: 12, initial: 100ms, max: 2s}\n");
     for kill in 1..=kills {
         // By progress, not by the clock: each kill meets a busy daemon.
         let enough = (PROXIES * kill / (kills + 2)) as u64;
-        field.wait_until("progress before a kill", |status| status["tally"]["succeeded"].as_u64() >= Some(enough));
+        field.wait_until("progress before a kill", |status| {
+            status["tally"]["succeeded"].as_u64() >= Some(enough)
+        });
         field.kill();
         field.serve();
     }
@@ -56,10 +60,12 @@ fn killed_ten_times_and_nothing_is_lost_or_repeated() {
     for fault in ["error_500_before", "error_500_after", "drop_before", "drop_after"] {
         assert!(fired[fault].as_u64() > Some(0), "{fault} never fired: {fired}");
     }
-    Score { times: kills, acknowledged, sound: kills, ..Score::of("SIGKILL of a busy daemon") }.settle();
+    Score { times: kills, acknowledged, sound: kills, ..Score::of("SIGKILL of a busy daemon") }
+        .settle();
 }
 
-/// At a limit of 100 calls a second the server's own log never has more than 100 in any sliding second, over a restart too.
+/// At a limit of 100 calls a second the server's own log never has more than 100 in any sliding
+/// second, over a restart too.
 #[test]
 fn the_servers_log_never_shows_more_than_the_quota() {
     let mut field = FieldDay::with_lane(
@@ -80,10 +86,16 @@ fn the_servers_log_never_shows_more_than_the_quota() {
     assert!(worst >= 50, "only {worst} calls within the busiest second: the quota was not tested");
 }
 
-/// The operator's verbs, as typed: each is durable, and refused with a reason where it means nothing.
+/// The operator's verbs, as typed: each is durable, and refused with a reason where it means
+/// nothing.
 #[test]
 fn verbs_hold_over_a_kill() {
-    let mut field = FieldDay::new("verbs", 60, 60, "latency: {min: 5ms, max: 20ms}\njob_time: {min: 200ms, max: 400ms}\n");
+    let mut field = FieldDay::new(
+        "verbs",
+        60,
+        60,
+        "latency: {min: 5ms, max: 20ms}\njob_time: {min: 200ms, max: 400ms}\n",
+    );
     field.serve();
     field.submit("strategy: {max_in_flight: 4, max_failures: 4}\n");
     field.wait_until("some progress", |status| status["tally"]["succeeded"].as_u64() >= Some(4));
@@ -104,10 +116,14 @@ fn verbs_hold_over_a_kill() {
     assert_eq!(field.run(&["resume", "drill"]).code, 0);
     field.wait_until("more progress", |status| status["tally"]["succeeded"].as_u64() >= Some(12));
     assert_eq!(field.run(&["abort", "drill", "--yes", "--reason", "enough"]).code, 0);
-    field.wait_until("the rest to be over", |status| status["tally"]["active"] == 0 && status["phase"] == "aborted");
+    field.wait_until("the rest to be over", |status| {
+        status["tally"]["active"] == 0 && status["phase"] == "aborted"
+    });
     let tally = field.status()["tally"].clone();
-    let sum: u64 =
-        ["queued", "active", "succeeded", "failed", "in_doubt", "cancelled"].iter().filter_map(|word| tally[*word].as_u64()).sum();
+    let sum: u64 = ["queued", "active", "succeeded", "failed", "in_doubt", "cancelled"]
+        .iter()
+        .filter_map(|word| tally[*word].as_u64())
+        .sum();
     assert_eq!(sum, 60, "outcomes add up: {tally}");
     assert!(tally["cancelled"].as_u64() > Some(0), "{tally}");
     let refused = field.run(&["resume", "drill"]);
@@ -117,12 +133,19 @@ fn verbs_hold_over_a_kill() {
 /// The kill switch needs no daemon: while the file stands, no PUT leaves.
 #[test]
 fn the_stop_file_stops_every_put() {
-    let mut field = FieldDay::new("stopfile", 40, 40, "latency: {min: 5ms, max: 20ms}\njob_time: {min: 100ms, max: 200ms}\n");
+    let mut field = FieldDay::new(
+        "stopfile",
+        40,
+        40,
+        "latency: {min: 5ms, max: 20ms}\njob_time: {min: 100ms, max: 200ms}\n",
+    );
     field.serve();
     field.submit("strategy: {max_in_flight: 4, max_failures: 4}\n");
     field.wait_until("some progress", |status| status["tally"]["succeeded"].as_u64() >= Some(4));
     field.write_stop_file("bad vibes in the change board");
-    field.wait_until("the hold to be told", |status| status["holds"].to_string().contains("bad vibes"));
+    field.wait_until("the hold to be told", |status| {
+        status["holds"].to_string().contains("bad vibes")
+    });
     let calls = field.switches();
     std::thread::sleep(Duration::from_millis(1500));
     assert_eq!(field.switches(), calls, "no PUT under the kill switch");
@@ -130,7 +153,8 @@ fn the_stop_file_stops_every_put() {
     field.wait_until("the end", |status| status["phase"] == "completed");
 }
 
-/// A plan in the plans folder that says `autostart: true` is picked up when it appears; one with a mistake is told and left.
+/// A plan in the plans folder that says `autostart: true` is picked up when it appears; one with a
+/// mistake is told and left.
 #[test]
 fn a_plan_that_appears_is_picked_up() {
     let mut field = FieldDay::new("autostart", 6, 6, "job_time: {min: 20ms, max: 50ms}\n");

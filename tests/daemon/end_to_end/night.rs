@@ -1,6 +1,7 @@
-//! A whole night in a few minutes: a canary, a share and the rest of two thousand proxies, through windows of a minute
-//! every two minutes; jobs begin to fail, the budget halts it, a person retries and then has it all put back. `rehearse`
-//! tells beforehand what then happens, and `status` tells why at every station.
+//! A whole night in a few minutes: a canary, a share and the rest of two thousand proxies, through
+//! windows of a minute every two minutes; jobs begin to fail, the budget halts it, a person retries
+//! and then has it all put back. `rehearse` tells beforehand what then happens, and `status` tells
+//! why at every station.
 
 use std::collections::BTreeSet;
 
@@ -32,8 +33,8 @@ fn now() -> Timestamp {
     SystemClock.times().wall
 }
 
-/// The next full minute, and the windows that begin with it. The one before must be shut by now, so a minute that is
-/// almost over is waited out.
+/// The next full minute, and the windows that begin with it. The one before must be shut by now, so
+/// a minute that is almost over is waited out.
 fn next_opening() -> (Timestamp, &'static str) {
     let minute = jiff::TimestampRound::new().smallest(Unit::Minute).mode(jiff::RoundMode::Ceil);
     let next = || now().round(minute).expect("a minute");
@@ -77,8 +78,14 @@ impl FleetNight {
         let ledger = self.field.ledger();
         let began = instant(&ledger["began"]);
         let jobs = ledger["jobs"].as_array().expect("a list").iter();
-        let mut made: Vec<_> =
-            jobs.map(|job| began + i64::try_from(job["created_ns"].as_u64().expect("a number")).expect("fits").nanoseconds()).collect();
+        let mut made: Vec<_> = jobs
+            .map(|job| {
+                began
+                    + i64::try_from(job["created_ns"].as_u64().expect("a number"))
+                        .expect("fits")
+                        .nanoseconds()
+            })
+            .collect();
         made.sort();
         made
     }
@@ -104,13 +111,23 @@ fn a_night_is_rehearsed_and_then_happens() {
     // What is told beforehand.
     let from = now();
     let told = {
-        let fault = format!("job_fails=[{{on: 1, from: {:.3}}}]", fails_from.duration_since(from).as_secs_f64());
+        let fault = format!(
+            "job_fails=[{{on: 1, from: {:.3}}}]",
+            fails_from.duration_since(from).as_secs_f64()
+        );
         let (from, faults) = (from.to_string(), field.faults());
-        let ran = field.run(&["rehearse", &plan, "--faults", &faults, "--fault", &fault, "--from", &from, "-o", "json"]);
+        let ran = field.run(&[
+            "rehearse", &plan, "--faults", &faults, "--fault", &fault, "--from", &from, "-o",
+            "json",
+        ]);
         assert_eq!(ran.code, 4, "stopped by a guard: {}{}", ran.stdout, ran.stderr);
         serde_json::from_str::<Value>(&ran.stdout).expect("a verdict")
     };
-    assert_eq!((&told["ending"], &told["windows_opened"]), (&"halted".into(), &2.into()), "{told:#}");
+    assert_eq!(
+        (&told["ending"], &told["windows_opened"]),
+        (&"halted".into(), &2.into()),
+        "{told:#}"
+    );
 
     field.run(&["apply", &plan, "--yes", "--detach"]);
     assert!(now() < opening, "submitted before the window opens");
@@ -119,14 +136,20 @@ fn a_night_is_rehearsed_and_then_happens() {
     // Why not now, until when.
     field.wait_until("the hold before the opening", |status| hold(status).0 == "window");
     let waits = field.status();
-    assert_eq!((&waits["phase"], instant(&waits["holds"][0]["until"])), (&"advancing".into(), opening), "{waits:#}");
+    assert_eq!(
+        (&waits["phase"], instant(&waits["holds"][0]["until"])),
+        (&"advancing".into(), opening),
+        "{waits:#}"
+    );
     assert_eq!(night.jobs_made(), [], "nothing is switched before the window opens");
 
     // The first window: the canary, then a share, then the rest.
     let in_wave = |name: &str| {
         let name = name.to_owned();
         move |status: &Value| {
-            status["waves"].as_array().is_some_and(|waves| waves.iter().any(|wave| wave["name"] == name && wave["state"] == "current"))
+            status["waves"].as_array().is_some_and(|waves| {
+                waves.iter().any(|wave| wave["name"] == name && wave["state"] == "current")
+            })
         }
     };
     field.wait_until("the canary", |status| status["tally"]["active"].as_u64() > Some(0));
@@ -134,7 +157,9 @@ fn a_night_is_rehearsed_and_then_happens() {
     field.wait_until("the first window's end", |status| hold(status).0 == "window");
     let shut = field.status();
     assert_eq!(instant(&shut["holds"][0]["until"]), opening + 2.minutes(), "{shut:#}");
-    field.wait_until("what is in flight to be followed to its end", |status| status["tally"]["active"] == 0);
+    field.wait_until("what is in flight to be followed to its end", |status| {
+        status["tally"]["active"] == 0
+    });
 
     // The second: jobs begin to fail.
     sleep_until(fails_from);
@@ -142,19 +167,32 @@ fn a_night_is_rehearsed_and_then_happens() {
     field.wait_until("the halt", |status| status["phase"] == "halted");
     let halted = field.status();
     field.set_faults(CALM);
-    assert_eq!((&halted["halt"]["guard"], hold(&halted).0), (&"failures".into(), "halted"), "{halted:#}");
+    assert_eq!(
+        (&halted["halt"]["guard"], hold(&halted).0),
+        (&"failures".into(), "halted"),
+        "{halted:#}"
+    );
     assert!(hold(&halted).1.contains("sealift retry"), "{halted:#}");
-    assert_eq!((night.tally("failed"), night.tally("active")), (BUDGET, 0), "the budget is reached and not overshot");
-    let (happened, rehearsed) = (night.tally("succeeded"), told["tally"]["succeeded"].as_u64().expect("a number"));
+    assert_eq!(
+        (night.tally("failed"), night.tally("active")),
+        (BUDGET, 0),
+        "the budget is reached and not overshot"
+    );
+    let (happened, rehearsed) =
+        (night.tally("succeeded"), told["tally"]["succeeded"].as_u64().expect("a number"));
     let off = (rehearsed as f64 - happened as f64) / happened as f64;
-    println!("succeeded until the halt: told {rehearsed}, happened {happened}, off by {:.1} %", off * 100.0);
+    println!(
+        "succeeded until the halt: told {rehearsed}, happened {happened}, off by {:.1} %",
+        off * 100.0
+    );
     assert!(off.abs() <= TOLERANCE, "told {rehearsed}, happened {happened}");
 
     // A person retries, and it goes on.
     let retried = field.run(&["retry", "drill", "--reason", "the cloud is well again"]);
     assert_eq!(retried.code, 0, "{}{}", retried.stdout, retried.stderr);
     field.wait_until("what had failed to succeed", |status| {
-        status["tally"]["failed"] == 0 && status["tally"]["succeeded"].as_u64() > Some(happened + BUDGET)
+        status["tally"]["failed"] == 0
+            && status["tally"]["succeeded"].as_u64() > Some(happened + BUDGET)
     });
     let made = night.jobs_made();
     let outside: Vec<_> = made.iter().filter(|at| night.since_opening(**at).is_none()).collect();
@@ -162,7 +200,11 @@ fn a_night_is_rehearsed_and_then_happens() {
     for window in 0..2 {
         let opened = opening + SignedDuration::from_mins(2 * window);
         let first = made.iter().find(|at| **at >= opened).expect("switched in this window");
-        println!("window {}: the first job {} ms after the opening", window + 1, first.duration_since(opened).as_millis());
+        println!(
+            "window {}: the first job {} ms after the opening",
+            window + 1,
+            first.duration_since(opened).as_millis()
+        );
     }
 
     // Then it is wanted back. A revert need not wait for a window.
@@ -181,17 +223,34 @@ fn a_night_is_rehearsed_and_then_happens() {
 
     // The journal has it in this order, with who and why.
     let journal = field.run(&["journal", "drill", "-o", "jsonl"]);
-    let rows: Vec<Value> = journal.stdout.lines().map(|line| serde_json::from_str(line).expect("a row")).collect();
-    let reverting = rows.iter().position(|row| row["kind"] == "rollout" && row["to"] == "reverting").expect("it was reverted");
+    let rows: Vec<Value> =
+        journal.stdout.lines().map(|line| serde_json::from_str(line).expect("a row")).collect();
+    let reverting = rows
+        .iter()
+        .position(|row| row["kind"] == "rollout" && row["to"] == "reverting")
+        .expect("it was reverted");
     let calls = rows[reverting..].iter().filter(|row| row["call"] == "submit");
-    let proxies: BTreeSet<&str> = calls.clone().map(|row| row["proxy_id"].as_str().expect("an id")).collect();
-    assert_eq!((calls.count() as u64, proxies.len() as u64), (back, back), "one call for each that is put back, and none for the others");
+    let proxies: BTreeSet<&str> =
+        calls.clone().map(|row| row["proxy_id"].as_str().expect("an id")).collect();
+    assert_eq!(
+        (calls.count() as u64, proxies.len() as u64),
+        (back, back),
+        "one call for each that is put back, and none for the others"
+    );
     let story: Vec<(String, String)> = rows
         .iter()
         .filter(|row| row["kind"] == "rollout" && row["from"] != row["to"])
-        .map(|row| (row["to"].as_str().expect("a phase").to_owned(), row["why"].as_str().expect("a reason").to_owned()))
+        .map(|row| {
+            (
+                row["to"].as_str().expect("a phase").to_owned(),
+                row["why"].as_str().expect("a reason").to_owned(),
+            )
+        })
         .collect();
     let phases: Vec<&str> = story.iter().map(|(phase, _)| phase.as_str()).collect();
     assert_eq!(phases, ["advancing", "halted", "advancing", "reverting", "reverted"], "{story:#?}");
-    assert!(story[2].1.ends_with("the cloud is well again") && story[3].1.ends_with("old drivers"), "{story:#?}");
+    assert!(
+        story[2].1.ends_with("the cloud is well again") && story[3].1.ends_with("old drivers"),
+        "{story:#?}"
+    );
 }

@@ -1,7 +1,8 @@
-//! The vendor's own SDK judges the emulated cloud: what it sends is verified, and what it is answered it understands.
+//! The vendor's own SDK judges the emulated cloud: what it sends is verified, and what it is
+//! answered it understands.
 //!
-//! Which operations are driven stands in `tests/sdk/judge.py`; here is what must come of them. The SDK is pinned, and lives in
-//! an environment of its own.
+//! Which operations are driven stands in `tests/sdk/judge.py`; here is what must come of them. The
+//! SDK is pinned, and lives in an environment of its own.
 
 use std::path::Path;
 use std::process::Command;
@@ -26,7 +27,11 @@ users:
 fn judge(given: &Value) -> Vec<Value> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = root.join("target/sdk/bin/python");
-    assert!(python.exists(), "{} is not there: `make setup` (and so `make test`) installs the vendor's SDK", python.display());
+    assert!(
+        python.exists(),
+        "{} is not there: `make setup` (and so `make test`) installs the vendor's SDK",
+        python.display()
+    );
     let home = tempfile::tempdir().expect("a temporary folder");
     // The SDK writes an id of its own below HOME and takes proxies from the environment.
     let ran = Command::new(python)
@@ -69,26 +74,53 @@ async fn the_vendors_sdk_understands_the_emulated_cloud() {
         "proxy_id": ours.proxy_id.to_string(),
         "absent_proxy_id": "2ec617ba62da4eafb921b69438beed3cpo01",
     });
-    let told = tokio::task::spawn_blocking(move || judge(&given)).await.expect("the judge comes to an end");
-    let step = |name: &str| told.iter().find(|told| told["step"] == name).unwrap_or_else(|| panic!("no {name} in {told:#?}"));
+    let told = tokio::task::spawn_blocking(move || judge(&given))
+        .await
+        .expect("the judge comes to an end");
+    let step = |name: &str| {
+        told.iter()
+            .find(|told| told["step"] == name)
+            .unwrap_or_else(|| panic!("no {name} in {told:#?}"))
+    };
     let (proxy, other) = (ours.proxy_id.to_string(), sibling.proxy_id.to_string());
 
     let instances = step("instances");
-    assert_eq!((&instances["total"], instances["rows"].as_array().map(Vec::len)), (&json!(2), Some(2)), "{instances}");
+    assert_eq!(
+        (&instances["total"], instances["rows"].as_array().map(Vec::len)),
+        (&json!(2), Some(2)),
+        "{instances}"
+    );
     let first = &instances["rows"][0];
-    assert_eq!((&first[0], &first[2], &first[4]), (&json!(ours.instance_id.to_string()), &json!("ACTIVE"), &json!("env")), "{first}");
+    assert_eq!(
+        (&first[0], &first[2], &first[4]),
+        (&json!(ours.instance_id.to_string()), &json!("ACTIVE"), &json!("env")),
+        "{first}"
+    );
     assert_eq!(first[3].as_array().map(Vec::len), Some(1), "an address of its proxy");
     let before = step("proxies")["rows"].as_array().expect("rows").clone();
-    let shown: Vec<_> = before.iter().map(|row| (row[0].clone(), row[1].clone(), row[2].clone())).collect();
-    assert_eq!(shown, [&proxy, &other].map(|id| (json!(id), json!("false"), json!("ACTIVE"))), "ssl_option is a text");
+    let shown: Vec<_> =
+        before.iter().map(|row| (row[0].clone(), row[1].clone(), row[2].clone())).collect();
+    assert_eq!(
+        shown,
+        [&proxy, &other].map(|id| (json!(id), json!("false"), json!("ACTIVE"))),
+        "ssl_option is a text"
+    );
     assert!(before.iter().all(|row| row[3].is_string() && row[4] == 3306), "{before:?}");
     let job = step("switch")["job_id"].as_str().expect("a job id").to_owned();
-    cloud.with_model(|model| assert!(model.jobs().any(|made| made.job_id.to_string() == job), "the cloud made that job"));
+    cloud.with_model(|model| {
+        assert!(model.jobs().any(|made| made.job_id.to_string() == job), "the cloud made that job")
+    });
     let shown = step("job");
-    assert_eq!((&shown["id"], &shown["instance"]), (&json!(job), &json!(ours.instance_id.to_string())));
+    assert_eq!(
+        (&shown["id"], &shown["instance"]),
+        (&json!(job), &json!(ours.instance_id.to_string()))
+    );
     assert!(["Pending", "Running"].iter().any(|word| shown["status"] == **word), "{shown}");
     let listed = step("jobs");
-    assert_eq!((&listed["total"], &listed["rows"][0][0], &listed["rows"][0][1]), (&json!(1), &json!(job), &shown["instance"]));
+    assert_eq!(
+        (&listed["total"], &listed["rows"][0][0], &listed["rows"][0][1]),
+        (&json!(1), &json!(job), &shown["instance"])
+    );
     assert_eq!(step("ended")["status"], "Completed");
     assert_eq!(step("after")["rows"], json!([[proxy, "true"], [other, "false"]]));
 
@@ -103,11 +135,26 @@ async fn the_vendors_sdk_understands_the_emulated_cloud() {
         ("wrong password", "ClientRequestException", 401, json!(401)),
     ] {
         let told = step(name);
-        assert_eq!((&told["kind"], &told["status"], &told["code"]), (&json!(kind), &json!(status), &code), "{name}: {told}");
-        assert!(name == "wrong password" || told["request_id"].as_str().is_some_and(|id| id.len() == 32), "{name}: {told}");
+        assert_eq!(
+            (&told["kind"], &told["status"], &told["code"]),
+            (&json!(kind), &json!(status), &code),
+            "{name}: {told}"
+        );
+        assert!(
+            name == "wrong password"
+                || told["request_id"].as_str().is_some_and(|id| id.len() == 32),
+            "{name}: {told}"
+        );
     }
     let refused = step("wrong secret")["message"].as_str().expect("a message").to_owned();
-    assert!(refused.contains("canonicalRequest:GET|/v3/"), "the gateway tells what it signed: {refused}");
-    assert!(step("token")["token"].as_str().is_some_and(|token| token.len() > 100), "{:?}", step("token"));
+    assert!(
+        refused.contains("canonicalRequest:GET|/v3/"),
+        "the gateway tells what it signed: {refused}"
+    );
+    assert!(
+        step("token")["token"].as_str().is_some_and(|token| token.len() > 100),
+        "{:?}",
+        step("token")
+    );
     assert_eq!(step("by token")["rows"], json!([[proxy, "true"], [other, "false"]]));
 }

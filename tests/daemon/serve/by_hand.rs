@@ -22,10 +22,13 @@ async fn a_person_settles_what_is_in_doubt() {
     let world = ServeWorld::new(5, 5, "job_time: 100ms\nssl_option: absent");
     let plan = world.plan("doubt", REST);
     let _daemon = world.daemon().ready();
-    let applied = world.run(&["apply", plan.to_str().expect("a path of text"), "--yes", "--detach"]);
+    let applied =
+        world.run(&["apply", plan.to_str().expect("a path of text"), "--yes", "--detach"]);
     assert_eq!(applied.code, Some(0), "{applied:?}");
     world.until("doubt", |status| status["phase"] == "halted" && status["tally"]["in_doubt"] == 4);
-    world.cloud.with_model(|model| model.set_faults(Faults::from_yaml("job_time: 100ms").expect("a fault file")));
+    world.cloud.with_model(|model| {
+        model.set_faults(Faults::from_yaml("job_time: 100ms").expect("a fault file"))
+    });
     let rows = changes(&world);
     let proxies: Vec<&str> = rows.iter().map(|row| field(row, "proxy_id")).collect();
     let jobs: Vec<&str> = rows[..4].iter().map(|row| field(row, "job_id")).collect();
@@ -47,14 +50,32 @@ async fn a_person_settles_what_is_in_doubt() {
     let many = world.run(&["retry", "doubt", "--proxy", ""]);
     assert!(many.code == Some(1) && many.err.contains("more than one proxy"), "{many:?}");
 
-    let named = world.run(&["resolve", "doubt", "--proxy", &proxies[0][..12], "--job", jobs[0], "--reason", "seen in the console"]);
+    let named = world.run(&[
+        "resolve",
+        "doubt",
+        "--proxy",
+        &proxies[0][..12],
+        "--job",
+        jobs[0],
+        "--reason",
+        "seen in the console",
+    ]);
     assert_eq!(named.code, Some(0), "{named:?}");
     world.until("doubt", |status| status["phase"] == "halted" && status["tally"]["succeeded"] == 1);
-    let given_up = world.run(&["resolve", "doubt", "--proxy", proxies[1], "--give-up", "--reason", "the instance is gone"]);
+    let given_up = world.run(&[
+        "resolve",
+        "doubt",
+        "--proxy",
+        proxies[1],
+        "--give-up",
+        "--reason",
+        "the instance is gone",
+    ]);
     assert_eq!(given_up.code, Some(0), "{given_up:?}");
     let again = world.run(&["resolve", "doubt", "--proxy", proxies[1], "--give-up"]);
     assert_eq!(again.code, Some(1), "it is in doubt no more: {again:?}");
-    // One of the two that are left: it shows the value, so nothing is sent. The other stays as it is.
+    // One of the two that are left: it shows the value, so nothing is sent. The other stays as it
+    // is.
     let retried = world.run(&["retry", "doubt", "--proxy", proxies[2]]);
     assert_eq!(retried.code, Some(0), "{retried:?}");
     world.until("doubt", |status| status["phase"] == "halted" && status["tally"]["succeeded"] == 2);
@@ -64,12 +85,19 @@ async fn a_person_settles_what_is_in_doubt() {
     assert_eq!((field(&rows[0], "how"), field(&rows[0], "job_id")), ("switched", jobs[0]));
     assert_eq!(field(&rows[1], "reason_word"), "given_up");
     assert!(field(&rows[1], "reason").contains("the instance is gone"), "{:#}", rows[1]);
-    assert_eq!(world.cloud.with_model(|model| model.ledger().switches_total()), sent, "nothing was sent twice");
+    assert_eq!(
+        world.cloud.with_model(|model| model.ledger().switches_total()),
+        sent,
+        "nothing was sent twice"
+    );
     let journal = world.run(&["journal", "doubt", "-o", "jsonl"]).out;
     let by_hand: Vec<Value> = journal
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).expect("an entry"))
         .filter(|entry| entry["proxy_id"] == proxies[0] && entry["by"].is_string())
         .collect();
-    assert!(by_hand.iter().any(|entry| field(entry, "why").contains("seen in the console")), "who and why are kept: {by_hand:#?}");
+    assert!(
+        by_hand.iter().any(|entry| field(entry, "why").contains("seen in the console")),
+        "who and why are kept: {by_hand:#?}"
+    );
 }

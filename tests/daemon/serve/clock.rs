@@ -1,4 +1,5 @@
-//! The daemon under `faketime`: its wall clock is wrong, is set right, or is stepped, and its boot clock is not touched.
+//! The daemon under `faketime`: its wall clock is wrong, is set right, or is stepped, and its boot
+//! clock is not touched.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -11,7 +12,9 @@ const ANSWERS_LOST: &str = "job_time: 200ms\ndrop_after: [{on: 1, call: switch}]
 /// The library that fakes the clock, wherever this machine's architecture has it.
 fn faketime() -> PathBuf {
     let folders = std::fs::read_dir("/usr/lib").expect("a folder").flatten();
-    let mut found = folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1")).filter(|path| path.exists());
+    let mut found = folders
+        .map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"))
+        .filter(|path| path.exists());
     found.next().expect("faketime is installed: `make setup`")
 }
 
@@ -43,11 +46,19 @@ fn apply(world: &ServeWorld, plan: &str, rest: &str) {
 fn all_done_once(world: &ServeWorld, rollout: &str) {
     world.until(rollout, |status| status["phase"] == "completed");
     let jobs = world.run(&["jobs", rollout, "-o", "csv"]);
-    let saved: BTreeSet<String> = jobs.out.lines().skip(1).map(|line| line.split(',').next().unwrap_or_default().to_owned()).collect();
+    let saved: BTreeSet<String> = jobs
+        .out
+        .lines()
+        .skip(1)
+        .map(|line| line.split(',').next().unwrap_or_default().to_owned())
+        .collect();
     world.cloud.with_model(|model| {
         let handed_out: BTreeSet<String> = model.jobs().map(|job| job.job_id.to_string()).collect();
         assert_eq!(saved, handed_out);
-        assert!(model.proxies().all(|proxy| proxy.ssl_option && proxy.executed == 1), "one effective call a proxy");
+        assert!(
+            model.proxies().all(|proxy| proxy.ssl_option && proxy.executed == 1),
+            "one effective call a proxy"
+        );
     });
 }
 
@@ -72,7 +83,10 @@ async fn with_a_clock_hours_slow_nothing_is_switched_until_it_is_set_right() {
     apply(&world, "slow", "");
     let held = world.until("slow", |status| status["holds"][0]["word"] == "clock");
     let text = held["holds"][0]["text"].as_str().unwrap_or_default().to_owned();
-    assert!(text.contains("3 h 0 min behind the cloud's") && text.contains("timedatectl"), "{text}");
+    assert!(
+        text.contains("3 h 0 min behind the cloud's") && text.contains("timedatectl"),
+        "{text}"
+    );
     daemon.logged("no switch is sent: this machine's clock is 3 h 0 min behind the cloud's");
     let preflight = world.run(&["preflight", world.path("slow.yaml").to_str().expect("text")]);
     assert!(preflight.out.contains("3 h 0 min behind the cloud's"), "{preflight:?}");
@@ -80,7 +94,8 @@ async fn with_a_clock_hours_slow_nothing_is_switched_until_it_is_set_right() {
 
     set_clock(&world, "+0");
     daemon.logged("switches are sent again");
-    // The first answer is lost; in the middle of the doubt the clock is wrong once more, and set right.
+    // The first answer is lost; in the middle of the doubt the clock is wrong once more, and set
+    // right.
     world.until("slow", |_| switches(&world) == 1);
     set_clock(&world, "-3h");
     daemon.logged("no switch is sent: this machine's clock is 3 h 0 min behind the cloud's");
@@ -92,10 +107,16 @@ async fn with_a_clock_hours_slow_nothing_is_switched_until_it_is_set_right() {
 async fn a_step_by_a_day_ends_no_soak() {
     let world = ServeWorld::new(4, 4, ANSWERS_LOST);
     let _daemon = daemon(&world, "+0");
-    apply(&world, "soak", "strategy:\n  waves:\n    - {name: canary, size: 2, soak: 20s}\n    - {name: rest, size: rest}\n");
+    apply(
+        &world,
+        "soak",
+        "strategy:\n  waves:\n    - {name: canary, size: 2, soak: 20s}\n    - {name: rest, size: rest}\n",
+    );
     world.until("soak", |status| status["phase"] == "soaking");
     set_clock(&world, "+1d");
-    let stepped = |_: &serde_json::Value| world.run(&["journal", "soak"]).out.contains("the soak goes on by the other clocks");
+    let stepped = |_: &serde_json::Value| {
+        world.run(&["journal", "soak"]).out.contains("the soak goes on by the other clocks")
+    };
     world.until("soak", stepped);
     assert_eq!(world.status("soak")["phase"], "soaking", "a day has not passed");
     assert_eq!(switches(&world), 2);

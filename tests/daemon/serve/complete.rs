@@ -15,12 +15,19 @@ fn offered(world: &ServeWorld, words: &[&str]) -> Vec<String> {
         typed.join(" "),
         words.len() - 1
     );
-    let binaries = std::path::Path::new(env!("CARGO_BIN_EXE_sealift")).parent().expect("a folder").to_owned();
+    let binaries =
+        std::path::Path::new(env!("CARGO_BIN_EXE_sealift")).parent().expect("a folder").to_owned();
     let path = format!("{}:{}", binaries.display(), std::env::var("PATH").unwrap_or_default());
     let mut bash = Command::new("bash");
-    bash.args(["--norc", "-c", &asked]).env("PATH", path).env("SEALIFT_CONFIG", world.path("sealift.yaml"));
+    bash.args(["--norc", "-c", &asked])
+        .env("PATH", path)
+        .env("SEALIFT_CONFIG", world.path("sealift.yaml"));
     let ran = bash.stdin(Stdio::null()).output().expect("bash runs");
-    String::from_utf8(ran.stdout).expect("text").lines().map(|word| word.trim().to_owned()).collect()
+    String::from_utf8(ran.stdout)
+        .expect("text")
+        .lines()
+        .map(|word| word.trim().to_owned())
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -30,13 +37,20 @@ async fn rollouts_lanes_and_states_are_offered() {
     assert!(!nobody.iter().any(|word| word == "night"), "{nobody:?}");
     let _daemon = world.daemon().ready();
     let plan = world.plan("night", "");
-    assert_eq!(world.run(&["apply", plan.to_str().expect("a path of text"), "--yes"]).code, Some(0));
+    assert_eq!(
+        world.run(&["apply", plan.to_str().expect("a path of text"), "--yes"]).code,
+        Some(0)
+    );
     for verb in ["status", "watch", "changes", "journal", "pause", "promote", "revert"] {
         let words = offered(&world, &["sealift", verb, "ni"]);
         assert!(words.iter().any(|word| word == "night"), "{verb}: {words:?}");
     }
     let states = offered(&world, &["sealift", "changes", "night", "--state", "failed,in"]);
-    assert!(states.contains(&"failed,in_doubt".to_owned()) && states.contains(&"failed,inspecting".to_owned()), "{states:?}");
+    assert!(
+        states.contains(&"failed,in_doubt".to_owned())
+            && states.contains(&"failed,inspecting".to_owned()),
+        "{states:?}"
+    );
     let lanes = offered(&world, &["sealift", "pause", "--lane", ""]);
     assert!(lanes.contains(&"lab".to_owned()), "{lanes:?}");
 }

@@ -1,10 +1,13 @@
-//! The daemon's door on the network as its users meet it: the verbs with a token or a certificate, a session over a restart, and starts that are
-//! refused.
+//! The daemon's door on the network as its users meet it: the verbs with a token or a certificate,
+//! a session over a restart, and starts that are refused.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, KeyUsagePurpose,
+};
 use reqwest::StatusCode;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -13,7 +16,8 @@ use crate::serve::world::{ServeWorld, ServedDaemon, VerbOutput, sealift};
 
 const TOKENS: &str = "listen: \"127.0.0.1:0\", tokens_file: tokens.yaml";
 
-/// A world whose `api` has this too, and whose people are carol, who runs the test, and bob, who reads.
+/// A world whose `api` has this too, and whose people are carol, who runs the test, and bob, who
+/// reads.
 fn world(api: &str) -> ServeWorld {
     let world = ServeWorld::new(3, 3, "{}");
     let user = Command::new("id").arg("-un").output().expect("`id` runs").stdout;
@@ -23,7 +27,13 @@ fn world(api: &str) -> ServeWorld {
         user.trim()
     );
     let text = std::fs::read_to_string(world.path("sealift.yaml")).expect("a file");
-    world.write("sealift.yaml", &text.replace("api: {socket: run/api.sock}", &format!("api: {{socket: run/api.sock, {api}, {people}}}")));
+    world.write(
+        "sealift.yaml",
+        &text.replace(
+            "api: {socket: run/api.sock}",
+            &format!("api: {{socket: run/api.sock, {api}, {people}}}"),
+        ),
+    );
     world
 }
 
@@ -31,8 +41,16 @@ fn world(api: &str) -> ServeWorld {
 fn address(daemon: &ServedDaemon) -> String {
     daemon.logged("the API listens on the network too");
     let log = daemon.log();
-    let line = log.lines().rev().find(|line| line.contains("the API listens on the network too")).expect("a line");
-    let found = line.split("listen=").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("an address");
+    let line = log
+        .lines()
+        .rev()
+        .find(|line| line.contains("the API listens on the network too"))
+        .expect("a line");
+    let found = line
+        .split("listen=")
+        .nth(1)
+        .and_then(|rest| rest.split_whitespace().next())
+        .expect("an address");
     found.chars().filter(|c| *c != '"').collect()
 }
 
@@ -40,7 +58,10 @@ fn address(daemon: &ServedDaemon) -> String {
 fn elsewhere(addr: &str, environment: &[(&str, &Path)], arguments: &[&str]) -> VerbOutput {
     let mut command = sealift();
     command.env("SSL_CERT_FILE", "/dev/null").env("SSL_CERT_DIR", "/dev/null");
-    command.env("SEALIFT_ADDR", addr).env("SEALIFT_CONFIG", "/absent.yaml").envs(environment.iter().copied());
+    command
+        .env("SEALIFT_ADDR", addr)
+        .env("SEALIFT_CONFIG", "/absent.yaml")
+        .envs(environment.iter().copied());
     VerbOutput::of(command.args(arguments).output().expect("the binary runs"))
 }
 
@@ -54,11 +75,16 @@ fn new_token(world: &ServeWorld, name: &str, may: &str) -> PathBuf {
 async fn every_verb_works_from_elsewhere_with_a_token() {
     let world = world(TOKENS);
     let refused = world.run(&["token", "new", "--name", "bob", "--may", "read,operate"]);
-    assert!(refused.code == Some(1) && refused.err.contains("bob may read, and a token gives no more"), "{refused:?}");
+    assert!(
+        refused.code == Some(1) && refused.err.contains("bob may read, and a token gives no more"),
+        "{refused:?}"
+    );
     let refused = world.run(&["token", "new", "--name", "eve", "--may", "read"]);
     assert!(refused.code == Some(1) && refused.err.contains("names no eve"), "{refused:?}");
-    let (carol, bob) = (new_token(&world, "carol", "read,operate"), new_token(&world, "bob", "read"));
-    let listed: Value = serde_json::from_str(&world.run(&["token", "list", "-o", "json"]).out).expect("JSON");
+    let (carol, bob) =
+        (new_token(&world, "carol", "read,operate"), new_token(&world, "bob", "read"));
+    let listed: Value =
+        serde_json::from_str(&world.run(&["token", "list", "-o", "json"]).out).expect("JSON");
     assert_eq!((&listed[0]["name"], &listed[1]["may"]), (&json!("carol"), &json!(["read"])));
 
     let daemon = world.daemon().ready();
@@ -87,7 +113,8 @@ async fn every_verb_works_from_elsewhere_with_a_token() {
         let ran = run(arguments);
         assert_eq!(ran.code, Some(code), "{arguments:?}: {ran:?}");
     }
-    let shown: Value = serde_json::from_str(&run(&["status", "night", "-o", "json"]).out).expect("JSON");
+    let shown: Value =
+        serde_json::from_str(&run(&["status", "night", "-o", "json"]).out).expect("JSON");
     assert_eq!(shown["by"], "carol", "the one name, whatever the door");
     daemon.logged("via=token laptop");
     let exported = world.path("copy.tar");
@@ -115,12 +142,24 @@ async fn a_session_outlives_the_daemon_and_ends_with_its_key() {
     let (origin, code) = opened.out.trim().split_once("/sign-in#").expect("a link");
     let http = reqwest::Client::builder().no_proxy().build().expect("a client");
     let host = |origin: &str| origin.trim_start_matches("http://").to_owned();
-    let sign_in = http.post(format!("{}/sign-in", address(&daemon))).header("host", host(origin)).header("origin", origin);
+    let sign_in = http
+        .post(format!("{}/sign-in", address(&daemon)))
+        .header("host", host(origin))
+        .header("origin", origin);
     let signed_in = sign_in.json(&json!({"code": code})).send().await.expect("an answer");
     assert_eq!(signed_in.status(), StatusCode::OK);
-    let cookie = signed_in.headers()["set-cookie"].to_str().expect("text").split(';').next().expect("a pair").to_owned();
+    let cookie = signed_in.headers()["set-cookie"]
+        .to_str()
+        .expect("text")
+        .split(';')
+        .next()
+        .expect("a pair")
+        .to_owned();
     let whoami = async |daemon: &ServedDaemon| {
-        let asked = http.get(format!("{}/v1/whoami", address(daemon))).header("cookie", &cookie).header("sec-fetch-site", "same-origin");
+        let asked = http
+            .get(format!("{}/v1/whoami", address(daemon)))
+            .header("cookie", &cookie)
+            .header("sec-fetch-site", "same-origin");
         asked.send().await.expect("an answer").status()
     };
     assert_eq!(whoami(&daemon).await, StatusCode::OK);
@@ -151,9 +190,14 @@ async fn the_verbs_speak_tls_and_show_a_certificate() {
     let write = |name: &str, mut params: CertificateParams, common: Option<&str>| {
         let key = KeyPair::generate().expect("a key");
         params.distinguished_name = rcgen::DistinguishedName::new();
-        common.iter().for_each(|common| params.distinguished_name.push(DnType::CommonName, *common));
+        common
+            .iter()
+            .for_each(|common| params.distinguished_name.push(DnType::CommonName, *common));
         let certificate = params.signed_by(&key, &issuer).expect("a certificate").pem();
-        (world.write(&format!("{name}.crt"), &certificate), world.write(&format!("{name}.key"), &key.serialize_pem()))
+        (
+            world.write(&format!("{name}.crt"), &certificate),
+            world.write(&format!("{name}.key"), &key.serialize_pem()),
+        )
     };
     write("api", CertificateParams::new(vec!["localhost".to_owned()]).expect("a name"), None);
     let mut params = CertificateParams::default();
@@ -163,31 +207,46 @@ async fn the_verbs_speak_tls_and_show_a_certificate() {
     let daemon = world.daemon().ready();
     let addr = address(&daemon).replace("127.0.0.1", "localhost");
     assert!(addr.starts_with("https://"), "{addr}");
-    let shown: [(&str, &Path); 3] = [("SEALIFT_CA_FILE", &ca), ("SEALIFT_CERT_FILE", &certificate), ("SEALIFT_KEY_FILE", &key)];
+    let shown: [(&str, &Path); 3] =
+        [("SEALIFT_CA_FILE", &ca), ("SEALIFT_CERT_FILE", &certificate), ("SEALIFT_KEY_FILE", &key)];
     let stopped = elsewhere(&addr, &shown, &["stop", "--reason", "a test"]);
     assert_eq!(stopped.code, Some(0), "{stopped:?}");
     daemon.logged("via=certificate");
     let nobody = elsewhere(&addr, &shown[..1], &["list"]);
     assert!(nobody.code == Some(8) && nobody.err.contains("does not know who asks"), "{nobody:?}");
     let none = elsewhere(&addr, &[], &["list"]);
-    assert!(none.code == Some(1) && none.err.contains("SEALIFT_CA_FILE=FILE"), "a machine that trusts nobody: {none:?}");
+    assert!(
+        none.code == Some(1) && none.err.contains("SEALIFT_CA_FILE=FILE"),
+        "a machine that trusts nobody: {none:?}"
+    );
     let others = world.write("others.crt", &authority().pem());
     let untrusted = elsewhere(&addr, &[("SSL_CERT_FILE", &others)], &["list"]);
-    assert!(untrusted.code == Some(8) && untrusted.err.contains("SEALIFT_CA_FILE=FILE"), "{untrusted:?}");
+    assert!(
+        untrusted.code == Some(8) && untrusted.err.contains("SEALIFT_CA_FILE=FILE"),
+        "{untrusted:?}"
+    );
     let other = elsewhere(&addr.replace("localhost", "127.0.0.1"), &shown, &["list"]);
-    assert!(other.code == Some(8) && other.err.contains("a name that stands in the certificate"), "{other:?}");
+    assert!(
+        other.code == Some(8) && other.err.contains("a name that stands in the certificate"),
+        "{other:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_that_would_let_anybody_in_is_refused_with_the_line_to_write() {
     let world = world("listen: \"0.0.0.0:7633\", tokens_file: tokens.yaml");
     let refused = world.run(&["serve"]);
-    assert!(refused.code == Some(1) && refused.err.contains("tls: {cert_file: api.crt, key_file: api.key}"), "{refused:?}");
+    assert!(
+        refused.code == Some(1)
+            && refused.err.contains("tls: {cert_file: api.crt, key_file: api.key}"),
+        "{refused:?}"
+    );
     assert!(refused.err.contains("origin: https://HOST:7633"), "all mistakes at once: {refused:?}");
     let world = self::world(TOKENS);
     new_token(&world, "bob", "read");
     let tokens = world.path("tokens.yaml");
-    std::fs::set_permissions(&tokens, std::os::unix::fs::PermissionsExt::from_mode(0o644)).expect("our file");
+    std::fs::set_permissions(&tokens, std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .expect("our file");
     let refused = world.run(&["serve"]);
     assert!(refused.code == Some(1) && refused.err.contains("chmod 640"), "{refused:?}");
     let addr = world.run(&["serve", "--addr", "https://localhost:7633"]);

@@ -2,8 +2,7 @@
 
 use crate::serve::world::ServeWorld;
 
-const BEFORE: &str =
-    "version: 1\nname: edited\nssl_option: true\nautostart: true\ntargets: {files: [fleet.csv]}\nstrategy: {max_in_flight: 1}\n";
+const BEFORE: &str = "version: 1\nname: edited\nssl_option: true\nautostart: true\ntargets: {files: [fleet.csv]}\nstrategy: {max_in_flight: 1}\n";
 
 /// `status` until it holds this text, or until it does not.
 fn shows(world: &ServeWorld, arguments: &[&str], text: &str, wanted: bool) -> String {
@@ -38,9 +37,13 @@ async fn an_edited_plan_is_refused_wherever_it_comes_from() {
     // By hand, with and without the digest of the edit.
     let edit = world.write("edit.yaml", &after);
     let edit = edit.to_str().expect("text");
-    let preview: serde_json::Value = serde_json::from_str(&world.run(&["plan", edit, "-o", "json"]).out).expect("a preview");
+    let preview: serde_json::Value =
+        serde_json::from_str(&world.run(&["plan", edit, "-o", "json"]).out).expect("a preview");
     let digest = preview["digest"].as_str().expect("a digest").to_owned();
-    for arguments in [&["apply", edit, "--yes", "--detach"][..], &["apply", edit, "--yes", "--detach", "--digest", &digest]] {
+    for arguments in [
+        &["apply", edit, "--yes", "--detach"][..],
+        &["apply", edit, "--yes", "--detach", "--digest", &digest],
+    ] {
         let refused = world.run(arguments);
         assert_eq!(refused.code, Some(1), "{refused:?}");
         for part in parts {
@@ -59,14 +62,33 @@ async fn an_edited_plan_is_refused_wherever_it_comes_from() {
     daemon.logged("strategy.max_in_flight (`1`, now `2`) differ");
 
     // Comments and layout, and the key that says nothing about a run: the same plan, with a note.
-    let reworded =
-        format!("# of tonight\n{}", BEFORE.replace("autostart: true\n", "").replace("{max_in_flight: 1}", "\n  max_in_flight: 1"));
+    let reworded = format!(
+        "# of tonight\n{}",
+        BEFORE
+            .replace("autostart: true\n", "")
+            .replace("{max_in_flight: 1}", "\n  max_in_flight: 1")
+    );
     world.write("plans.d/edited.yaml", &reworded);
     shows(&world, &["status"], "plan file", false);
-    let note = world.run(&["apply", world.write("note.yaml", &reworded).to_str().expect("text"), "--yes", "--detach"]);
+    let note = world.run(&[
+        "apply",
+        world.write("note.yaml", &reworded).to_str().expect("text"),
+        "--yes",
+        "--detach",
+    ]);
     assert_eq!(note.code, Some(0), "{note:?}");
-    assert!(note.err.contains("was submitted before") && note.err.contains("note: ") && note.err.contains("comments"), "{note:?}");
-    let same = world.run(&["apply", world.write("same.yaml", BEFORE).to_str().expect("text"), "--yes", "--detach"]);
+    assert!(
+        note.err.contains("was submitted before")
+            && note.err.contains("note: ")
+            && note.err.contains("comments"),
+        "{note:?}"
+    );
+    let same = world.run(&[
+        "apply",
+        world.write("same.yaml", BEFORE).to_str().expect("text"),
+        "--yes",
+        "--detach",
+    ]);
     assert!(same.code == Some(0) && !same.err.contains("note: "), "{same:?}");
     assert_eq!(world.run(&["list", "-o", "jsonl"]).out.lines().count(), 1);
 }

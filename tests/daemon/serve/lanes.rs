@@ -1,4 +1,5 @@
-//! Lanes that change under a running rollout: one that is gone, and one whose project another lane reaches.
+//! Lanes that change under a running rollout: one that is gone, and one whose project another lane
+//! reaches.
 
 use crate::serve::world::ServeWorld;
 
@@ -15,7 +16,9 @@ fn configure(world: &ServeWorld, lanes: &[(&str, &str)]) {
         )
     };
     let lanes: String = lanes.iter().map(lane).collect();
-    let text = format!("plans: plans.d\nstore: {{sled: state/queue}}\napi: {{socket: run/api.sock}}\nlanes:\n{lanes}");
+    let text = format!(
+        "plans: plans.d\nstore: {{sled: state/queue}}\napi: {{socket: run/api.sock}}\nlanes:\n{lanes}"
+    );
     world.write("sealift.yaml", &text);
 }
 
@@ -23,7 +26,8 @@ fn configure(world: &ServeWorld, lanes: &[(&str, &str)]) {
 fn killed_on_the_way(world: &ServeWorld) {
     let daemon = world.daemon().ready();
     let plan = world.plan("night", "strategy: {max_in_flight: 2}\n");
-    let applied = world.run(&["apply", plan.to_str().expect("a path of text"), "--yes", "--detach"]);
+    let applied =
+        world.run(&["apply", plan.to_str().expect("a path of text"), "--yes", "--detach"]);
     assert_eq!(applied.code, Some(0), "{applied:?}");
     for _ in 0..600 {
         if world.run(&["jobs", "night", "-o", "jsonl"]).out.lines().count() == 2 {
@@ -44,7 +48,9 @@ fn holds(status: &serde_json::Value, word: &str) -> bool {
 
 fn completes(world: &ServeWorld) {
     let _daemon = world.daemon().ready();
-    world.until("night", |status| status["phase"] == "completed" && status["tally"]["succeeded"] == 8);
+    world.until("night", |status| {
+        status["phase"] == "completed" && status["tally"]["succeeded"] == 8
+    });
     assert_eq!(sent(world), 8, "one switch for each");
 }
 
@@ -55,21 +61,39 @@ async fn a_second_lane_to_one_project_is_refused_and_holds_its_switches_after_an
     killed_on_the_way(&world);
     configure(&world, &[("main", PROJECT), ("lab", PROJECT)]);
     let refused = world.run(&["config"]);
-    assert!(refused.code == Some(1) && refused.err.contains("the lanes `main` and `lab` reach the same project"), "{refused:?}");
+    assert!(
+        refused.code == Some(1)
+            && refused.err.contains("the lanes `main` and `lab` reach the same project"),
+        "{refused:?}"
+    );
 
     let daemon = world.daemon().ready();
     daemon.logged("the other's switches are held");
     let out = sent(&world);
-    let status = world.until("night", |status| status["tally"]["succeeded"] == out && holds(status, "lane_shared"));
-    assert!(out >= 2 && status["tally"]["active"] == 2, "what was out is followed, and what comes next waits: {status:#}");
+    let status = world.until("night", |status| {
+        status["tally"]["succeeded"] == out && holds(status, "lane_shared")
+    });
+    assert!(
+        out >= 2 && status["tally"]["active"] == 2,
+        "what was out is followed, and what comes next waits: {status:#}"
+    );
     let changes = world.run(&["changes", "night", "--state", "ready", "-o", "json"]).out;
-    assert!(changes.contains("lane_shared") && changes.contains("lane lab reaches the same project as lane main"), "{changes}");
+    assert!(
+        changes.contains("lane_shared")
+            && changes.contains("lane lab reaches the same project as lane main"),
+        "{changes}"
+    );
     let plan = world.plan("again", "");
     let plan = plan.to_str().expect("a path of text");
     for verb in [&["check", plan][..], &["apply", plan, "--yes", "--detach"]] {
         let refused = world.run(verb);
         let told = format!("{}{}", refused.out, refused.err);
-        assert!(refused.code == Some(1) && told.contains("shared-project") && told.contains("write `main`"), "{verb:?}: {refused:?}");
+        assert!(
+            refused.code == Some(1)
+                && told.contains("shared-project")
+                && told.contains("write `main`"),
+            "{verb:?}: {refused:?}"
+        );
     }
     std::thread::sleep(std::time::Duration::from_secs(1));
     assert_eq!(sent(&world), out, "no switch goes out on the second lane");
@@ -87,7 +111,10 @@ async fn a_lane_that_is_gone_is_a_hold_in_status_and_a_warning_in_the_log() {
     configure(&world, &[("elsewhere", OTHER)]);
     let daemon = world.daemon().ready();
     let status = world.until("night", |status| holds(status, "lane_missing"));
-    assert!(status["holds"].to_string().contains("the configuration has no lane lab; put it back"), "{status:#}");
+    assert!(
+        status["holds"].to_string().contains("the configuration has no lane lab; put it back"),
+        "{status:#}"
+    );
     daemon.logged("the configuration has no such lane any more");
     drop(daemon);
     configure(&world, &[("lab", PROJECT)]);

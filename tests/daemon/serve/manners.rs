@@ -8,7 +8,10 @@ async fn a_slip_is_told_what_was_meant_and_a_script_that_nobody_is_asked() {
     let _daemon = world.daemon().ready();
     let plan = world.plan("night", "strategy: {max_in_flight: 2}\n");
     let plan = plan.to_str().expect("a path of text");
-    let off = world.write("off.yaml", "version: 1\nname: off\nssl_option: false\ntargets: {files: [fleet.csv]}\n");
+    let off = world.write(
+        "off.yaml",
+        "version: 1\nname: off\nssl_option: false\ntargets: {files: [fleet.csv]}\n",
+    );
     let off = off.to_str().expect("a path of text");
     let state = world.path("state/queue");
     let state = state.to_str().expect("a path of text");
@@ -19,7 +22,12 @@ async fn a_slip_is_told_what_was_meant_and_a_script_that_nobody_is_asked() {
 
     unasked(&["apply", plan], "--yes");
     unasked(&["apply", off, "--yes"], "--confirm off");
-    assert!(world.run(&["apply", off, "--yes", "--confirm", "of"]).err.contains("--confirm says \"of\""));
+    assert!(
+        world
+            .run(&["apply", off, "--yes", "--confirm", "of"])
+            .err
+            .contains("--confirm says \"of\"")
+    );
     assert_eq!(world.run(&["apply", plan, "--yes", "--detach"]).code, Some(0));
     assert_eq!(world.run(&["pause", "night"]).code, Some(0));
     unasked(&["abort", "night"], "--yes");
@@ -34,6 +42,9 @@ async fn a_slip_is_told_what_was_meant_and_a_script_that_nobody_is_asked() {
         (&["changes", "night", "--state", "fialed"], "`failed`"),
     ] {
         let ran = world.run(verb);
-        assert!(ran.code != Some(0) && ran.err.contains(&format!("did you mean {meant}?")), "{verb:?}: {ran:?}");
+        assert!(
+            ran.code != Some(0) && ran.err.contains(&format!("did you mean {meant}?")),
+            "{verb:?}: {ran:?}"
+        );
     }
 }

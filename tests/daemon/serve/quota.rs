@@ -25,7 +25,11 @@ async fn a_reload_takes_another_quota_over_whole_or_not_at_all() {
     daemon.logged("the quota has changed");
     daemon.logged("configuration and plans are read again");
     assert!(shown().contains("0 of 20 calls in the last 1m"), "{}", shown());
-    assert!(!daemon.log().contains("lanes has changed; restart"), "nothing else has changed:\n{}", daemon.log());
+    assert!(
+        !daemon.log().contains("lanes has changed; restart"),
+        "nothing else has changed:\n{}",
+        daemon.log()
+    );
 
     with_quota(&world, "{requests: none, per: 1m}");
     daemon.signal(Signal::HUP);
@@ -37,7 +41,10 @@ async fn a_reload_takes_another_quota_over_whole_or_not_at_all() {
     // Another account under the same name waits for a restart, its quota with it.
     with_quota(&world, "{requests: 70, per: 1m, headroom: 0%}");
     let text = std::fs::read_to_string(world.path("sealift.yaml")).expect("a configuration");
-    world.write("sealift.yaml", &text.replace("056538411200d4cd2f79c003c7606412", "156538411200d4cd2f79c003c7606412"));
+    world.write(
+        "sealift.yaml",
+        &text.replace("056538411200d4cd2f79c003c7606412", "156538411200d4cd2f79c003c7606412"),
+    );
     daemon.signal(Signal::HUP);
     daemon.logged("lanes has changed; restart");
     assert!(shown().contains("0 of 20 calls in the last 1m"), "{}", shown());
@@ -53,11 +60,19 @@ async fn a_clean_end_leaves_the_level_and_after_a_kill_the_quota_counts_as_used(
     // A thousand an hour are spaced 3.6 s apart: a few of the calls are enough.
     let applied = world.run(&["apply", plan.to_str().expect("a path"), "--yes", "--detach"]);
     assert_eq!(applied.code, Some(0), "{}", applied.err);
-    world.until("small", |status| status["tally"]["active"].as_u64().is_some_and(|active| active > 0));
+    world.until("small", |status| {
+        status["tally"]["active"].as_u64().is_some_and(|active| active > 0)
+    });
     let used = |world: &ServeWorld| -> u32 {
         let shown = world.run(&["status"]).out;
-        let line = shown.lines().find(|line| line.starts_with("lane lab")).unwrap_or_else(|| panic!("{shown}"));
-        line.split_whitespace().nth(2).and_then(|word| word.parse().ok()).unwrap_or_else(|| panic!("{line}"))
+        let line = shown
+            .lines()
+            .find(|line| line.starts_with("lane lab"))
+            .unwrap_or_else(|| panic!("{shown}"));
+        line.split_whitespace()
+            .nth(2)
+            .and_then(|word| word.parse().ok())
+            .unwrap_or_else(|| panic!("{line}"))
     };
     for _ in 0..600 {
         if used(&world) >= 2 {
@@ -73,20 +88,38 @@ async fn a_clean_end_leaves_the_level_and_after_a_kill_the_quota_counts_as_used(
     assert!(left().contains("\"count\""), "a clean end leaves the level: {}", left());
 
     let daemon = world.daemon().ready();
-    assert!(!left().contains("\"count\"") && left().contains("\"out\""), "it holds no longer than until the first call: {}", left());
+    assert!(
+        !left().contains("\"count\"") && left().contains("\"out\""),
+        "it holds no longer than until the first call: {}",
+        left()
+    );
     let level = used(&world);
-    assert!((2..100).contains(&level), "{level} of the calls before are known, and no more are assumed");
+    assert!(
+        (2..100).contains(&level),
+        "{level} of the calls before are known, and no more are assumed"
+    );
     let resumed = world.run(&["resume", "small"]);
     assert_eq!(resumed.code, Some(0), "{}", resumed.err);
     drop(daemon);
     let _daemon = world.daemon().ready();
-    assert_eq!(used(&world), 1000, "what a killed daemon sent is not known: the quota is taken for spent");
+    assert_eq!(
+        used(&world),
+        1000,
+        "what a killed daemon sent is not known: the quota is taken for spent"
+    );
     let held = world.until("small", |status| status["holds"][0]["word"] == "quota");
     let (until, text) = (&held["holds"][0]["until"], &held["holds"][0]["text"]);
-    let until: jiff::Timestamp = until.as_str().and_then(|until| until.parse().ok()).unwrap_or_else(|| panic!("{held}"));
-    assert!(text.as_str().is_some_and(|text| text.contains("ended without a count of its calls")), "{text}");
+    let until: jiff::Timestamp =
+        until.as_str().and_then(|until| until.parse().ok()).unwrap_or_else(|| panic!("{held}"));
+    assert!(
+        text.as_str().is_some_and(|text| text.contains("ended without a count of its calls")),
+        "{text}"
+    );
     let left = until.duration_since(SystemClock.times().wall).as_secs();
-    assert!((3_500..=3_600).contains(&left), "no more than what was in flight is waited for longer: {left} s");
+    assert!(
+        (3_500..=3_600).contains(&left),
+        "no more than what was in flight is waited for longer: {left} s"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,10 @@ async fn a_store_that_vanishes_ends_the_daemon_and_a_person_decides() {
     let plan = world.plan("gone", "strategy: {max_in_flight: 2}\n");
     let daemon = world.daemon().ready();
     assert!(exists(&world.path("state/queue.id")), "nothing tells which store belongs here");
-    assert_eq!(world.run(&["apply", plan.to_str().expect("text"), "--yes", "--detach"]).code, Some(0));
+    assert_eq!(
+        world.run(&["apply", plan.to_str().expect("text"), "--yes", "--detach"]).code,
+        Some(0)
+    );
     world.until("gone", |status| status["tally"]["active"].as_u64() >= Some(2));
     std::fs::rename(world.path("state/queue"), world.path("away")).expect("there");
     let paused = world.run(&["pause", "gone", "--reason", "test"]);
@@ -20,14 +23,21 @@ async fn a_store_that_vanishes_ends_the_daemon_and_a_person_decides() {
 
     let refused = world.run(&["serve"]);
     assert_eq!(refused.code, Some(Exit::StoreMissing as i32), "{refused:?}");
-    assert!(refused.err.contains("store import") && refused.err.contains("store new"), "{refused:?}");
+    assert!(
+        refused.err.contains("store import") && refused.err.contains("store new"),
+        "{refused:?}"
+    );
     assert!(!exists(&world.path("state/queue")), "a refused start began a store");
 
     let begun = world.run(&["store", "new"]);
     assert_eq!(begun.code, Some(0), "{begun:?}");
     assert!(begun.err.contains("belonged here before"), "{begun:?}");
     let daemon = world.daemon().ready();
-    assert_eq!(world.run(&["status", "gone"]).code, Some(Exit::Error as i32), "a new store knows nothing");
+    assert_eq!(
+        world.run(&["status", "gone"]).code,
+        Some(Exit::Error as i32),
+        "a new store knows nothing"
+    );
     drop(daemon);
 
     // The one that was moved is put back under its own name again.
@@ -41,13 +51,17 @@ async fn a_store_that_vanishes_ends_the_daemon_and_a_person_decides() {
     drop(daemon);
 }
 
-/// A queue of a million changes takes minutes to build; a supervisor that is not told would kill the start, again and again.
+/// A queue of a million changes takes minutes to build; a supervisor that is not told would kill
+/// the start, again and again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_that_builds_the_queue_anew_asks_for_time() {
     let world = ServeWorld::new(4, 4, "");
     let plan = world.plan("whole", "");
     let daemon = world.daemon().ready();
-    assert_eq!(world.run(&["apply", plan.to_str().expect("text"), "--yes", "--detach"]).code, Some(0));
+    assert_eq!(
+        world.run(&["apply", plan.to_str().expect("text"), "--yes", "--detach"]).code,
+        Some(0)
+    );
     // A supervisor reads what it is told; the daemon would wait for one that does not.
     while world.status("whole")["final"] != true {
         daemon.told("WATCHDOG=1");

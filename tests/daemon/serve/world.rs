@@ -1,4 +1,5 @@
-//! A daemon in a process of its own, an emulated cloud in this one, and the verbs as a user types them.
+//! A daemon in a process of its own, an emulated cloud in this one, and the verbs as a user types
+//! them.
 
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -24,7 +25,11 @@ pub fn sealift() -> Command {
     }
     // A daemon that is not there is told at once, where a test does not wait for one.
     command.env("SEALIFT_WAIT", "0s");
-    command.env("NO_COLOR", "1").env("TZ", "UTC").env_remove("NOTIFY_SOCKET").env_remove("WATCHDOG_USEC");
+    command
+        .env("NO_COLOR", "1")
+        .env("TZ", "UTC")
+        .env_remove("NOTIFY_SOCKET")
+        .env_remove("WATCHDOG_USEC");
     command
 }
 
@@ -77,13 +82,16 @@ impl ServeWorld {
     pub fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path(name);
         std::fs::write(&path, text).expect("a file is written");
-        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("our own file");
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+            .expect("our own file");
         path
     }
 
     /// A plan over the whole fleet.
     pub fn plan(&self, name: &str, rest: &str) -> PathBuf {
-        let text = format!("version: 1\nname: {name}\nssl_option: true\ntargets: {{files: [fleet.csv]}}\n{rest}");
+        let text = format!(
+            "version: 1\nname: {name}\nssl_option: true\ntargets: {{files: [fleet.csv]}}\n{rest}"
+        );
         self.write(&format!("{name}.yaml"), &text)
     }
 
@@ -95,7 +103,8 @@ impl ServeWorld {
 
     /// Runs a verb to its end.
     pub fn run(&self, arguments: &[&str]) -> VerbOutput {
-        let output = self.command(arguments).stdin(Stdio::null()).output().expect("the binary runs");
+        let output =
+            self.command(arguments).stdin(Stdio::null()).output().expect("the binary runs");
         VerbOutput::of(output)
     }
 
@@ -104,7 +113,8 @@ impl ServeWorld {
         serde_json::from_str(&ran.out).unwrap_or(Value::Null)
     }
 
-    /// Asks for the status until it is as wanted: another process works, so there is nothing else to wait on.
+    /// Asks for the status until it is as wanted: another process works, so there is nothing else
+    /// to wait on.
     pub fn until(&self, rollout: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let mut last = Value::Null;
         for _ in 0..600 {
@@ -174,7 +184,10 @@ impl ServedDaemon {
     pub fn told(&self, line: &str) -> String {
         let mut bytes = [0; 4096];
         loop {
-            let n = self.supervisor.recv(&mut bytes).unwrap_or_else(|error| panic!("no {line}: {error}; its log:\n{}", self.log()));
+            let n = self
+                .supervisor
+                .recv(&mut bytes)
+                .unwrap_or_else(|error| panic!("no {line}: {error}; its log:\n{}", self.log()));
             let message = String::from_utf8_lossy(&bytes[..n]).into_owned();
             if message.lines().any(|found| found == line) {
                 return message;

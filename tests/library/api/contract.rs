@@ -1,4 +1,5 @@
-//! The contract: `docs/openapi.json` is what the handlers say, it has every route, and it only grows.
+//! The contract: `docs/openapi.json` is what the handlers say, it has every route, and it only
+//! grows.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -27,7 +28,11 @@ fn document() -> Value {
 fn operations(document: &Value) -> Vec<(String, String)> {
     let paths = document["paths"].as_object().expect("paths");
     let methods = |(path, item): (&String, &Value)| {
-        item.as_object().expect("an item").keys().map(|method| (path.clone(), method.to_uppercase())).collect::<Vec<_>>()
+        item.as_object()
+            .expect("an item")
+            .keys()
+            .map(|method| (path.clone(), method.to_uppercase()))
+            .collect::<Vec<_>>()
     };
     paths.iter().flat_map(methods).collect()
 }
@@ -58,7 +63,10 @@ fn shrunk(place: &str, old: &Value, new: &Value, found: &mut Vec<String>) {
                 }
             }
             // What a client need not send yet must not become needed.
-            if place.ends_with("Request") && !old.contains_key("required") && new.contains_key("required") {
+            if place.ends_with("Request")
+                && !old.contains_key("required")
+                && new.contains_key("required")
+            {
                 found.push(format!("{place} needs more than before"));
             }
         }
@@ -71,14 +79,20 @@ fn shrunk(place: &str, old: &Value, new: &Value, found: &mut Vec<String>) {
 fn required(place: &str, old: &Value, new: Option<&Value>, found: &mut Vec<String>) {
     let (old, new) = (texts(Some(old)), texts(new));
     let of_request = place.split('/').any(|part| part.ends_with("Request") || part == "PlanUpload");
-    let (lost, than) = if of_request { (new.difference(&old), "newly needed") } else { (old.difference(&new), "no longer always there") };
+    let (lost, than) = if of_request {
+        (new.difference(&old), "newly needed")
+    } else {
+        (old.difference(&new), "no longer always there")
+    };
     found.extend(lost.map(|field| format!("{place}: {field} is {than}")));
 }
 
 fn parameters(place: &str, old: &Value, new: &Value, found: &mut Vec<String>) {
     let named = |list: &Value| {
         let list = list.as_array().cloned().unwrap_or_default();
-        list.into_iter().map(|one| ((one["in"].to_string(), one["name"].to_string()), one)).collect::<std::collections::BTreeMap<_, _>>()
+        list.into_iter()
+            .map(|one| ((one["in"].to_string(), one["name"].to_string()), one))
+            .collect::<std::collections::BTreeMap<_, _>>()
     };
     let (old, new) = (named(old), named(new));
     for (name, one) in &old {
@@ -87,7 +101,8 @@ fn parameters(place: &str, old: &Value, new: &Value, found: &mut Vec<String>) {
             None => found.push(format!("{place} lacks {}", name.1)),
         }
     }
-    let needed = new.iter().filter(|(name, one)| one["required"] == json!(true) && !old.contains_key(*name));
+    let needed =
+        new.iter().filter(|(name, one)| one["required"] == json!(true) && !old.contains_key(*name));
     found.extend(needed.map(|(name, _)| format!("{place} newly needs {}", name.1)));
 }
 
@@ -97,14 +112,22 @@ fn the_document_is_checked_in_and_only_grows() {
     let (fresh, kept) = (api::openapi(), fs::read_to_string(&path).unwrap_or_default());
     if !kept.is_empty() {
         let mut found = Vec::new();
-        shrunk("", &serde_json::from_str(&kept).expect("the document is JSON"), &document(), &mut found);
+        shrunk(
+            "",
+            &serde_json::from_str(&kept).expect("the document is JSON"),
+            &document(),
+            &mut found,
+        );
         assert!(found.is_empty(), "what a client relies on was taken away:\n{}", found.join("\n"));
     }
     if std::env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") && kept != fresh {
         fs::write(&path, &fresh).expect("the document can be written");
         return;
     }
-    assert!(kept == fresh, "docs/openapi.json is not what the handlers say; `make golden` writes it anew");
+    assert!(
+        kept == fresh,
+        "docs/openapi.json is not what the handlers say; `make golden` writes it anew"
+    );
 }
 
 #[test]
@@ -123,17 +146,52 @@ fn whatever_is_taken_away_is_found() {
         found.len()
     };
     let schemas = "/components/schemas";
-    let set = |new: &mut Value, place: &str, value: Value| *new.pointer_mut(place).expect("a place") = value;
+    let set = |new: &mut Value, place: &str, value: Value| {
+        *new.pointer_mut(place).expect("a place") = value
+    };
     assert_eq!(found(&|_| ()), 0);
     assert_eq!(found(&|new| new["paths"]["/b"] = json!({"get": {}})), 0, "a path more");
-    assert_eq!(found(&|new| new["components"]["schemas"]["Row"]["properties"]["more"] = json!({"type": "string"})), 0, "a field more");
-    assert_eq!(found(&|new| set(new, &format!("{schemas}/Row/properties/word/enum"), json!(["one", "two", "three"]))), 0, "a word more");
+    assert_eq!(
+        found(&|new| new["components"]["schemas"]["Row"]["properties"]["more"] =
+            json!({"type": "string"})),
+        0,
+        "a field more"
+    );
+    assert_eq!(
+        found(&|new| set(
+            new,
+            &format!("{schemas}/Row/properties/word/enum"),
+            json!(["one", "two", "three"])
+        )),
+        0,
+        "a word more"
+    );
     assert_eq!(found(&|new| set(new, "/paths", json!({}))), 1, "a path less");
-    assert_eq!(found(&|new| set(new, "/paths/~1a/get/parameters", json!([]))), 1, "a parameter less");
-    assert_eq!(found(&|new| set(new, "/paths/~1a/get/parameters/0/schema/type", json!("integer"))), 1, "another type");
-    assert_eq!(found(&|new| set(new, &format!("{schemas}/Row/properties/word/enum"), json!(["one"]))), 1, "a word less");
-    assert_eq!(found(&|new| set(new, &format!("{schemas}/Row/required"), json!([]))), 1, "a field that may be missing");
-    assert_eq!(found(&|new| new["components"]["schemas"]["PauseRequest"]["required"] = json!(["reason"])), 1, "a field that is needed");
+    assert_eq!(
+        found(&|new| set(new, "/paths/~1a/get/parameters", json!([]))),
+        1,
+        "a parameter less"
+    );
+    assert_eq!(
+        found(&|new| set(new, "/paths/~1a/get/parameters/0/schema/type", json!("integer"))),
+        1,
+        "another type"
+    );
+    assert_eq!(
+        found(&|new| set(new, &format!("{schemas}/Row/properties/word/enum"), json!(["one"]))),
+        1,
+        "a word less"
+    );
+    assert_eq!(
+        found(&|new| set(new, &format!("{schemas}/Row/required"), json!([]))),
+        1,
+        "a field that may be missing"
+    );
+    assert_eq!(
+        found(&|new| new["components"]["schemas"]["PauseRequest"]["required"] = json!(["reason"])),
+        1,
+        "a field that is needed"
+    );
 }
 
 /// Every route comes into the router by the macro that also puts it into the document.
@@ -145,7 +203,11 @@ fn no_route_is_put_in_beside_the_document() {
         let path = entry.expect("a readable folder").path();
         if path.is_file() {
             let text = fs::read_to_string(&path).expect("readable");
-            assert!(![".route(", ".nest(", ".route_service("].iter().any(|call| text.contains(call)), "{}", path.display());
+            assert!(
+                ![".route(", ".nest(", ".route_service("].iter().any(|call| text.contains(call)),
+                "{}",
+                path.display()
+            );
             by_macro += text.matches("routes!(").count();
         }
     }
@@ -156,10 +218,18 @@ fn no_route_is_put_in_beside_the_document() {
 async fn every_operation_is_there_and_asks_who_calls() {
     let world = ApiWorld::new().await;
     let document = document();
-    assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1")), "{}", document["openapi"]);
+    assert!(
+        document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1")),
+        "{}",
+        document["openapi"]
+    );
     for (path, method) in operations(&document) {
         let uri = path.replace("{reference}", "x").replace("{lane}", "x").replace("{name}", "x");
-        let request = axum::http::Request::builder().method(method.as_str()).uri(uri).body(Body::empty()).expect("a request");
+        let request = axum::http::Request::builder()
+            .method(method.as_str())
+            .uri(uri)
+            .body(Body::empty())
+            .expect("a request");
         let answered = world.router.clone().oneshot(request).await.expect("an answer");
         let open = matches!(path.as_str(), "/healthz" | "/readyz");
         let wanted = if open { StatusCode::OK } else { StatusCode::UNAUTHORIZED };

@@ -1,4 +1,5 @@
-//! Recurring enforcement: the task that carries it out, the real engine, the API and a clock that the test moves.
+//! Recurring enforcement: the task that carries it out, the real engine, the API and a clock that
+//! the test moves.
 
 use std::collections::BTreeSet;
 
@@ -30,7 +31,11 @@ async fn begun(n: u32, mode: &str) -> (ApiWorld, Enforcer) {
     assert_eq!(submitted.status, StatusCode::CREATED, "{submitted:?}");
     world.until("/v1/rollouts/night", |answered| answered.json["phase"] == "completed").await;
     let mut enforcer = world.enforcer();
-    let found = world.enforced(&mut enforcer, "/v1/enforcements/night", |answered| answered.status == StatusCode::OK).await;
+    let found = world
+        .enforced(&mut enforcer, "/v1/enforcements/night", |answered| {
+            answered.status == StatusCode::OK
+        })
+        .await;
     assert_eq!((&found.json["stage"], &found.json["runs"]), (&json!("idle"), &json!(0)));
     assert_eq!(found.json["next_tick"], "2026-12-02T02:00:00Z");
     (world, enforcer)
@@ -40,7 +45,10 @@ async fn begun(n: u32, mode: &str) -> (ApiWorld, Enforcer) {
 async fn night(world: &ApiWorld, enforcer: &mut Enforcer, day: u32) -> Answered {
     world.clock.set(tick(day));
     let of_the_day = format!("2026-12-{day:02}T02:00:00Z");
-    let over = |answered: &Answered| answered.json["last_run"]["tick"] == *of_the_day && answered.json["last_run"]["result"].is_string();
+    let over = |answered: &Answered| {
+        answered.json["last_run"]["tick"] == *of_the_day
+            && answered.json["last_run"]["result"].is_string()
+    };
     world.enforced(enforcer, "/v1/enforcements/night", over).await
 }
 
@@ -73,13 +81,24 @@ async fn drift_is_found_and_put_right() {
     world.cloud.set('a', 5, false);
     let found = night(&world, &mut enforcer, 3).await;
     let run = &found.json["last_run"];
-    assert_eq!((&run["number"], &run["drifted"], &run["switched"]), (&json!(2), &json!(2), &json!(2)), "{found:?}");
+    assert_eq!(
+        (&run["number"], &run["drifted"], &run["switched"]),
+        (&json!(2), &json!(2), &json!(2)),
+        "{found:?}"
+    );
     assert_eq!(run["result"], "2 put right");
     assert!(world.cloud.shows('a', 1) && world.cloud.shows('a', 5));
     let rollouts = world.get("/v1/rollouts").await;
-    let names: Vec<_> =
-        rollouts.json["rows"].as_array().expect("rows").iter().map(|row| format!("{} {}", row["name"], row["revision"])).collect();
-    assert_eq!(names, ["\"night-enforce\" 2", "\"night-drift\" 2", "\"night-drift\" 1", "\"night\" 1"]);
+    let names: Vec<_> = rollouts.json["rows"]
+        .as_array()
+        .expect("rows")
+        .iter()
+        .map(|row| format!("{} {}", row["name"], row["revision"]))
+        .collect();
+    assert_eq!(
+        names,
+        ["\"night-enforce\" 2", "\"night-drift\" 2", "\"night-drift\" 1", "\"night\" 1"]
+    );
     let looked = world.get("/v1/rollouts/night-drift/changes?state=skipped").await;
     assert_eq!(looked.json["rows"][0]["reason_word"], "drifted");
     let jobs = world.get("/v1/rollouts/night-drift/jobs").await;
@@ -111,20 +130,34 @@ async fn more_drift_than_allowed_waits_for_a_person() {
     let (world, mut enforcer) = begun(5, "apply").await;
     (0..3).for_each(|place| world.cloud.set('a', place, false));
     let held = night(&world, &mut enforcer, 2).await;
-    assert_eq!((&held.json["stage"], &held.json["held"]), (&json!("held"), &json!("3 drifted, more than the 2 that max_drift allows")));
+    assert_eq!(
+        (&held.json["stage"], &held.json["held"]),
+        (&json!("held"), &json!("3 drifted, more than the 2 that max_drift allows"))
+    );
     assert_eq!(held.json["held_drift"], 3, "what is held is counted");
     world.clock.set(tick(3));
-    let skipped = world.enforced(&mut enforcer, "/v1/enforcements/night", |answered| answered.json["skipped_ticks"] == 1).await;
+    let skipped = world
+        .enforced(&mut enforcer, "/v1/enforcements/night", |answered| {
+            answered.json["skipped_ticks"] == 1
+        })
+        .await;
     assert_eq!(skipped.json["runs"], 1);
     assert!(!world.cloud.shows('a', 0));
     let released = world.post("/v1/enforcements/night/release", json!({"reason": "ours"})).await;
     assert_eq!((released.status, &released.json["stage"]), (StatusCode::OK, &json!("applying")));
-    let done = world.enforced(&mut enforcer, "/v1/enforcements/night", |answered| answered.json["stage"] == "idle").await;
+    let done = world
+        .enforced(&mut enforcer, "/v1/enforcements/night", |answered| {
+            answered.json["stage"] == "idle"
+        })
+        .await;
     assert_eq!(done.json["last_run"]["switched"], 3);
     assert!((0..3).all(|place| world.cloud.shows('a', place)));
     let again = world.post("/v1/enforcements/night/release", json!({})).await;
     assert_eq!(again.status, StatusCode::CONFLICT);
-    assert_eq!(again.json["detail"], "nothing to release: the enforcement is idle, and none of its targets is held");
+    assert_eq!(
+        again.json["detail"],
+        "nothing to release: the enforcement is idle, and none of its targets is held"
+    );
     assert_one_run_at_a_time(&world).await;
 }
 
@@ -138,14 +171,24 @@ async fn a_target_that_flips_back_is_held_until_it_is_released() {
     }
     world.cloud.set('a', 1, false);
     let held = night(&world, &mut enforcer, 5).await;
-    assert_eq!(held.json["last_run"]["result"], "1 drifted, 1 of them held (1 newly: flipped back 3 times within 10 runs)");
+    assert_eq!(
+        held.json["last_run"]["result"],
+        "1 drifted, 1 of them held (1 newly: flipped back 3 times within 10 runs)"
+    );
     assert_eq!(held.json["held_targets"], 1);
     assert_eq!(held.json["held_list"][0]["runs"], json!([1, 2, 3]));
     let proxy = held.json["held_list"][0]["proxy_id"].clone();
     assert!(!world.cloud.shows('a', 1), "it is left alone");
-    let none = world.post("/v1/enforcements/night/release", json!({"target": "b0000000000000000000000000000001po01"})).await;
+    let none = world
+        .post(
+            "/v1/enforcements/night/release",
+            json!({"target": "b0000000000000000000000000000001po01"}),
+        )
+        .await;
     assert_eq!(none.status, StatusCode::NOT_FOUND, "{none:?}");
-    let released = world.post("/v1/enforcements/night/release", json!({"target": proxy, "reason": "fixed"})).await;
+    let released = world
+        .post("/v1/enforcements/night/release", json!({"target": proxy, "reason": "fixed"}))
+        .await;
     assert_eq!((released.status, &released.json["held_targets"]), (StatusCode::OK, &json!(0)));
     night(&world, &mut enforcer, 6).await;
     assert!(world.cloud.shows('a', 1));
@@ -169,7 +212,9 @@ async fn a_restart_between_survey_and_apply_gives_one_run() {
     }
     let found = world.enforced(&mut enforcer, "/v1/enforcements/night", over).await;
     assert_eq!((&found.json["runs"], &found.json["last_run"]["switched"]), (&json!(1), &json!(1)));
-    let named = |name: &str, rows: &Value| rows.as_array().expect("rows").iter().filter(|row| row["name"] == name).count();
+    let named = |name: &str, rows: &Value| {
+        rows.as_array().expect("rows").iter().filter(|row| row["name"] == name).count()
+    };
     let rows = world.get("/v1/rollouts").await.json["rows"].clone();
     assert_eq!((named("night-drift", &rows), named("night-enforce", &rows)), (1, 1));
     assert_one_run_at_a_time(&world).await;
@@ -202,11 +247,18 @@ async fn it_is_stopped_by_a_person_and_begins_again_with_a_newer_revision() {
     enforcer.pass().await.expect("a store in memory");
     world.enforcer().pass().await.expect("a store in memory");
     assert_eq!(world.get("/v1/enforcements/night").await.json["runs"], 1);
-    assert_eq!(world.post("/v1/enforcements/night/stop", json!({})).await.status, StatusCode::CONFLICT);
+    assert_eq!(
+        world.post("/v1/enforcements/night/stop", json!({})).await.status,
+        StatusCode::CONFLICT
+    );
 
     let newer = plan("night", &targets('a', 4), &format!("revision: 2\n{}", enforce("apply")));
     assert_eq!(world.submit(&newer).await.status, StatusCode::CREATED);
-    let renewed = world.enforced(&mut enforcer, "/v1/enforcements/night", |answered| answered.json["revision"] == 2).await;
+    let renewed = world
+        .enforced(&mut enforcer, "/v1/enforcements/night", |answered| {
+            answered.json["revision"] == 2
+        })
+        .await;
     assert_eq!((&renewed.json["stage"], &renewed.json["targets"]), (&json!("idle"), &json!(4)));
     let run = night(&world, &mut enforcer, 4).await;
     assert_eq!(run.json["last_run"]["number"], 2, "numbers of runs go on");
@@ -218,16 +270,35 @@ async fn it_is_stopped_by_a_person_and_begins_again_with_a_newer_revision() {
 #[tokio::test]
 async fn a_plan_for_the_other_value_is_told_what_an_enforcement_keeps() {
     let (world, mut enforcer) = begun(7, "apply").await;
-    let off = |name: &str, n: u32| plan(name, &targets('a', n), "").replace("ssl_option: true", "ssl_option: false");
-    let asked = async |text: &str| world.upload("/v1/plans/preview", form(text, &[])).await.json["opposing"].clone();
+    let off = |name: &str, n: u32| {
+        plan(name, &targets('a', n), "").replace("ssl_option: true", "ssl_option: false")
+    };
+    let asked = async |text: &str| {
+        world.upload("/v1/plans/preview", form(text, &[])).await.json["opposing"].clone()
+    };
     let told = asked(&off("back", 6)).await;
     let row = &told[0];
-    assert_eq!((&row["name"], &row["revision"], &row["ssl_option"]), (&json!("night"), &json!(1), &json!(true)), "{told}");
-    assert_eq!((&row["targets"], row["first"].as_array().map(Vec::len)), (&json!(6), Some(5)), "the first are named: {told}");
-    assert_eq!((row.get("held"), &row["next_tick"]), (None, &json!("2026-12-02T02:00:00Z")));
-    assert_eq!(asked(&plan("same", &targets('a', 6), "")).await, Value::Null, "it wants what is kept");
     assert_eq!(
-        asked(&plan("others", &targets('b', 6), "").replace("ssl_option: true", "ssl_option: false")).await,
+        (&row["name"], &row["revision"], &row["ssl_option"]),
+        (&json!("night"), &json!(1), &json!(true)),
+        "{told}"
+    );
+    assert_eq!(
+        (&row["targets"], row["first"].as_array().map(Vec::len)),
+        (&json!(6), Some(5)),
+        "the first are named: {told}"
+    );
+    assert_eq!((row.get("held"), &row["next_tick"]), (None, &json!("2026-12-02T02:00:00Z")));
+    assert_eq!(
+        asked(&plan("same", &targets('a', 6), "")).await,
+        Value::Null,
+        "it wants what is kept"
+    );
+    assert_eq!(
+        asked(
+            &plan("others", &targets('b', 6), "").replace("ssl_option: true", "ssl_option: false")
+        )
+        .await,
         Value::Null,
         "none of its targets is kept"
     );
@@ -243,9 +314,16 @@ async fn a_plan_for_the_other_value_is_told_what_an_enforcement_keeps() {
     assert_eq!(asked(&off("back", 6)).await[0]["targets"], 5);
 
     let submitted = world.upload("/v1/rollouts?confirm=back", form(&off("back", 6), &[])).await;
-    assert_eq!((submitted.status, &submitted.json["opposing"][0]["targets"]), (StatusCode::CREATED, &json!(5)), "{submitted:?}");
+    assert_eq!(
+        (submitted.status, &submitted.json["opposing"][0]["targets"]),
+        (StatusCode::CREATED, &json!(5)),
+        "{submitted:?}"
+    );
     let journal = world.get("/v1/rollouts/back/journal?limit=1").await;
-    assert_eq!(journal.json["rows"][0]["why"], "plan back revision 1 with 6 targets; the enforcement night keeps 5 of them at ssl on");
+    assert_eq!(
+        journal.json["rows"][0]["why"],
+        "plan back revision 1 with 6 targets; the enforcement night keeps 5 of them at ssl on"
+    );
     world.post("/v1/enforcements/night/stop", json!({})).await;
     assert_eq!(asked(&off("later", 6)).await, Value::Null, "it has ended");
     let (world, _) = begun(3, "inform").await;
@@ -257,12 +335,22 @@ async fn a_plan_for_the_other_value_is_told_what_an_enforcement_keeps() {
 async fn a_run_whose_proxies_are_taken_is_skipped_and_told() {
     let (world, mut enforcer) = begun(3, "apply").await;
     world.cloud.busy(true);
-    assert_eq!(world.submit(&plan("other", &targets('a', 3), "")).await.status, StatusCode::CREATED);
+    assert_eq!(
+        world.submit(&plan("other", &targets('a', 3), "")).await.status,
+        StatusCode::CREATED
+    );
     let refused = night(&world, &mut enforcer, 2).await;
     let result = refused.json["last_run"]["result"].as_str().expect("a result");
-    assert!(result.starts_with("not begun: proxy") && result.contains("belongs to the open rollout other"), "{result}");
+    assert!(
+        result.starts_with("not begun: proxy")
+            && result.contains("belongs to the open rollout other"),
+        "{result}"
+    );
     world.cloud.busy(false);
     world.until("/v1/rollouts/other", |answered| answered.json["phase"] == "completed").await;
     let run = night(&world, &mut enforcer, 3).await;
-    assert_eq!((&run.json["last_run"]["number"], &run.json["last_run"]["result"]), (&json!(2), &json!("nothing drifted")));
+    assert_eq!(
+        (&run.json["last_run"]["number"], &run.json["last_run"]["result"]),
+        (&json!(2), &json!("nothing drifted"))
+    );
 }

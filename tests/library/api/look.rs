@@ -13,7 +13,9 @@ fn instance(place: u32) -> Value {
 
 fn rows(answered: &Answered) -> Vec<Value> {
     match &answered.json {
-        Value::String(lines) => lines.lines().map(|line| serde_json::from_str(line).expect("a row")).collect(),
+        Value::String(lines) => {
+            lines.lines().map(|line| serde_json::from_str(line).expect("a row")).collect()
+        }
         row => vec![row.clone()],
     }
 }
@@ -28,11 +30,18 @@ async fn a_look_is_answered_whole_and_leaves_no_trace() {
     assert_eq!(answered.status, StatusCode::OK);
     let rows = rows(&answered);
     assert_eq!(rows.len(), 100);
-    let on: Vec<_> = rows.iter().filter(|row| row["proxies"][0]["ssl_option"] == true).map(|row| row["instance_id"].clone()).collect();
+    let on: Vec<_> = rows
+        .iter()
+        .filter(|row| row["proxies"][0]["ssl_option"] == true)
+        .map(|row| row["instance_id"].clone())
+        .collect();
     assert_eq!(on, [json!(format!("a{:031x}in07", 3))]);
     assert_eq!(world.store.health().seq, seq, "nothing was written");
     // A rollout over the same proxies is none of its business.
-    assert_eq!(world.submit(&plan("night", &targets('a', 4), "")).await.status, StatusCode::CREATED);
+    assert_eq!(
+        world.submit(&plan("night", &targets('a', 4), "")).await.status,
+        StatusCode::CREATED
+    );
 }
 
 #[tokio::test]
@@ -42,20 +51,27 @@ async fn what_is_no_look_is_refused() {
     for (body, says) in [
         (json!({"instances": []}), "1 to 500 instances"),
         (json!({ "instances": many }), "1 to 500 instances, not 501"),
-        (json!({"instances": [{"lane": "other", "instance_id": format!("a{:031x}in07", 1)}]}), "the configuration has no lane other"),
+        (
+            json!({"instances": [{"lane": "other", "instance_id": format!("a{:031x}in07", 1)}]}),
+            "the configuration has no lane other",
+        ),
         (json!({"instances": [{"lane": "lab", "instance_id": "x"}]}), "instance"),
         (json!({"targets": []}), "unknown field `targets`"),
     ] {
         let answered = world.post("/v1/looks", body).await;
         let message = answered.json["detail"].as_str().unwrap_or_default().to_owned();
-        assert!(answered.status == StatusCode::BAD_REQUEST && message.contains(says), "{answered:?}");
+        assert!(
+            answered.status == StatusCode::BAD_REQUEST && message.contains(says),
+            "{answered:?}"
+        );
     }
     world.handle.drain().await;
     let row = rows(&world.post("/v1/looks", json!({"instances": [instance(1)]})).await).remove(0);
     assert_eq!(row["error"], "the daemon is stopping", "{row}");
 }
 
-/// A rollout over four proxies of which the first is right already; how many looks of its own it made.
+/// A rollout over four proxies of which the first is right already; how many looks of its own it
+/// made.
 async fn looks_of(list: &str, looked: bool) -> usize {
     let world = ApiWorld::new().await;
     world.cloud.set('a', 0, true);
@@ -73,11 +89,19 @@ async fn looks_of(list: &str, looked: bool) -> usize {
 async fn a_fresh_look_counts_as_the_look_before() {
     let list = targets('a', 4);
     assert_eq!(looks_of(&list, false).await, 1 + 3 * 2, "before and after");
-    assert_eq!(looks_of(&list, true).await, 1 + 3, "that one is right is always seen by a look of its own");
+    assert_eq!(
+        looks_of(&list, true).await,
+        1 + 3,
+        "that one is right is always seen by a look of its own"
+    );
     let compared = list.replace('}', ", ssl_option: false}");
     // The first is right already, whatever the list would say.
     let compared = compared.replacen(", ssl_option: false", "", 1);
-    assert_eq!(looks_of(&compared, true).await, 1 + 3 * 2, "what is compared with its list is looked at anew");
+    assert_eq!(
+        looks_of(&compared, true).await,
+        1 + 3 * 2,
+        "what is compared with its list is looked at anew"
+    );
 }
 
 #[tokio::test]
@@ -89,11 +113,22 @@ async fn silent_ports_share_one_time_limit_and_are_named() {
         let instances = (0..n).map(|i| json!({"lane": "lab", "instance_id": instance(i)["instance_id"], "proxies": [proxy(i)]}));
         json!({"ssl_option": true, "ports": true, "wire": true, "ports_within_ms": 300, "instances": instances.collect::<Vec<_>>()})
     };
-    let answered = tokio::time::timeout(Duration::from_secs(20), world.post("/v1/preflight", asked(200))).await.expect("one limit for all");
+    let answered =
+        tokio::time::timeout(Duration::from_secs(20), world.post("/v1/preflight", asked(200)))
+            .await
+            .expect("one limit for all");
     let rows = rows(&answered);
     let of = |what: &str| rows.iter().filter(|row| row["what"] == what).collect::<Vec<_>>();
     assert_eq!((of("proxy").len(), of("port").len()), (200, 200));
-    assert!(of("port").iter().all(|row| row["verdict"] == "no_go" && row["word"] == "not_seen"), "{rows:?}");
-    assert!(of("port")[0]["text"].as_str().is_some_and(|text| text.contains("all ports together have 60 s")), "{rows:?}");
+    assert!(
+        of("port").iter().all(|row| row["verdict"] == "no_go" && row["word"] == "not_seen"),
+        "{rows:?}"
+    );
+    assert!(
+        of("port")[0]["text"]
+            .as_str()
+            .is_some_and(|text| text.contains("all ports together have 60 s")),
+        "{rows:?}"
+    );
     assert!(rows[..200].iter().all(|row| row["what"] == "proxy"), "reads do not wait for ports");
 }

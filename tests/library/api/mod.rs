@@ -27,13 +27,16 @@ async fn a_plan_runs_to_its_end_and_every_listing_tells_of_it() {
     assert_eq!(submitted.json["new"], true);
     let id = submitted.json["id"].as_str().expect("an id").to_owned();
 
-    let done = world.until("/v1/rollouts/night", |answered| answered.json["phase"] == "completed").await;
+    let done =
+        world.until("/v1/rollouts/night", |answered| answered.json["phase"] == "completed").await;
     assert_eq!(done.json["id"], id.as_str());
     assert_eq!(done.json["final"], true);
     assert_eq!(done.json["tally"]["succeeded"], 5);
     assert_eq!(done.json["tally"]["total"], 5);
     assert_eq!(done.json["holds"], json!([]));
-    let counted = world.until("/v1/rollouts/night", |answered| answered.json["counters"]["completed"] == 5).await;
+    let counted = world
+        .until("/v1/rollouts/night", |answered| answered.json["counters"]["completed"] == 5)
+        .await;
     assert_eq!(counted.json["counters"], json!({"accepted": 5, "completed": 5, "effective": 5}));
 
     let jobs = world.get("/v1/rollouts/night/jobs").await;
@@ -41,7 +44,8 @@ async fn a_plan_runs_to_its_end_and_every_listing_tells_of_it() {
     assert_eq!(jobs.json["rows"][0]["job_id"], "job-0000");
     assert_eq!(jobs.json["rows"][0]["latest"], true);
 
-    let changes = world.get(&format!("/v1/rollouts/{}/changes?state=succeeded&limit=2", &id[..6])).await;
+    let changes =
+        world.get(&format!("/v1/rollouts/{}/changes?state=succeeded&limit=2", &id[..6])).await;
     assert_eq!(changes.json["rows"].as_array().map(Vec::len), Some(2));
     assert_eq!(changes.json["rows"][1]["ordinal"], 1);
     let next = changes.json["next"].as_str().expect("a next page").to_owned();
@@ -54,7 +58,9 @@ async fn a_plan_runs_to_its_end_and_every_listing_tells_of_it() {
     let journal = world.get("/v1/rollouts/night/journal?limit=1000").await;
     let rows = journal.json["rows"].as_array().expect("rows");
     assert_eq!(rows[0]["kind"], "submitted");
-    assert!(rows.iter().any(|row| row["to"] == "following" && row["job_id"] == "job-0001" && row["request_id"] == "req-1"));
+    assert!(rows.iter().any(|row| row["to"] == "following"
+        && row["job_id"] == "job-0001"
+        && row["request_id"] == "req-1"));
     assert!(world.spool().is_empty(), "the upload's folder is left behind");
 }
 
@@ -69,7 +75,10 @@ async fn the_same_plan_again_is_the_same_rollout() {
     assert_eq!(first.json["id"], second.json["id"]);
     let other = world.submit(&plan("twice", &targets('a', 3), "")).await;
     assert_eq!(other.status, StatusCode::CONFLICT);
-    assert!(other.json["detail"].as_str().is_some_and(|message| message.contains("revision")), "{other:?}");
+    assert!(
+        other.json["detail"].as_str().is_some_and(|message| message.contains("revision")),
+        "{other:?}"
+    );
 }
 
 #[tokio::test]
@@ -92,16 +101,21 @@ async fn target_files_travel_with_their_plan() {
 #[tokio::test]
 async fn mistakes_come_back_with_their_places_and_nothing_is_queued() {
     let world = ApiWorld::new().await;
-    let refused = world.submit("version: 1\nname: bad\nssl_optoin: true\ntargets:\n  list: []\n").await;
+    let refused =
+        world.submit("version: 1\nname: bad\nssl_optoin: true\ntargets:\n  list: []\n").await;
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
     let error = &refused.json;
     let rendered = error["rendered"].as_str().expect("drawn mistakes");
     assert!(rendered.contains("plan.yaml:3:1") && rendered.contains("ssl_option"), "{rendered}");
     assert!(!rendered.contains("spool"), "our folder shows: {rendered}");
     assert!(!error["diagnostics"].to_string().contains("spool"));
-    let unknown = world.submit(&plan("lanes", &targets('a', 1).replace("lane: lab", "lane: labb"), "")).await;
+    let unknown =
+        world.submit(&plan("lanes", &targets('a', 1).replace("lane: lab", "lane: labb"), "")).await;
     assert_eq!(unknown.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(unknown.json["rendered"].as_str().is_some_and(|text| text.contains("did you mean `lab`")), "{unknown:?}");
+    assert!(
+        unknown.json["rendered"].as_str().is_some_and(|text| text.contains("did you mean `lab`")),
+        "{unknown:?}"
+    );
     assert_eq!(world.get("/v1/rollouts").await.json["rows"], json!([]));
 }
 
@@ -115,31 +129,54 @@ async fn an_approval_binds_to_its_digest_and_off_needs_the_name() {
     assert_eq!(preview.json["targets"], 2);
     assert_eq!(preview.json["waves"][0]["targets"].as_array().map(Vec::len), Some(1));
 
-    let changed = world.upload(&format!("/v1/rollouts?digest={digest}"), form(&text.replace("version: 1", "version: 1 # x"), &[])).await;
-    assert_eq!(changed.status, StatusCode::CONFLICT, "another file has another digest: {changed:?}");
+    let changed = world
+        .upload(
+            &format!("/v1/rollouts?digest={digest}"),
+            form(&text.replace("version: 1", "version: 1 # x"), &[]),
+        )
+        .await;
+    assert_eq!(
+        changed.status,
+        StatusCode::CONFLICT,
+        "another file has another digest: {changed:?}"
+    );
     let taken = world.upload(&format!("/v1/rollouts?digest={digest}"), form(&text, &[])).await;
     assert_eq!(taken.status, StatusCode::CREATED);
     assert_eq!(taken.json["id"], preview.json["rollout"]);
 
     let off = plan("dark", &targets('b', 1), "").replace("ssl_option: true", "ssl_option: false");
     assert_eq!(world.submit(&off).await.status, StatusCode::FORBIDDEN);
-    assert_eq!(world.upload("/v1/rollouts?confirm=bright", form(&off, &[])).await.status, StatusCode::FORBIDDEN);
-    assert_eq!(world.upload("/v1/rollouts?confirm=dark", form(&off, &[])).await.status, StatusCode::CREATED);
+    assert_eq!(
+        world.upload("/v1/rollouts?confirm=bright", form(&off, &[])).await.status,
+        StatusCode::FORBIDDEN
+    );
+    assert_eq!(
+        world.upload("/v1/rollouts?confirm=dark", form(&off, &[])).await.status,
+        StatusCode::CREATED
+    );
 }
 
 #[tokio::test]
 async fn verbs_are_carried_out_or_refused_with_the_reason() {
     let world = ApiWorld::new().await;
     *world.cloud.busy.lock().expect("a test's lock") = true;
-    let waves = "strategy: {max_in_flight: 1, waves: [{name: one, size: 1}, {name: two, size: rest}]}\n";
+    let waves =
+        "strategy: {max_in_flight: 1, waves: [{name: one, size: 1}, {name: two, size: rest}]}\n";
     world.submit(&plan("held", &targets('a', 3), waves)).await;
     let paused = world.post("/v1/rollouts/held/pause", json!({"reason": "lunch\u{1b}[31m"})).await;
     assert_eq!(paused.status, StatusCode::OK, "{paused:?}");
     assert_eq!(paused.json["verb"], "pause");
     let held = world.get("/v1/rollouts/held").await;
     let hold = &held.json["holds"][0];
-    assert_eq!((&hold["word"], &hold["text"], &hold["why"]), (&json!("paused"), &json!("paused"), &json!("lunch[31m")), "{hold}");
-    assert_eq!((&hold["verb"], &hold["command"]), (&json!("resume"), &json!("sealift resume held")));
+    assert_eq!(
+        (&hold["word"], &hold["text"], &hold["why"]),
+        (&json!("paused"), &json!("paused"), &json!("lunch[31m")),
+        "{hold}"
+    );
+    assert_eq!(
+        (&hold["verb"], &hold["command"]),
+        (&json!("resume"), &json!("sealift resume held"))
+    );
     assert_eq!(hold["by"], held.json["by"]);
     assert_eq!(held.json["paused"]["reason"], "lunch[31m", "control characters are taken out");
     assert_eq!(held.json["paused"]["by"], held.json["by"]);
@@ -148,13 +185,26 @@ async fn verbs_are_carried_out_or_refused_with_the_reason() {
     let again = world.post("/v1/rollouts/held/pause", json!({})).await;
     assert_eq!(again.status, StatusCode::CONFLICT);
     assert_eq!(world.post("/v1/rollouts/held/resume", json!({})).await.status, StatusCode::OK);
-    assert_eq!(world.post("/v1/rollouts/held/promote", json!({})).await.status, StatusCode::CONFLICT);
-    assert_eq!(world.post("/v1/rollouts/held/pause", json!({"resaon": "x"})).await.status, StatusCode::BAD_REQUEST);
-    assert_eq!(world.post("/v1/rollouts/held/pause", json!({"in_doubt": true})).await.status, StatusCode::BAD_REQUEST);
-    assert_eq!(world.post("/v1/rollouts/held/explode", json!({})).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(
+        world.post("/v1/rollouts/held/promote", json!({})).await.status,
+        StatusCode::CONFLICT
+    );
+    assert_eq!(
+        world.post("/v1/rollouts/held/pause", json!({"resaon": "x"})).await.status,
+        StatusCode::BAD_REQUEST
+    );
+    assert_eq!(
+        world.post("/v1/rollouts/held/pause", json!({"in_doubt": true})).await.status,
+        StatusCode::BAD_REQUEST
+    );
+    assert_eq!(
+        world.post("/v1/rollouts/held/explode", json!({})).await.status,
+        StatusCode::NOT_FOUND
+    );
     let aborted = world.post("/v1/rollouts/held/abort", json!({"reason": "done"})).await;
     assert_eq!(aborted.json["phase"], "aborted");
-    let over = world.until("/v1/rollouts/held", |answered| answered.json["tally"]["active"] == 0).await;
+    let over =
+        world.until("/v1/rollouts/held", |answered| answered.json["tally"]["active"] == 0).await;
     assert_eq!(over.json["tally"]["cancelled"], 3, "{over:?}");
     assert_eq!(over.json["aborted"]["reason"], "done");
 }
@@ -169,7 +219,8 @@ async fn a_full_group_is_told_by_its_changes_and_its_rollout() {
     let preview = world.upload("/v1/plans/preview", form(&text, &[])).await;
     assert_eq!(preview.json["max_in_flight_per"], json!({"tag:tier": 2}));
     world.submit(&text).await;
-    let held = world.until("/v1/rollouts/tiers", |answered| answered.json["tally"]["active"] == 3).await;
+    let held =
+        world.until("/v1/rollouts/tiers", |answered| answered.json["tally"]["active"] == 3).await;
     assert_eq!(held.json["max_in_flight_per"], json!({"tag:tier": 2}));
     assert_eq!(held.json["holds"][0]["word"], "group_limit", "{held:?}");
     let queued = world.get("/v1/rollouts/tiers/changes?state=queued").await;
@@ -177,10 +228,17 @@ async fn a_full_group_is_told_by_its_changes_and_its_rollout() {
     assert_eq!(queued.json["rows"][0]["ordinal"], 2, "the target without the tag goes past it");
     let hold = &queued.json["rows"][0]["hold"];
     assert_eq!(hold["word"], "group_limit");
-    assert_eq!(hold["text"], "2 of 2 changes with tag tier=gold are in flight; it begins when one of them ends");
+    assert_eq!(
+        hold["text"],
+        "2 of 2 changes with tag tier=gold are in flight; it begins when one of them ends"
+    );
     *world.cloud.busy.lock().expect("a test's lock") = false;
-    let done = world.until("/v1/rollouts/tiers", |answered| answered.json["phase"] == "completed").await;
-    assert_eq!((&done.json["tally"]["succeeded"], done.json["holds"].as_array().map(Vec::len)), (&json!(4), Some(0)));
+    let done =
+        world.until("/v1/rollouts/tiers", |answered| answered.json["phase"] == "completed").await;
+    assert_eq!(
+        (&done.json["tally"]["succeeded"], done.json["holds"].as_array().map(Vec::len)),
+        (&json!(4), Some(0))
+    );
 }
 
 #[tokio::test]
@@ -188,7 +246,8 @@ async fn a_failure_halts_and_a_retry_goes_on() {
     let world = ApiWorld::new().await;
     let list = format!("{}{}", targets('f', 1), targets('a', 3));
     world.submit(&plan("hurt", &list, "strategy: {max_in_flight: 1, max_failures: 1}\n")).await;
-    let halted = world.until("/v1/rollouts/hurt", |answered| answered.json["phase"] == "halted").await;
+    let halted =
+        world.until("/v1/rollouts/hurt", |answered| answered.json["phase"] == "halted").await;
     assert_eq!(halted.json["halt"]["guard"], "failures");
     assert_eq!(halted.json["holds"][0]["word"], "halted");
     let failed = world.get("/v1/rollouts/hurt/changes?state=failed").await;
@@ -206,8 +265,12 @@ async fn references_are_found_or_refused_never_guessed() {
         let submitted = world.submit(&plan(&format!("many-{index}"), &targets(lead, 1), "")).await;
         ids.push(submitted.json["id"].as_str().expect("an id").to_owned());
     }
-    // Fifteen ids over sixteen first digits: at least two share one, unless they are as spread as can be.
-    let shared = ids.iter().map(|id| &id[..1]).find(|first| ids.iter().filter(|id| id.starts_with(first)).count() > 1);
+    // Fifteen ids over sixteen first digits: at least two share one, unless they are as spread as
+    // can be.
+    let shared = ids
+        .iter()
+        .map(|id| &id[..1])
+        .find(|first| ids.iter().filter(|id| id.starts_with(first)).count() > 1);
     if let Some(first) = shared {
         let ambiguous = world.get(&format!("/v1/rollouts/{first}")).await;
         assert_eq!(ambiguous.status, StatusCode::CONFLICT);
@@ -219,11 +282,16 @@ async fn references_are_found_or_refused_never_guessed() {
     assert_eq!(world.get("/v1/rollouts/many-3").await.json["id"], ids[3].as_str());
     assert_eq!(world.get("/v1/rollouts/nobody").await.status, StatusCode::NOT_FOUND);
     assert_eq!(world.get("/v1/rollouts/..%2f..").await.status, StatusCode::BAD_REQUEST);
-    let revised = plan("many-3", &targets('d', 1), "").replace("version: 1\n", "version: 1\nrevision: 2\n");
+    let revised =
+        plan("many-3", &targets('d', 1), "").replace("version: 1\n", "version: 1\nrevision: 2\n");
     world.until("/v1/rollouts/many-3", |answered| answered.json["phase"] == "completed").await;
     let submitted = world.submit(&revised).await;
     assert_eq!(submitted.status, StatusCode::CREATED, "{submitted:?}");
-    assert_eq!(world.get("/v1/rollouts/many-3").await.json["revision"], 2, "a name means its newest revision");
+    assert_eq!(
+        world.get("/v1/rollouts/many-3").await.json["revision"],
+        2,
+        "a name means its newest revision"
+    );
 }
 
 #[tokio::test]
@@ -240,10 +308,15 @@ async fn every_refusal_is_json_and_every_bound_holds() {
         let answered = world.get(path).await;
         assert_eq!(answered.status, status, "{path}");
         assert!(answered.json["detail"].is_string(), "{path}: {answered:?}");
-        assert_eq!(answered.json["type"], format!("/problems/{}", answered.json["code"].as_str().unwrap_or_default()), "{path}");
+        assert_eq!(
+            answered.json["type"],
+            format!("/problems/{}", answered.json["code"].as_str().unwrap_or_default()),
+            "{path}"
+        );
         assert_eq!(answered.json["status"], status.as_u16(), "{path}");
     }
-    let long = world.post("/v1/rollouts/bounds/pause", json!({"reason": "x".repeat(100_000)})).await;
+    let long =
+        world.post("/v1/rollouts/bounds/pause", json!({"reason": "x".repeat(100_000)})).await;
     assert_eq!(long.status, StatusCode::PAYLOAD_TOO_LARGE);
     let daemon = world.get("/v1/daemon").await;
     assert_eq!(daemon.json["lanes"][0]["lane"], "lab");
@@ -275,6 +348,11 @@ async fn the_stop_file_is_told_with_its_text() {
     *world.cloud.busy.lock().expect("a test's lock") = true;
     world.submit(&plan("stopped", &targets('a', 2), "")).await;
     world.handle.stop_file(Some(StopFile::new("/state/STOP", "fire drill"))).await;
-    let held = world.until("/v1/rollouts/stopped", |answered| answered.json["holds"][0]["word"] == "stop_file").await;
-    assert_eq!(held.json["holds"][0]["text"], "everything is stopped by the file /state/STOP: fire drill; remove it to go on");
+    let held = world
+        .until("/v1/rollouts/stopped", |answered| answered.json["holds"][0]["word"] == "stop_file")
+        .await;
+    assert_eq!(
+        held.json["holds"][0]["text"],
+        "everything is stopped by the file /state/STOP: fire drill; remove it to go on"
+    );
 }

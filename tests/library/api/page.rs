@@ -1,4 +1,5 @@
-//! The operator's page over the real engine: every view, its verbs, and what hostile texts become on it.
+//! The operator's page over the real engine: every view, its verbs, and what hostile texts become
+//! on it.
 
 use reqwest::StatusCode;
 use sealift::domain::people::Role;
@@ -11,11 +12,15 @@ use super::world::{ApiWorld, plan, targets};
 async fn paused() -> (ApiWorld, String) {
     let world = ApiWorld::new().await;
     world.cloud.busy(true);
-    let waves = "strategy: {max_in_flight: 1, waves: [{name: one, size: 1}, {name: two, size: rest}]}\n";
+    let waves =
+        "strategy: {max_in_flight: 1, waves: [{name: one, size: 1}, {name: two, size: rest}]}\n";
     let submitted = world.submit(&plan("night", &targets('a', 3), waves)).await;
     let id = submitted.json["id"].as_str().expect("an id").to_owned();
     world.until("/v1/rollouts/night", |answered| answered.json["tally"]["active"] == 1).await;
-    assert_eq!(world.post("/v1/rollouts/night/pause", json!({"reason": "a look at gold"})).await.status, StatusCode::OK);
+    assert_eq!(
+        world.post("/v1/rollouts/night/pause", json!({"reason": "a look at gold"})).await.status,
+        StatusCode::OK
+    );
     (world, id)
 }
 
@@ -29,15 +34,35 @@ fn hidden(html: &str, name: &str) -> String {
 async fn every_view_says_how_it_stands() {
     let (world, id) = paused().await;
     let now = world.view("/").await;
-    for said in ["Nothing new begins until a person does something", "Wants a person", "a look at gold", "night", "lab"] {
+    for said in [
+        "Nothing new begins until a person does something",
+        "Wants a person",
+        "a look at gold",
+        "night",
+        "lab",
+    ] {
         assert!(now.contains(said), "{said}: {now}");
     }
     let rollout = world.view("/rollouts/night").await;
-    for said in ["Nothing new begins: paused", "a look at gold", "sealift resume night", "1 one", "2 two", "SSL on", "advancing, paused"] {
+    for said in [
+        "Nothing new begins: paused",
+        "a look at gold",
+        "sealift resume night",
+        "1 one",
+        "2 two",
+        "SSL on",
+        "advancing, paused",
+    ] {
         assert!(rollout.contains(said), "{said}: {rollout}");
     }
-    assert!(rollout.contains(&format!("href=\"/rollouts/{id}/resume\"")), "what may be done is a link");
-    assert!(rollout.contains("aria-disabled=\"true\" title=\""), "what may not is shown with its reason");
+    assert!(
+        rollout.contains(&format!("href=\"/rollouts/{id}/resume\"")),
+        "what may be done is a link"
+    );
+    assert!(
+        rollout.contains("aria-disabled=\"true\" title=\""),
+        "what may not is shown with its reason"
+    );
     for (path, said) in [
         ("/rollouts", "night"),
         ("/rollouts/night?state=queued", "paused"),
@@ -53,7 +78,10 @@ async fn every_view_says_how_it_stands() {
         assert_eq!(view.status, StatusCode::OK, "{path}");
         let html = view.json.as_str().expect("a view");
         assert!(html.contains(said), "{path} does not say {said}: {html}");
-        assert!(!html.contains("style=\"") && !html.contains(" onclick"), "{path}: the policy refuses it");
+        assert!(
+            !html.contains("style=\"") && !html.contains(" onclick"),
+            "{path}: the policy refuses it"
+        );
     }
 }
 
@@ -63,11 +91,21 @@ async fn the_story_of_a_change_is_told_from_its_journal() {
     world.submit(&plan("told", &targets('a', 2), "")).await;
     world.until("/v1/rollouts/told", |answered| answered.json["phase"] == "completed").await;
     let story = world.view("/rollouts/told/changes/1").await;
-    let places: Vec<usize> =
-        ["Released", "Looks at the proxy", "Switch sent", "Accepted: the job id is saved", "Job completed", "Effective"]
-            .iter()
-            .map(|title| story.find(&format!("<h3>{title}</h3>")).unwrap_or_else(|| panic!("{title} is missing: {story}")))
-            .collect();
+    let places: Vec<usize> = [
+        "Released",
+        "Looks at the proxy",
+        "Switch sent",
+        "Accepted: the job id is saved",
+        "Job completed",
+        "Effective",
+    ]
+    .iter()
+    .map(|title| {
+        story
+            .find(&format!("<h3>{title}</h3>"))
+            .unwrap_or_else(|| panic!("{title} is missing: {story}"))
+    })
+    .collect();
     assert!(places.is_sorted(), "in the order in which it happened: {places:?}");
     assert!(story.contains("data-copy=\"job-0001\"") && story.contains("data-copy=\"req-1\""));
     assert!(story.contains("SSL <b>off → on</b>"));
@@ -77,20 +115,32 @@ async fn the_story_of_a_change_is_told_from_its_journal() {
 async fn a_verb_is_asked_and_then_done_and_a_record_that_moved_is_left_alone() {
     let (world, id) = paused().await;
     let question = world.view("/rollouts/night/resume").await;
-    assert!(question.contains("Resume night?") && question.contains("it goes on: advancing"), "{question}");
+    assert!(
+        question.contains("Resume night?") && question.contains("it goes on: advancing"),
+        "{question}"
+    );
     let tag = hidden(&question, "tag");
-    let (done, leads) = world.fill("/rollouts/night/resume", &[("tag", &tag), ("reason", "seen")]).await;
+    let (done, leads) =
+        world.fill("/rollouts/night/resume", &[("tag", &tag), ("reason", "seen")]).await;
     assert_eq!(done.status, StatusCode::SEE_OTHER, "{done:?}");
     let leads = leads.expect("an address");
     assert!(leads.starts_with(&format!("/rollouts/{id}?done=resume&entry=")), "{leads}");
-    assert!(world.view(&leads).await.contains("Done: resume. It is entry "), "success names its entry");
+    assert!(
+        world.view(&leads).await.contains("Done: resume. It is entry "),
+        "success names its entry"
+    );
     assert_eq!(world.get("/v1/rollouts/night").await.json.get("paused"), None);
 
     // A second form of the same record, from another tab.
-    let (late, leads) = world.fill("/rollouts/night/pause", &[("tag", &tag), ("reason", "too late")]).await;
+    let (late, leads) =
+        world.fill("/rollouts/night/pause", &[("tag", &tag), ("reason", "too late")]).await;
     assert_eq!((late.status, leads), (StatusCode::PRECONDITION_FAILED, None));
     let html = late.json.as_str().expect("a view");
-    assert!(html.contains("has moved since it was looked at, and nothing was done") && html.contains("value=\"too late\""), "{html}");
+    assert!(
+        html.contains("has moved since it was looked at, and nothing was done")
+            && html.contains("value=\"too late\""),
+        "{html}"
+    );
     assert_eq!(world.get("/v1/rollouts/night").await.json.get("paused"), None, "nothing was done");
     let (without, _) = world.fill("/rollouts/night/pause", &[("reason", "no tag")]).await;
     assert_eq!(without.status, StatusCode::BAD_REQUEST, "{without:?}");
@@ -99,19 +149,30 @@ async fn a_verb_is_asked_and_then_done_and_a_record_that_moved_is_left_alone() {
 #[tokio::test]
 async fn what_switches_off_wants_the_plans_name_typed() {
     let world = ApiWorld::new().await;
-    let waves = "strategy: {waves: [{name: one, size: 1, promote: manual}, {name: two, size: rest}]}\n";
+    let waves =
+        "strategy: {waves: [{name: one, size: 1, promote: manual}, {name: two, size: rest}]}\n";
     world.submit(&plan("dark", &targets('a', 2), waves)).await;
     world.until("/v1/rollouts/dark", |answered| answered.json["phase"] == "awaiting").await;
     let question = world.view("/rollouts/dark/revert").await;
     assert!(question.contains("This switches SSL off. Type the plan’s name"), "{question}");
     let tag = hidden(&question, "tag");
     for typed in ["", "darkness"] {
-        let (refused, _) = world.fill("/rollouts/dark/revert", &[("tag", &tag), ("reason", "outage"), ("confirm", typed)]).await;
+        let (refused, _) = world
+            .fill(
+                "/rollouts/dark/revert",
+                &[("tag", &tag), ("reason", "outage"), ("confirm", typed)],
+            )
+            .await;
         assert_eq!(refused.status, StatusCode::FORBIDDEN, "{typed}: {refused:?}");
-        assert!(refused.json.as_str().is_some_and(|html| html.contains("value=\"outage\"")), "what was typed stays");
+        assert!(
+            refused.json.as_str().is_some_and(|html| html.contains("value=\"outage\"")),
+            "what was typed stays"
+        );
     }
     assert!(world.cloud.shows('a', 0), "nothing is put back");
-    let (done, _) = world.fill("/rollouts/dark/revert", &[("tag", &tag), ("reason", "outage"), ("confirm", "dark")]).await;
+    let (done, _) = world
+        .fill("/rollouts/dark/revert", &[("tag", &tag), ("reason", "outage"), ("confirm", "dark")])
+        .await;
     assert_eq!(done.status, StatusCode::SEE_OTHER, "{done:?}");
     world.until("/v1/rollouts/dark", |answered| answered.json["phase"] == "reverted").await;
 }
@@ -124,15 +185,28 @@ async fn a_reader_finds_no_verb_and_cannot_act_by_hand() {
     let found = operator.view("/rollouts/mine").await;
     assert!(found.contains("/pause\" data-question"), "who operates finds the verb: {found}");
 
-    assert_eq!(operator.post("/v1/rollouts/mine/pause", json!({"reason": "the reader's turn"})).await.status, StatusCode::OK);
+    assert_eq!(
+        operator
+            .post("/v1/rollouts/mine/pause", json!({"reason": "the reader's turn"}))
+            .await
+            .status,
+        StatusCode::OK
+    );
     let reader = reader_of(operator.store.clone()).await;
     let view = reader.view("/rollouts/mine").await;
-    assert!(view.contains("<b>ada</b> · read<") && view.contains("To act takes the role"), "{view}");
+    assert!(
+        view.contains("<b>ada</b> · read<") && view.contains("To act takes the role"),
+        "{view}"
+    );
     assert!(!view.contains("data-question"), "{view}");
     let question = reader.view("/rollouts/mine/abort").await;
-    assert!(question.contains("It cannot be done now") && !question.contains("<form method=\"post\""), "{question}");
+    assert!(
+        question.contains("It cannot be done now") && !question.contains("<form method=\"post\""),
+        "{question}"
+    );
     let tag = reader.get("/v1/rollouts/mine").await.json["tag"].as_str().expect("a tag").to_owned();
-    let (refused, _) = reader.fill("/rollouts/mine/abort", &[("tag", &tag), ("reason", "by hand")]).await;
+    let (refused, _) =
+        reader.fill("/rollouts/mine/abort", &[("tag", &tag), ("reason", "by hand")]).await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN, "{refused:?}");
     assert_eq!(reader.get("/v1/rollouts/mine").await.json.get("aborted"), None, "nothing was done");
 }
@@ -144,16 +218,31 @@ async fn hostile_texts_are_text_on_every_view() {
     let hostile = "version: 1\nname: odd\nssl_option: true\ndescription: \"<script>alert(1)</script>\"\nchange_ref: \"<b>\\\"'&\"\nowner: \"a\u{202e}b\"\n";
     world.submit(&format!("{hostile}targets:\n  list:\n{}", targets('a', 2))).await;
     let reason = "<img src=x onerror=alert(1)>\u{202e}\u{7}";
-    assert_eq!(world.post("/v1/rollouts/odd/pause", json!({"reason": reason})).await.status, StatusCode::OK);
-    for path in ["/", "/rollouts", "/rollouts/odd", "/rollouts/odd/journal", "/journal", "/rollouts/odd/resume", "/rollouts/odd/changes/0"]
-    {
+    assert_eq!(
+        world.post("/v1/rollouts/odd/pause", json!({"reason": reason})).await.status,
+        StatusCode::OK
+    );
+    for path in [
+        "/",
+        "/rollouts",
+        "/rollouts/odd",
+        "/rollouts/odd/journal",
+        "/journal",
+        "/rollouts/odd/resume",
+        "/rollouts/odd/changes/0",
+    ] {
         let html = world.view(path).await;
         for bad in ["<script>alert", "<img src=x", "<b>\"'&", "\u{202e}", "\u{7}"] {
             assert!(!html.contains(bad), "{path} holds {bad:?}");
         }
     }
-    assert!(world.view("/rollouts/odd").await.contains("&#60;script&#62;alert(1)&#60;/script&#62;"), "it is shown, as text");
-    for path in ["/rollouts/%3Cscript%3E", "/rollouts/odd?state=%3Cscript%3E", "/find?begins=%3Cscript%3E"] {
+    assert!(
+        world.view("/rollouts/odd").await.contains("&#60;script&#62;alert(1)&#60;/script&#62;"),
+        "it is shown, as text"
+    );
+    for path in
+        ["/rollouts/%3Cscript%3E", "/rollouts/odd?state=%3Cscript%3E", "/find?begins=%3Cscript%3E"]
+    {
         let html = world.view(path).await;
         assert!(!html.contains("<script>"), "{path}: {html}");
     }
@@ -204,18 +293,37 @@ async fn an_id_is_found_wherever_it_stands() {
     let id = submitted.json["id"].as_str().expect("an id").to_owned();
     world.until("/v1/rollouts/told", |answered| answered.json["phase"] == "completed").await;
     let proxy = format!("a{:031x}po01", 1);
-    for (begins, what, ordinal) in
-        [(&id[..8], "rollout", None), (proxy.as_str(), "proxy", Some(1)), ("job-0001", "job", Some(1)), ("req-", "request", Some(1))]
-    {
+    for (begins, what, ordinal) in [
+        (&id[..8], "rollout", None),
+        (proxy.as_str(), "proxy", Some(1)),
+        ("job-0001", "job", Some(1)),
+        ("req-", "request", Some(1)),
+    ] {
         let found = world.get(&format!("/v1/find?begins={begins}")).await;
         let row = &found.json["rows"][0];
-        assert_eq!((&row["what"], &row["rollout"], row["ordinal"].as_u64()), (&json!(what), &json!(id), ordinal), "{begins}: {found:?}");
+        assert_eq!(
+            (&row["what"], &row["rollout"], row["ordinal"].as_u64()),
+            (&json!(what), &json!(id), ordinal),
+            "{begins}: {found:?}"
+        );
         assert_eq!(found.json["whole"], true, "{begins}");
-        assert!(world.view(&format!("/find?begins={begins}")).await.contains(&format!(">{what}</a>")), "{begins}");
+        assert!(
+            world.view(&format!("/find?begins={begins}")).await.contains(&format!(">{what}</a>")),
+            "{begins}"
+        );
     }
     let both = world.get("/v1/find?begins=a0000000").await;
-    let whats: Vec<&str> = both.json["rows"].as_array().expect("rows").iter().filter_map(|row| row["what"].as_str()).collect();
+    let whats: Vec<&str> = both.json["rows"]
+        .as_array()
+        .expect("rows")
+        .iter()
+        .filter_map(|row| row["what"].as_str())
+        .collect();
     assert_eq!(whats, ["proxy", "instance", "proxy", "instance"]);
     assert_eq!(world.get("/v1/find?begins=nowhere").await.json["rows"], json!([]));
-    assert_eq!(world.get("/v1/find?begins=abc").await.status, StatusCode::BAD_REQUEST, "too short to mean anything");
+    assert_eq!(
+        world.get("/v1/find?begins=abc").await.status,
+        StatusCode::BAD_REQUEST,
+        "too short to mean anything"
+    );
 }

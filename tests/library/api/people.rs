@@ -16,7 +16,10 @@ async fn ada(roles: &[Role]) -> People {
     let whoami = ApiWorld::new().await.get("/v1/whoami").await;
     let unix = whoami.json["name"].as_str().map(str::to_owned);
     let may = roles.iter().copied().chain([Role::Read]).collect();
-    People { persons: vec![ListedPerson { name: "ada".into(), unix, certificate: None, may }], groups: Vec::new() }
+    People {
+        persons: vec![ListedPerson { name: "ada".into(), unix, certificate: None, may }],
+        groups: Vec::new(),
+    }
 }
 
 /// A world whose only listed person is `ada`.
@@ -49,7 +52,11 @@ async fn without_a_list_whoever_opens_the_socket_may_all() {
 async fn a_reader_sees_everything_and_does_nothing() {
     let world = world_of_ada(&[]).await;
     let whoami = world.get("/v1/whoami").await;
-    assert_eq!((&whoami.json["name"], &whoami.json["may"]), (&json!("ada"), &json!(["read"])), "one name, whatever the user's");
+    assert_eq!(
+        (&whoami.json["name"], &whoami.json["may"]),
+        (&json!("ada"), &json!(["read"])),
+        "one name, whatever the user's"
+    );
     for path in ["/v1/daemon", "/v1/rollouts", "/v1/events", "/v1/enforcements"] {
         assert_eq!(world.get(path).await.status, StatusCode::OK, "{path}");
     }
@@ -85,7 +92,11 @@ async fn an_approval_takes_its_own_role_and_its_one_name() {
     let world = world_of_ada(&[Role::Operate]).await;
     let text = plan("agreed", &targets('a', 1), "approval: {required: 1}\n");
     assert_eq!(world.submit(&text).await.status, StatusCode::CREATED);
-    let held = world.until("/v1/rollouts/agreed", |answered| answered.json["holds"][0]["word"] == "awaiting_approval").await;
+    let held = world
+        .until("/v1/rollouts/agreed", |answered| {
+            answered.json["holds"][0]["word"] == "awaiting_approval"
+        })
+        .await;
     assert_eq!(held.json["by"], "ada", "the name of the list, not the user's");
     let digest = held.json["approval"]["digest"].clone();
     let refused = world.post("/v1/rollouts/agreed/approve", json!({"digest": digest})).await;
@@ -96,13 +107,26 @@ async fn an_approval_takes_its_own_role_and_its_one_name() {
 async fn what_switches_off_takes_the_role_for_it_a_revert_too() {
     let world = world_of_ada(&[Role::Operate]).await;
     let off = plan("dark", &targets('b', 1), "").replace("ssl_option: true", "ssl_option: false");
-    assert_eq!(world.upload("/v1/rollouts?confirm=dark", form(&off, &[])).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(
+        world.upload("/v1/rollouts?confirm=dark", form(&off, &[])).await.status,
+        StatusCode::FORBIDDEN
+    );
     assert_eq!(world.get("/v1/rollouts").await.json["rows"], json!([]));
     world.cloud.busy(true);
-    assert_eq!(world.submit(&plan("bright", &targets('a', 1), "")).await.status, StatusCode::CREATED);
+    assert_eq!(
+        world.submit(&plan("bright", &targets('a', 1), "")).await.status,
+        StatusCode::CREATED
+    );
     world.until("/v1/rollouts/bright", |answered| answered.json["phase"] == "advancing").await;
-    assert_eq!(world.post("/v1/rollouts/bright/revert", json!({})).await.status, StatusCode::FORBIDDEN);
-    assert_eq!(world.get("/v1/rollouts/bright").await.json["phase"], "advancing", "nothing was done");
+    assert_eq!(
+        world.post("/v1/rollouts/bright/revert", json!({})).await.status,
+        StatusCode::FORBIDDEN
+    );
+    assert_eq!(
+        world.get("/v1/rollouts/bright").await.json["phase"],
+        "advancing",
+        "nothing was done"
+    );
     assert_eq!(world.post("/v1/rollouts/bright/pause", json!({})).await.status, StatusCode::OK);
     assert_eq!(world.post("/v1/rollouts/bright/abort", json!({})).await.status, StatusCode::OK);
 }
@@ -110,19 +134,35 @@ async fn what_switches_off_takes_the_role_for_it_a_revert_too() {
 #[tokio::test]
 async fn a_request_of_nobody_is_answered_401() {
     let world = ApiWorld::new().await;
-    for (method, path) in [("GET", "/v1/whoami"), ("GET", "/v1/rollouts"), ("POST", "/v1/stop"), ("POST", "/v1/rollouts/x/approve")] {
-        let request = axum::http::Request::builder().method(method).uri(path).body(Body::empty()).expect("a request");
+    for (method, path) in [
+        ("GET", "/v1/whoami"),
+        ("GET", "/v1/rollouts"),
+        ("POST", "/v1/stop"),
+        ("POST", "/v1/rollouts/x/approve"),
+    ] {
+        let request = axum::http::Request::builder()
+            .method(method)
+            .uri(path)
+            .body(Body::empty())
+            .expect("a request");
         let answered = world.router.clone().oneshot(request).await.expect("an answer");
         assert_eq!(answered.status(), StatusCode::UNAUTHORIZED, "{method} {path}");
     }
-    let open = axum::http::Request::builder().uri("/healthz").body(Body::empty()).expect("a request");
-    assert_eq!(world.router.clone().oneshot(open).await.expect("an answer").status(), StatusCode::OK);
+    let open =
+        axum::http::Request::builder().uri("/healthz").body(Body::empty()).expect("a request");
+    assert_eq!(
+        world.router.clone().oneshot(open).await.expect("an answer").status(),
+        StatusCode::OK
+    );
 }
 
 /// The roles that the document names are those that the routes ask for.
 #[tokio::test]
 async fn a_verb_is_told_as_possible_to_those_alone_who_may() {
-    for (roles, lacking) in [(&[Role::Operate][..], &["approve", "revert"][..]), (&[Role::Operate, Role::Approve, Role::Off], &[])] {
+    for (roles, lacking) in [
+        (&[Role::Operate][..], &["approve", "revert"][..]),
+        (&[Role::Operate, Role::Approve, Role::Off], &[]),
+    ] {
         let world = world_of_ada(roles).await;
         world.cloud.busy(true);
         world.submit(&plan("whose", &targets('a', 1), "")).await;
@@ -131,15 +171,29 @@ async fn a_verb_is_told_as_possible_to_those_alone_who_may() {
         let verbs = could.json["verbs"].as_array().expect("verbs");
         let may = |word: &str| word == "operate" || roles.iter().any(|role| role.as_str() == word);
         let wanting = |verb: &&serde_json::Value| {
-            !verb["asks"]["roles"].as_array().expect("roles").iter().all(|role| may(role.as_str().expect("a word")))
+            !verb["asks"]["roles"]
+                .as_array()
+                .expect("roles")
+                .iter()
+                .all(|role| may(role.as_str().expect("a word")))
         };
-        let found: Vec<_> = verbs.iter().filter(wanting).map(|verb| verb["verb"].as_str().expect("a word")).collect();
+        let found: Vec<_> = verbs
+            .iter()
+            .filter(wanting)
+            .map(|verb| verb["verb"].as_str().expect("a word"))
+            .collect();
         assert_eq!(found, lacking);
         for word in lacking {
             let told = verbs.iter().find(|verb| verb["verb"] == *word).expect("it is told");
             assert!(told["possible"] == json!(false) && told["why_not"].is_string(), "{told}");
-            let answered = world.post(&format!("/v1/rollouts/whose/{word}"), json!({"confirm": "whose"})).await;
-            let answered = if *word == "approve" { world.post("/v1/rollouts/whose/approve", json!({})).await } else { answered };
+            let answered = world
+                .post(&format!("/v1/rollouts/whose/{word}"), json!({"confirm": "whose"}))
+                .await;
+            let answered = if *word == "approve" {
+                world.post("/v1/rollouts/whose/approve", json!({})).await
+            } else {
+                answered
+            };
             assert_eq!(answered.status, StatusCode::FORBIDDEN, "{word}: {answered:?}");
         }
     }
@@ -148,8 +202,22 @@ async fn a_verb_is_told_as_possible_to_those_alone_who_may() {
 #[tokio::test]
 async fn whoever_may_nothing_sees_no_view_either() {
     let world = world_of_nobody().await;
-    for path in ["/v1/daemon", "/", "/rollouts", "/rollouts/none", "/lanes", "/windows", "/enforcement", "/journal", "/find?begins=none"] {
+    for path in [
+        "/v1/daemon",
+        "/",
+        "/rollouts",
+        "/rollouts/none",
+        "/lanes",
+        "/windows",
+        "/enforcement",
+        "/journal",
+        "/find?begins=none",
+    ] {
         let answered = world.get(path).await;
-        assert_eq!((answered.status, &answered.json["code"]), (StatusCode::FORBIDDEN, &json!("forbidden")), "{path}: {answered:?}");
+        assert_eq!(
+            (answered.status, &answered.json["code"]),
+            (StatusCode::FORBIDDEN, &json!("forbidden")),
+            "{path}: {answered:?}"
+        );
     }
 }

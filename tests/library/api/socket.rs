@@ -17,7 +17,9 @@ use crate::api::world::{ApiWorld, plan, targets};
 #[tokio::test]
 async fn the_socket_is_for_the_group_only_and_goes_away() {
     let world = ApiWorld::new().await;
-    let mode = |path: &std::path::Path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+    let mode = |path: &std::path::Path| {
+        std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777
+    };
     assert_eq!(mode(&world.socket), 0o660);
     assert_eq!(mode(world.socket.parent().expect("a folder")), 0o750);
     assert!(matches!(bind(&world.socket), Err(BindError::Taken(_))));
@@ -56,7 +58,8 @@ async fn half_a_request_is_closed() {
         stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
         stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: sealift\r\n").expect("half a request");
         let mut rest = Vec::new();
-        // Closed by the server: an end, with or without a word; a timeout of ours would be an error.
+        // Closed by the server: an end, with or without a word; a timeout of ours would be an
+        // error.
         stream.read_to_end(&mut rest)
     });
     closed.await.expect("the task ends").expect("the server closes what stays half");
@@ -89,7 +92,8 @@ async fn all_of(mut stream: UnixStream) -> String {
 async fn idle_connections_keep_nobody_out() {
     let world = ApiWorld::new().await;
     let _idle: Vec<_> = (0..2 * CONNECTIONS_MAX).map(|_| ask(&world, "")).collect();
-    let _half: Vec<_> = (0..CONNECTIONS_MAX).map(|_| ask(&world, "GET /healthz HTTP/1.1\r\n")).collect();
+    let _half: Vec<_> =
+        (0..CONNECTIONS_MAX).map(|_| ask(&world, "GET /healthz HTTP/1.1\r\n")).collect();
     assert_eq!(world.get("/healthz").await.status, StatusCode::OK);
 }
 
@@ -119,7 +123,8 @@ async fn stalled_uploads_keep_nobody_out() {
     let world = ApiWorld::new().await;
     let _stalled: Vec<_> = (0..5).map(|_| half_an_upload(&world)).collect();
     let text = plan("night", &targets('a', 2), "");
-    let submitted = tokio::time::timeout(IDLE_MAX / 2, world.submit(&text)).await.expect("it waits for nobody");
+    let submitted =
+        tokio::time::timeout(IDLE_MAX / 2, world.submit(&text)).await.expect("it waits for nobody");
     assert_eq!(submitted.status, StatusCode::CREATED, "{submitted:?}");
 }
 
@@ -127,14 +132,19 @@ async fn stalled_uploads_keep_nobody_out() {
 async fn a_stalled_upload_is_given_up_and_leaves_nothing() {
     let world = ApiWorld::with(Arc::new(MemoryStore::new()), Duration::from_millis(200)).await;
     let answer = all_of(half_an_upload(&world)).await;
-    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("given up: nothing of it arrived for 0.2 s"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 408 ")
+            && answer.contains("given up: nothing of it arrived for 0.2 s"),
+        "{answer}"
+    );
     assert!(world.spool().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_that_is_not_read_ends_and_keeps_nobody_out() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let store = SledStore::open(&folder.path().join("queue"), SledOptions::default()).expect("a new store");
+    let store =
+        SledStore::open(&folder.path().join("queue"), SledOptions::default()).expect("a new store");
     let world = ApiWorld::exporting(Arc::new(store), Duration::from_millis(500)).await;
     world.handle.stop_file(Some(StopFile::new("/state/STOP", "nothing is to run"))).await;
     // More than all buffers on the way hold.
@@ -147,6 +157,13 @@ async fn an_export_that_is_not_read_ends_and_keeps_nobody_out() {
     reader.read_exact(&mut first).expect("its head");
     assert_eq!(&first, b"HTTP/1.1 200");
     let copy = all_of(ask(&world, export)).await;
-    assert!(copy.starts_with("HTTP/1.1 200 ") && copy.len() > 1 << 20 && copy.ends_with("0\r\n\r\n"), "{} bytes", copy.len());
-    assert!(!all_of(stalled).await.ends_with("0\r\n\r\n"), "the copy that was not read is not whole");
+    assert!(
+        copy.starts_with("HTTP/1.1 200 ") && copy.len() > 1 << 20 && copy.ends_with("0\r\n\r\n"),
+        "{} bytes",
+        copy.len()
+    );
+    assert!(
+        !all_of(stalled).await.ends_with("0\r\n\r\n"),
+        "the copy that was not read is not whole"
+    );
 }

@@ -1,4 +1,5 @@
-//! The verbs' contract: a body each, the tag of what was looked at, and the journal's entry of what was done.
+//! The verbs' contract: a body each, the tag of what was looked at, and the journal's entry of what
+//! was done.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -9,9 +10,12 @@ use super::world::{ApiWorld, form, plan, targets};
 async fn busy_world(name: &str) -> ApiWorld {
     let world = ApiWorld::new().await;
     world.cloud.busy(true);
-    let waves = "strategy: {max_in_flight: 1, waves: [{name: one, size: 1}, {name: two, size: rest}]}\n";
+    let waves =
+        "strategy: {max_in_flight: 1, waves: [{name: one, size: 1}, {name: two, size: rest}]}\n";
     world.submit(&plan(name, &targets('a', 3), waves)).await;
-    world.until(&format!("/v1/rollouts/{name}"), |answered| answered.json["tally"]["active"] == 1).await;
+    world
+        .until(&format!("/v1/rollouts/{name}"), |answered| answered.json["tally"]["active"] == 1)
+        .await;
     world
 }
 
@@ -25,23 +29,36 @@ async fn a_verb_on_a_record_that_moved_does_nothing_and_says_how_it_stands() {
     let seen = world.get("/v1/rollouts/seen").await;
     let tag = format!("\"{}\"", text(&seen.json["tag"]));
     let listed = world.get("/v1/rollouts").await;
-    assert_eq!(listed.json["rows"][0]["tag"], seen.json["tag"], "the row and the document have one tag");
+    assert_eq!(
+        listed.json["rows"][0]["tag"], seen.json["tag"],
+        "the row and the document have one tag"
+    );
 
     let paused = world.matching(&tag, "/v1/rollouts/seen/pause", json!({"reason": "first"})).await;
     assert_eq!(paused.status, StatusCode::OK, "{paused:?}");
     let again = world.matching(&tag, "/v1/rollouts/seen/abort", json!({"reason": "second"})).await;
     assert_eq!(again.status, StatusCode::PRECONDITION_FAILED, "{again:?}");
     assert_eq!(again.json["code"], "moved");
-    assert_eq!((&again.json["now"]["phase"], &again.json["now"]["paused"]), (&json!("advancing"), &json!(true)));
+    assert_eq!(
+        (&again.json["now"]["phase"], &again.json["now"]["paused"]),
+        (&json!("advancing"), &json!(true))
+    );
     let now = world.get("/v1/rollouts/seen").await;
     assert_eq!(now.json["phase"], "advancing", "nothing was done");
     assert_eq!(again.json["now"]["tag"], now.json["tag"]);
 
     let fits = format!("\"{}\"", text(&now.json["tag"]));
-    assert_eq!(world.matching(&fits, "/v1/rollouts/seen/abort", json!({"reason": "third"})).await.status, StatusCode::OK);
+    assert_eq!(
+        world.matching(&fits, "/v1/rollouts/seen/abort", json!({"reason": "third"})).await.status,
+        StatusCode::OK
+    );
     for wrong in ["*", "seen", "\"12\""] {
         let answered = world.matching(wrong, "/v1/rollouts/seen/resume", json!({})).await;
-        assert_eq!((answered.status, &answered.json["code"]), (StatusCode::BAD_REQUEST, &json!("bad_request")), "{wrong}");
+        assert_eq!(
+            (answered.status, &answered.json["code"]),
+            (StatusCode::BAD_REQUEST, &json!("bad_request")),
+            "{wrong}"
+        );
     }
 }
 
@@ -75,11 +92,30 @@ async fn each_verb_takes_its_own_body_and_no_other() {
         assert_eq!(answered.status, StatusCode::BAD_REQUEST, "{path}: {answered:?}");
         assert!(text(&answered.json["detail"]).contains("unknown field"), "{path}: {answered:?}");
     }
-    let typed = world.typed(Method::POST, "/v1/rollouts/bodies/abort", "application/x-www-form-urlencoded", "reason=x").await;
-    assert_eq!((typed.status, &typed.json["code"]), (StatusCode::UNSUPPORTED_MEDIA_TYPE, &json!("wrong_type")), "{typed:?}");
+    let typed = world
+        .typed(
+            Method::POST,
+            "/v1/rollouts/bodies/abort",
+            "application/x-www-form-urlencoded",
+            "reason=x",
+        )
+        .await;
+    assert_eq!(
+        (typed.status, &typed.json["code"]),
+        (StatusCode::UNSUPPORTED_MEDIA_TYPE, &json!("wrong_type")),
+        "{typed:?}"
+    );
     let upload = world.typed(Method::POST, "/v1/rollouts", "application/json", "{}").await;
-    assert_eq!((upload.status, &upload.json["code"]), (StatusCode::UNSUPPORTED_MEDIA_TYPE, &json!("wrong_type")), "{upload:?}");
-    assert_eq!(world.get("/v1/rollouts/bodies").await.json["phase"], "advancing", "none of it did anything");
+    assert_eq!(
+        (upload.status, &upload.json["code"]),
+        (StatusCode::UNSUPPORTED_MEDIA_TYPE, &json!("wrong_type")),
+        "{upload:?}"
+    );
+    assert_eq!(
+        world.get("/v1/rollouts/bodies").await.json["phase"],
+        "advancing",
+        "none of it did anything"
+    );
 }
 
 #[tokio::test]
@@ -87,19 +123,34 @@ async fn a_revert_that_switches_off_wants_the_name_typed() {
     let world = busy_world("typed").await;
     for body in [json!({}), json!({"confirm": "another"})] {
         let refused = world.post("/v1/rollouts/typed/revert", body).await;
-        assert_eq!((refused.status, &refused.json["code"]), (StatusCode::FORBIDDEN, &json!("forbidden")), "{refused:?}");
+        assert_eq!(
+            (refused.status, &refused.json["code"]),
+            (StatusCode::FORBIDDEN, &json!("forbidden")),
+            "{refused:?}"
+        );
     }
-    assert_eq!(world.post("/v1/rollouts/typed/revert", json!({"confirm": "typed"})).await.json["phase"], "reverting");
+    assert_eq!(
+        world.post("/v1/rollouts/typed/revert", json!({"confirm": "typed"})).await.json["phase"],
+        "reverting"
+    );
 
     let off = plan("dark", &targets('b', 1), "").replace("ssl_option: true", "ssl_option: false");
-    assert_eq!(world.upload("/v1/rollouts?confirm=dark", form(&off, &[])).await.status, StatusCode::CREATED);
+    assert_eq!(
+        world.upload("/v1/rollouts?confirm=dark", form(&off, &[])).await.status,
+        StatusCode::CREATED
+    );
     world.until("/v1/rollouts/dark", |answered| answered.json["phase"] == "advancing").await;
-    assert_eq!(world.post("/v1/rollouts/dark/revert", json!({})).await.status, StatusCode::OK, "this one switches on again");
+    assert_eq!(
+        world.post("/v1/rollouts/dark/revert", json!({})).await.status,
+        StatusCode::OK,
+        "this one switches on again"
+    );
 }
 
 /// The verb of this word in the document, the narrow one where there are two.
 fn verb<'a>(doc: &'a Value, word: &str) -> &'a Value {
-    let found = doc["verbs"].as_array().and_then(|verbs| verbs.iter().find(|verb| verb["verb"] == word));
+    let found =
+        doc["verbs"].as_array().and_then(|verbs| verbs.iter().find(|verb| verb["verb"] == word));
     found.unwrap_or_else(|| panic!("no {word} in {doc}"))
 }
 
@@ -109,11 +160,18 @@ async fn what_is_possible_is_told_as_the_table_decides_it() {
     let could = world.get("/v1/rollouts/could/verbs").await;
     assert_eq!(could.status, StatusCode::OK, "{could:?}");
     assert_eq!(could.json["tag"], world.get("/v1/rollouts/could").await.json["tag"]);
-    let all = ["approve", "promote", "pause", "resume", "retry", "retry", "resolve", "abort", "revert"];
-    let told: Vec<_> = could.json["verbs"].as_array().expect("verbs").iter().map(|verb| text(&verb["verb"]).to_owned()).collect();
+    let all =
+        ["approve", "promote", "pause", "resume", "retry", "retry", "resolve", "abort", "revert"];
+    let told: Vec<_> = could.json["verbs"]
+        .as_array()
+        .expect("verbs")
+        .iter()
+        .map(|verb| text(&verb["verb"]).to_owned())
+        .collect();
     assert_eq!(told, all);
     for told in could.json["verbs"].as_array().expect("verbs") {
-        // What is told is what the route answers: of those that are refused, nothing is done by trying.
+        // What is told is what the route answers: of those that are refused, nothing is done by
+        // trying.
         if told["possible"] == json!(true) {
             assert!(told["effect"]["text"].is_string() && told.get("why_not").is_none(), "{told}");
             continue;
@@ -128,21 +186,45 @@ async fn what_is_possible_is_told_as_the_table_decides_it() {
         if word == "resolve" {
             body["proxy"] = json!("a");
             body["give_up"] = json!(true);
-            assert_eq!(world.post("/v1/rollouts/could/resolve", body).await.status, StatusCode::NOT_FOUND, "there is no such change");
+            assert_eq!(
+                world.post("/v1/rollouts/could/resolve", body).await.status,
+                StatusCode::NOT_FOUND,
+                "there is no such change"
+            );
             continue;
         }
         let refused = world.post(&format!("/v1/rollouts/could/{word}"), body).await;
-        assert_eq!((refused.status, &refused.json["detail"]), (StatusCode::CONFLICT, &told["why_not"]), "{word}");
+        assert_eq!(
+            (refused.status, &refused.json["detail"]),
+            (StatusCode::CONFLICT, &told["why_not"]),
+            "{word}"
+        );
     }
     let (abort, revert) = (verb(&could.json, "abort"), verb(&could.json, "revert"));
     assert_eq!(
         (&abort["effect"]["phase"], &abort["effect"]["cancelled"], &abort["effect"]["in_flight"]),
         (&json!("aborted"), &json!(2), &json!(1))
     );
-    assert_eq!((&revert["asks"]["confirm"], &revert["asks"]["roles"]), (&json!("could"), &json!(["operate", "off"])));
-    assert_eq!((&abort["asks"]["reason_required"], &verb(&could.json, "resume")["asks"]["reason_required"]), (&json!(true), &json!(false)));
+    assert_eq!(
+        (&revert["asks"]["confirm"], &revert["asks"]["roles"]),
+        (&json!("could"), &json!(["operate", "off"]))
+    );
+    assert_eq!(
+        (
+            &abort["asks"]["reason_required"],
+            &verb(&could.json, "resume")["asks"]["reason_required"]
+        ),
+        (&json!(true), &json!(false))
+    );
     let aborted = world.post("/v1/rollouts/could/abort", json!({"reason": "as told"})).await;
     assert_eq!(aborted.json["phase"], abort["effect"]["phase"]);
     let over = world.get("/v1/rollouts/could/verbs").await;
-    assert!(over.json["verbs"].as_array().expect("verbs").iter().all(|verb| verb["possible"] == json!(false)), "{over:?}");
+    assert!(
+        over.json["verbs"]
+            .as_array()
+            .expect("verbs")
+            .iter()
+            .all(|verb| verb["possible"] == json!(false)),
+        "{over:?}"
+    );
 }

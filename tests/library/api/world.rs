@@ -1,5 +1,5 @@
-//! A daemon without its process: the real engine, the memory store and the API on a real unix socket, over a cloud
-//! that answers at once.
+//! A daemon without its process: the real engine, the memory store and the API on a real unix
+//! socket, over a cloud that answers at once.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -17,7 +17,10 @@ use sealift::api::{self, Api, Callers, Doors, NetworkDoor, Switches};
 use sealift::clock::{Clock, SystemClock, Times};
 use sealift::cloud::{Cloud, LastCheck};
 use sealift::config::DoorConfig;
-use sealift::domain::call::{Answer, Call, CallError, Disposition, JobView, JobsPage, ProxySeen, ProxyStatus, ProxyView, Reply};
+use sealift::domain::call::{
+    Answer, Call, CallError, Disposition, JobView, JobsPage, ProxySeen, ProxyStatus, ProxyView,
+    Reply,
+};
 use sealift::domain::change::Timing;
 use sealift::domain::id::Name;
 use sealift::domain::lane::{Access, Credentials, Lane, LaneTls, Language, SecretSource};
@@ -35,8 +38,8 @@ use sealift::store::sled::SledStore;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-/// A cloud that answers at once. A proxy whose id begins with `f` refuses the switch; while `busy` every proxy is,
-/// while `refuse` every switch is refused.
+/// A cloud that answers at once. A proxy whose id begins with `f` refuses the switch; while `busy`
+/// every proxy is, while `refuse` every switch is refused.
 #[derive(Default)]
 pub struct Quick {
     pub busy: Mutex<bool>,
@@ -92,52 +95,105 @@ impl Cloud for Quick {
                     let busy = *self.busy.lock().expect("a test's lock");
                     let status = if busy { ProxyStatus::Busy } else { ProxyStatus::Idle };
                     let on = self.on.lock().expect("a test's lock").contains(&proxy);
-                    Ok(Answer::Proxy(Some(ProxyView { ssl_option: Some(on), status, word: "ACTIVE".into(), endpoint: None })))
+                    Ok(Answer::Proxy(Some(ProxyView {
+                        ssl_option: Some(on),
+                        status,
+                        word: "ACTIVE".into(),
+                        endpoint: None,
+                    })))
                 }
-                Call::Submit { .. } if proxy.starts_with('f') || *self.refuse.lock().expect("a test's lock") => {
+                Call::Submit { .. }
+                    if proxy.starts_with('f') || *self.refuse.lock().expect("a test's lock") =>
+                {
                     Err(error(Disposition::Fatal, "refused for good"))
                 }
                 Call::Submit { ssl_option, .. } => {
                     let mut on = self.on.lock().expect("a test's lock");
                     let _ = if *ssl_option { on.insert(proxy.clone()) } else { on.remove(&proxy) };
-                    Ok(Answer::Accepted(Some(format!("job-{}", &proxy[28..32]).parse().expect("a job id"))))
+                    Ok(Answer::Accepted(Some(
+                        format!("job-{}", &proxy[28..32]).parse().expect("a job id"),
+                    )))
                 }
                 Call::Follow { .. } => Ok(Answer::Job(JobView::Completed)),
                 Call::FindJobs { .. } => Ok(Answer::Jobs { jobs: Vec::new(), page: no_jobs() }),
                 // No list is told: every job is asked for alone.
                 Call::Jobs { .. } => Ok(Answer::Listed { jobs: Vec::new(), page: no_jobs() }),
                 Call::Running { .. } => Ok(Answer::Jobs { jobs: Vec::new(), page: no_jobs() }),
-                Call::ShowJob { .. } => Ok(Answer::JobShown { instance_id: None, name: String::new(), view: JobView::Completed }),
+                Call::ShowJob { .. } => Ok(Answer::JobShown {
+                    instance_id: None,
+                    name: String::new(),
+                    view: JobView::Completed,
+                }),
                 Call::Instances { .. } => Ok(Answer::Instances { instances: Vec::new(), total: 0 }),
                 Call::Proxies { instance_id, .. } => {
                     // Each instance of `targets` has one proxy of the same name.
                     let proxy = format!("{}po01", &instance_id.as_str()[..32]);
                     let on = self.on.lock().expect("a test's lock").contains(&proxy);
-                    let endpoint = self.silent.lock().expect("a test's lock").then(|| "192.0.2.1:3306".parse().expect("an endpoint"));
-                    let view = ProxyView { ssl_option: Some(on), status: ProxyStatus::Idle, word: "ACTIVE".into(), endpoint };
-                    Ok(Answer::Proxies(vec![ProxySeen { proxy_id: proxy.parse().expect("a proxy's id"), view }]))
+                    let endpoint = self
+                        .silent
+                        .lock()
+                        .expect("a test's lock")
+                        .then(|| "192.0.2.1:3306".parse().expect("an endpoint"));
+                    let view = ProxyView {
+                        ssl_option: Some(on),
+                        status: ProxyStatus::Idle,
+                        word: "ACTIVE".into(),
+                        endpoint,
+                    };
+                    Ok(Answer::Proxies(vec![ProxySeen {
+                        proxy_id: proxy.parse().expect("a proxy's id"),
+                        view,
+                    }]))
                 }
             },
         };
-        std::future::ready(Reply { sent: outcome.is_ok(), outcome, request_id: Some("req-1".into()), cloud_time: None, beside: Vec::new() })
-            .boxed()
+        std::future::ready(Reply {
+            sent: outcome.is_ok(),
+            outcome,
+            request_id: Some("req-1".into()),
+            cloud_time: None,
+            beside: Vec::new(),
+        })
+        .boxed()
     }
 }
 
 impl Probe for Quick {
-    fn probe<'a>(&'a self, endpoint: &'a Endpoint, _: Option<&'a WireRules>) -> BoxFuture<'a, Proof> {
+    fn probe<'a>(
+        &'a self,
+        endpoint: &'a Endpoint,
+        _: Option<&'a WireRules>,
+    ) -> BoxFuture<'a, Proof> {
         if *self.silent.lock().expect("a test's lock") {
             return std::future::pending().boxed();
         }
-        let trouble = Trouble { word: TroubleWord::Unreachable, message: "no connection: nobody listens there".into() };
+        let trouble = Trouble {
+            word: TroubleWord::Unreachable,
+            message: "no connection: nobody listens there".into(),
+        };
         let (endpoint, at) = (endpoint.clone(), Timestamp::UNIX_EPOCH);
-        let proof = Proof { endpoint, at, took_ms: 0, greeting: None, tls: None, login: None, trouble: Some(trouble) };
+        let proof = Proof {
+            endpoint,
+            at,
+            took_ms: 0,
+            greeting: None,
+            tls: None,
+            login: None,
+            trouble: Some(trouble),
+        };
         std::future::ready(proof).boxed()
     }
 }
 
 fn error(disposition: Disposition, message: &str) -> CallError {
-    CallError { disposition, retry_after: None, status: None, code: Some("DBS.1".into()), request_id: None, message: message.into() }
+    CallError {
+        disposition,
+        retry_after: None,
+        status: None,
+        code: Some("DBS.1".into()),
+        request_id: None,
+        message: message.into(),
+    }
 }
 
 fn lane() -> Lane {
@@ -224,20 +280,34 @@ impl ApiWorld {
     /// Over a store on disk, of which copies are served.
     pub async fn exporting(store: Arc<SledStore>, idle: Duration) -> Self {
         let exporter: Arc<dyn Exporter> = store.clone();
-        Self::begin(store, Some(exporter), idle, Callers::default(), |_| DoorConfig::default()).await
+        Self::begin(store, Some(exporter), idle, Callers::default(), |_| DoorConfig::default())
+            .await
     }
 
     /// The same over this store.
     pub async fn over(store: Arc<dyn Store>, people: People) -> Self {
-        Self::start(store, api::IDLE_MAX, Callers::new(Some(people)), |_| DoorConfig::default()).await
+        Self::start(store, api::IDLE_MAX, Callers::new(Some(people)), |_| DoorConfig::default())
+            .await
     }
 
-    /// With this list of people, and the doors that `prepare` names, with its files in the folder that it is given.
+    /// With this list of people, and the doors that `prepare` names, with its files in the folder
+    /// that it is given.
     pub async fn opened(people: People, prepare: impl FnOnce(&Path) -> DoorConfig) -> Self {
-        Self::start(Arc::new(MemoryStore::new()), api::IDLE_MAX, Callers::new(Some(people)), prepare).await
+        Self::start(
+            Arc::new(MemoryStore::new()),
+            api::IDLE_MAX,
+            Callers::new(Some(people)),
+            prepare,
+        )
+        .await
     }
 
-    async fn start(store: Arc<dyn Store>, idle: Duration, callers: Callers, prepare: impl FnOnce(&Path) -> DoorConfig) -> Self {
+    async fn start(
+        store: Arc<dyn Store>,
+        idle: Duration,
+        callers: Callers,
+        prepare: impl FnOnce(&Path) -> DoorConfig,
+    ) -> Self {
         Self::begin(store, None, idle, callers, prepare).await
     }
 
@@ -252,17 +322,34 @@ impl ApiWorld {
         let cloud = Arc::new(Quick::default());
         let clock = Arc::new(Movable::default());
         let options = Options { lanes: vec![lane()], quota_spent: false, levels: Vec::new() };
-        let (handle, engine) = start(store.clone(), cloud.clone(), cloud.clone(), clock.clone(), Arc::new(()), options);
+        let (handle, engine) = start(
+            store.clone(),
+            cloud.clone(),
+            cloud.clone(),
+            clock.clone(),
+            Arc::new(()),
+            options,
+        );
         let stop = CancellationToken::new();
         let switches = Switches::open(folder.path().to_owned()).expect("no lane is paused");
-        let api = Api::new(handle.clone(), store.clone(), cloud.clone(), clock.clone(), Arc::from([lane()]), switches, stop.clone());
+        let api = Api::new(
+            handle.clone(),
+            store.clone(),
+            cloud.clone(),
+            clock.clone(),
+            Arc::from([lane()]),
+            switches,
+            stop.clone(),
+        );
         let served = Arc::new(match exporter {
             Some(exporter) => api.with_exporter(exporter),
             None => api,
         });
         let socket = folder.path().join("run/api.sock");
         let config = prepare(folder.path());
-        let doors = Doors::open(&config, folder.path(), callers, clock.clone()).expect("good files").with_signed_out(page::sign_in_first);
+        let doors = Doors::open(&config, folder.path(), callers, clock.clone())
+            .expect("good files")
+            .with_signed_out(page::sign_in_first);
         let door = NetworkDoor::open(&config, &doors).expect("a free port");
         let network = door.as_ref().map(|door| door.address);
         let listener = api::bind(&socket).expect("a free socket").idle(idle).beside(door, doors);
@@ -271,8 +358,13 @@ impl ApiWorld {
         let router = routes.clone().merge(page::router(served.clone(), routes));
         tokio::spawn(api::serve(listener, router.clone(), stop.clone()));
         tokio::spawn(async move { served.follow().await });
-        let http = reqwest::Client::builder().unix_socket(&*socket).redirect(Policy::none()).build().expect("a client");
-        let world = Self { folder, cloud, clock, store, socket, network, handle, stop, router, http };
+        let http = reqwest::Client::builder()
+            .unix_socket(&*socket)
+            .redirect(Policy::none())
+            .build()
+            .expect("a client");
+        let world =
+            Self { folder, cloud, clock, store, socket, network, handle, stop, router, http };
         world.until("/readyz", |answered| answered.status == StatusCode::OK).await;
         world
     }
@@ -283,7 +375,12 @@ impl ApiWorld {
     }
 
     /// Lets the enforcer pass until the answer is as wanted.
-    pub async fn enforced(&self, enforcer: &mut Enforcer, path: &str, wanted: impl Fn(&Answered) -> bool) -> Answered {
+    pub async fn enforced(
+        &self,
+        enforcer: &mut Enforcer,
+        path: &str,
+        wanted: impl Fn(&Answered) -> bool,
+    ) -> Answered {
         self.ask(path, wanted, Some(enforcer)).await
     }
 
@@ -301,22 +398,47 @@ impl ApiWorld {
 
     /// A verb for the record of this tag alone.
     pub async fn matching(&self, tag: &str, path: &str, body: Value) -> Answered {
-        answered(self.http.post(format!("http://sealift{path}")).header("If-Match", tag).json(&body)).await
+        answered(
+            self.http.post(format!("http://sealift{path}")).header("If-Match", tag).json(&body),
+        )
+        .await
     }
 
     /// A request with a body of this type.
-    pub async fn typed(&self, method: Method, path: &str, kind: &str, body: &'static str) -> Answered {
-        answered(self.http.request(method, format!("http://sealift{path}")).header("Content-Type", kind).body(body)).await
+    pub async fn typed(
+        &self,
+        method: Method,
+        path: &str,
+        kind: &str,
+        body: &'static str,
+    ) -> Answered {
+        answered(
+            self.http
+                .request(method, format!("http://sealift{path}"))
+                .header("Content-Type", kind)
+                .body(body),
+        )
+        .await
     }
 
     /// A form of a view; what it leads to is not followed.
     pub async fn fill(&self, path: &str, fields: &[(&str, &str)]) -> (Answered, Option<String>) {
-        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-        let request = self.http.post(format!("http://sealift{path}")).header("Content-Type", "application/x-www-form-urlencoded");
+        let body =
+            url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let request = self
+            .http
+            .post(format!("http://sealift{path}"))
+            .header("Content-Type", "application/x-www-form-urlencoded");
         let response = request.body(body).send().await.expect("the server answers");
-        let leads = response.headers().get("Location").map(|value| value.to_str().expect("an address").to_owned());
+        let leads = response
+            .headers()
+            .get("Location")
+            .map(|value| value.to_str().expect("an address").to_owned());
         let status = response.status();
-        (Answered { status, json: Value::String(response.text().await.expect("a whole body")) }, leads)
+        (
+            Answered { status, json: Value::String(response.text().await.expect("a whole body")) },
+            leads,
+        )
     }
 
     /// The text of a view.
@@ -325,7 +447,13 @@ impl ApiWorld {
         answered.json.as_str().map_or_else(|| answered.json.to_string(), str::to_owned)
     }
 
-    async fn send(&self, method: Method, path: &str, body: Option<Value>, form: Option<Form>) -> Answered {
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+        form: Option<Form>,
+    ) -> Answered {
         let mut request = self.http.request(method, format!("http://sealift{path}"));
         if let Some(body) = body {
             request = request.json(&body);
@@ -336,12 +464,18 @@ impl ApiWorld {
         answered(request).await
     }
 
-    /// Asks until the answer is as wanted; the engine works on its own tasks, so there is nothing else to wait on.
+    /// Asks until the answer is as wanted; the engine works on its own tasks, so there is nothing
+    /// else to wait on.
     pub async fn until(&self, path: &str, wanted: impl Fn(&Answered) -> bool) -> Answered {
         self.ask(path, wanted, None).await
     }
 
-    async fn ask(&self, path: &str, wanted: impl Fn(&Answered) -> bool, mut enforcer: Option<&mut Enforcer>) -> Answered {
+    async fn ask(
+        &self,
+        path: &str,
+        wanted: impl Fn(&Answered) -> bool,
+        mut enforcer: Option<&mut Enforcer>,
+    ) -> Answered {
         let mut last = None;
         for _ in 0..1000 {
             if let Some(enforcer) = &mut enforcer {
@@ -384,7 +518,11 @@ pub fn form(plan: &str, files: &[(&str, &str)]) -> Form {
 
 /// `n` proxies on `n` instances; `lead` is the first hex digit of their ids.
 pub fn targets(lead: char, n: u32) -> String {
-    let line = |i: u32| format!("    - {{lane: lab, instance_id: {lead}{i:031x}in07, proxy_id: {lead}{i:031x}po01}}\n");
+    let line = |i: u32| {
+        format!(
+            "    - {{lane: lab, instance_id: {lead}{i:031x}in07, proxy_id: {lead}{i:031x}po01}}\n"
+        )
+    };
     (0..n).map(line).collect()
 }
 

@@ -1,6 +1,9 @@
 //! Authorities and certificates, made anew for every test.
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
+    date_time_ymd,
+};
 use sealift::probe::Roots;
 
 /// A certificate with its key, as PEM.
@@ -18,12 +21,15 @@ impl Authority {
         Self(CertifiedIssuer::self_signed(authority(name), key).expect("an authority"))
     }
 
-    /// An authority below this one, whose own certificate is valid until the end of that year; and that certificate.
+    /// An authority below this one, whose own certificate is valid until the end of that year; and
+    /// that certificate.
     pub fn delegate(&self, name: &str, until: i32) -> (Self, String) {
         let mut params = authority(name);
         params.not_before = date_time_ymd(2000, 1, 1);
         params.not_after = date_time_ymd(until, 12, 31);
-        let below = CertifiedIssuer::signed_by(params, KeyPair::generate().expect("a key"), &self.0).expect("an authority");
+        let below =
+            CertifiedIssuer::signed_by(params, KeyPair::generate().expect("a key"), &self.0)
+                .expect("an authority");
         let pem = below.pem();
         (Self(below), pem)
     }
@@ -45,8 +51,8 @@ impl Authority {
     }
 }
 
-/// A certificate of X.509 version 1 over the key of this one: without its version and its extensions, as old tools made
-/// them. Nobody's signature is on it.
+/// A certificate of X.509 version 1 over the key of this one: without its version and its
+/// extensions, as old tools made them. Nobody's signature is on it.
 pub fn first_version(certificate: &[u8]) -> Vec<u8> {
     let (_, whole) = field(certificate);
     let (body, rest) = whole.split_at(length(whole));

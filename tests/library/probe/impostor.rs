@@ -1,5 +1,5 @@
-//! Servers that no MariaDB can be: one that shows a certificate whose key it does not have, one with a certificate of X.509
-//! version 1, and one whose chain has a link that ended.
+//! Servers that no MariaDB can be: one that shows a certificate whose key it does not have, one
+//! with a certificate of X.509 version 1, and one whose chain has a link that ended.
 
 use std::sync::Arc;
 
@@ -34,7 +34,12 @@ fn der(identity: &CertificateAndKey) -> CertificateDer<'static> {
 }
 
 /// One probe of a server with this chain and this key.
-async fn against(version: TlsVersion, chain: Vec<CertificateDer<'static>>, key: &CertificateAndKey, roots: &Roots) -> Proof {
+async fn against(
+    version: TlsVersion,
+    chain: Vec<CertificateDer<'static>>,
+    key: &CertificateAndKey,
+    roots: &Roots,
+) -> Proof {
     let key = PrivateKeyDer::from_pem_slice(key.key.as_bytes()).expect("a key");
     let key = aws_lc_rs::sign::any_supported_type(&key).expect("a key");
     let versions = match version {
@@ -52,10 +57,16 @@ async fn against(version: TlsVersion, chain: Vec<CertificateDer<'static>>, key: 
         let (mut socket, _) = listener.accept().await.expect("a connection");
         socket.write_all(GREETING).await.expect("written");
         socket.read_exact(&mut [0; 36]).await.expect("the request for TLS");
-        let mut stream = TlsAcceptor::from(Arc::new(config)).accept(socket).await.expect("a handshake");
+        let mut stream =
+            TlsAcceptor::from(Arc::new(config)).accept(socket).await.expect("a handshake");
         let mut login = [0; 512];
         let length = stream.read(&mut login).await.expect("a login");
-        assert_eq!((login[3], &login[36..50]), (2, &b"sealift-probe\0"[..]), "{}", login[..length].escape_ascii());
+        assert_eq!(
+            (login[3], &login[36..50]),
+            (2, &b"sealift-probe\0"[..]),
+            "{}",
+            login[..length].escape_ascii()
+        );
         stream.write_all(b"\x0b\0\0\x03\xff\x15\x04#28000no").await.expect("written");
         let _ = stream.read(&mut login).await;
     });
@@ -68,7 +79,8 @@ async fn against(version: TlsVersion, chain: Vec<CertificateDer<'static>>, key: 
 #[tokio::test]
 async fn whoever_does_not_have_the_key_proves_nothing() {
     let authority = Authority::new("ours");
-    let (shown, own) = (authority.issue(&["127.0.0.1"], 2999), authority.issue(&["127.0.0.1"], 2999));
+    let (shown, own) =
+        (authority.issue(&["127.0.0.1"], 2999), authority.issue(&["127.0.0.1"], 2999));
     for version in [TlsVersion::V12, TlsVersion::V13] {
         let impostor = against(version, vec![der(&shown)], &own, &authority.roots()).await;
         assert_eq!(objections(&impostor), [ObjectionWord::KeyNotProven]);
@@ -81,14 +93,21 @@ async fn whoever_does_not_have_the_key_proves_nothing() {
 #[tokio::test]
 async fn a_certificate_of_version_1_proves_its_key_and_is_objected_to() {
     let authority = Authority::new("ours");
-    let (shown, other) = (authority.issue(&["127.0.0.1"], 2999), authority.issue(&["127.0.0.1"], 2999));
+    let (shown, other) =
+        (authority.issue(&["127.0.0.1"], 2999), authority.issue(&["127.0.0.1"], 2999));
     let old = CertificateDer::from(first_version(&der(&shown)));
     for version in [TlsVersion::V12, TlsVersion::V13] {
         let proof = against(version, vec![old.clone()], &shown, &authority.roots()).await;
         assert_eq!(objections(&proof), [ObjectionWord::Invalid]);
-        assert_eq!((verdict(&proof, true, &LAX), verdict(&proof, true, &TRUSTED)), ("proven", "invalid"));
+        assert_eq!(
+            (verdict(&proof, true, &LAX), verdict(&proof, true, &TRUSTED)),
+            ("proven", "invalid")
+        );
         let chain = proof.tls.expect("a handshake").chain;
-        assert!(chain[0].subject.contains("proxy under test") && chain[0].not_after.is_some(), "{chain:?}");
+        assert!(
+            chain[0].subject.contains("proxy under test") && chain[0].not_after.is_some(),
+            "{chain:?}"
+        );
         let impostor = against(version, vec![old.clone()], &other, &authority.roots()).await;
         assert_eq!(verdict(&impostor, true, &LAX), "key_not_proven");
     }
@@ -101,7 +120,8 @@ async fn a_link_of_the_chain_that_ended_is_told_and_a_missing_one_too() {
         let (link, pem) = authority.delegate("between", until);
         let own = link.issue(&["127.0.0.1"], 2999);
         let between = CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate");
-        let whole = against(TlsVersion::V13, vec![der(&own), between], &own, &authority.roots()).await;
+        let whole =
+            against(TlsVersion::V13, vec![der(&own), between], &own, &authority.roots()).await;
         assert_eq!(objections(&whole), told);
         assert_eq!(whole.tls.as_ref().map(|tls| tls.chain.len()), Some(2));
         let without = against(TlsVersion::V13, vec![der(&own)], &own, &authority.roots()).await;
@@ -113,7 +133,13 @@ async fn a_link_of_the_chain_that_ended_is_told_and_a_missing_one_too() {
 async fn bytes_that_are_no_certificate_are_objected_to() {
     let authority = Authority::new("ours");
     let own = authority.issue(&["127.0.0.1"], 2999);
-    let proof = against(TlsVersion::V13, vec![CertificateDer::from(b"no certificate".to_vec())], &own, &authority.roots()).await;
+    let proof = against(
+        TlsVersion::V13,
+        vec![CertificateDer::from(b"no certificate".to_vec())],
+        &own,
+        &authority.roots(),
+    )
+    .await;
     assert_eq!(objections(&proof), [ObjectionWord::Invalid, ObjectionWord::KeyNotProven]);
     assert_eq!(verdict(&proof, true, &LAX), "key_not_proven");
 }

@@ -9,13 +9,16 @@ use std::time::Duration;
 use crate::probe::authority::CertificateAndKey;
 
 /// Tables that every server needs, as the package brings them.
-const TABLES: [&str; 2] = ["/usr/share/mysql/mysql_system_tables.sql", "/usr/share/mysql/mysql_system_tables_data.sql"];
+const TABLES: [&str; 2] =
+    ["/usr/share/mysql/mysql_system_tables.sql", "/usr/share/mysql/mysql_system_tables_data.sql"];
 
-/// How often a server's log is looked at for its readiness, and how long between: a minute in all, for a busy machine.
+/// How often a server's log is looked at for its readiness, and how long between: a minute in all,
+/// for a busy machine.
 const LOOKS: u32 = 600;
 const BETWEEN: Duration = Duration::from_millis(100);
 
-/// Lets anybody connect from anywhere, so that the server greets; the password is nobody's secret and never used.
+/// Lets anybody connect from anywhere, so that the server greets; the password is nobody's secret
+/// and never used.
 pub const ACCOUNT: &str = "CREATE USER 'app'@'%' IDENTIFIED BY 'unused';\n";
 
 /// TLS before 1.2 is what OpenSSL refuses by itself today.
@@ -46,7 +49,8 @@ impl MariaDb {
     pub fn start(setup: &ServerSetup<'_>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         bootstrap(folder.path());
-        fs::write(folder.path().join("init.sql"), setup.statements.unwrap_or(ACCOUNT)).expect("written");
+        fs::write(folder.path().join("init.sql"), setup.statements.unwrap_or(ACCOUNT))
+            .expect("written");
         fs::write(folder.path().join("openssl.cnf"), OLD_TLS).expect("written");
         if let Some(identity) = setup.identity {
             fs::write(folder.path().join("server.pem"), &identity.certificate).expect("written");
@@ -54,7 +58,11 @@ impl MariaDb {
         }
         // Somebody else may take the port between our look and the server's start.
         for _ in 0..5 {
-            let port = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("its address").port();
+            let port = TcpListener::bind("127.0.0.1:0")
+                .expect("a free port")
+                .local_addr()
+                .expect("its address")
+                .port();
             let mut child = launch(folder.path(), port, setup);
             if ready(folder.path(), &mut child) {
                 return Self { child, port, folder };
@@ -62,7 +70,10 @@ impl MariaDb {
             let _ = child.kill();
             let _ = child.wait();
         }
-        panic!("mariadbd does not start: {}", fs::read_to_string(folder.path().join("log")).unwrap_or_default());
+        panic!(
+            "mariadbd does not start: {}",
+            fs::read_to_string(folder.path().join("log")).unwrap_or_default()
+        );
     }
 
     /// What the server logged so far.
@@ -91,7 +102,9 @@ fn launch(folder: &Path, port: u16, setup: &ServerSetup<'_>) -> Child {
     command.arg(format!("--socket={}", file("socket"))).arg(format!("--pid-file={}", file("pid")));
     command.arg(format!("--init-file={}", file("init.sql")));
     if setup.identity.is_some() {
-        command.arg(format!("--ssl-cert={}", file("server.pem"))).arg(format!("--ssl-key={}", file("server.key")));
+        command
+            .arg(format!("--ssl-cert={}", file("server.pem")))
+            .arg(format!("--ssl-key={}", file("server.key")));
     } else {
         command.arg("--skip-ssl");
     }
@@ -105,7 +118,9 @@ fn launch(folder: &Path, port: u16, setup: &ServerSetup<'_>) -> Child {
 
 fn ready(folder: &Path, child: &mut Child) -> bool {
     for _ in 0..LOOKS {
-        if fs::read_to_string(folder.join("log")).is_ok_and(|log| log.contains("ready for connections")) {
+        if fs::read_to_string(folder.join("log"))
+            .is_ok_and(|log| log.contains("ready for connections"))
+        {
             return true;
         }
         if child.try_wait().expect("our child").is_some() {
@@ -118,11 +133,22 @@ fn ready(folder: &Path, child: &mut Child) -> bool {
 
 /// The server program over this folder, as small as it can be.
 fn server(folder: &Path) -> Command {
-    let program = ["/usr/sbin/mariadbd", "/usr/local/sbin/mariadbd"].into_iter().map(PathBuf::from).find(|path| path.exists());
+    let program = ["/usr/sbin/mariadbd", "/usr/local/sbin/mariadbd"]
+        .into_iter()
+        .map(PathBuf::from)
+        .find(|path| path.exists());
     let program = program.expect("mariadbd is installed: scripts/setup-tests.sh does it");
     let mut command = Command::new(program);
-    command.args(["--no-defaults", "--innodb-buffer-pool-size=8M", "--innodb-log-file-size=4M", "--innodb-autoextend-increment=1"]);
-    command.args(["--innodb-data-file-path=ibdata1:1M:autoextend", "--innodb-temp-data-file-path=ibtmp1:1M:autoextend"]);
+    command.args([
+        "--no-defaults",
+        "--innodb-buffer-pool-size=8M",
+        "--innodb-log-file-size=4M",
+        "--innodb-autoextend-increment=1",
+    ]);
+    command.args([
+        "--innodb-data-file-path=ibdata1:1M:autoextend",
+        "--innodb-temp-data-file-path=ibtmp1:1M:autoextend",
+    ]);
     command.args(["--innodb-flush-method=nosync", "--performance-schema=OFF"]);
     command.arg(format!("--datadir={}", folder.join("data").display()));
     // Two servers that share one folder for temporary tables take each other's away.
@@ -137,12 +163,19 @@ fn server(folder: &Path) -> Command {
 /// What `mariadb-install-db` does, without the client's package that it needs.
 fn bootstrap(folder: &Path) {
     fs::create_dir(folder.join("data")).expect("a folder");
-    let mut script = String::from("create database mysql;\nuse mysql;\nset @auth_root_socket=NULL;\nset @skip_auth_anonymous=1;\n");
+    let mut script = String::from(
+        "create database mysql;\nuse mysql;\nset @auth_root_socket=NULL;\nset @skip_auth_anonymous=1;\n",
+    );
     for tables in TABLES {
-        script += &fs::read_to_string(tables).expect("the package's tables: scripts/setup-tests.sh installs them");
+        script += &fs::read_to_string(tables)
+            .expect("the package's tables: scripts/setup-tests.sh installs them");
     }
     let input = folder.join("bootstrap.sql");
     fs::write(&input, script).expect("written");
-    let output = server(folder).arg("--bootstrap").stdin(File::open(input).expect("readable")).output().expect("mariadbd runs");
+    let output = server(folder)
+        .arg("--bootstrap")
+        .stdin(File::open(input).expect("readable"))
+        .output()
+        .expect("mariadbd runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -1,4 +1,5 @@
-//! Proof on the wire: the probe against real MariaDB servers, and against ports that behave as badly as they can.
+//! Proof on the wire: the probe against real MariaDB servers, and against ports that behave as
+//! badly as they can.
 
 mod authority;
 mod impostor;

@@ -1,5 +1,5 @@
-//! A probe does the server no harm: it is not counted as a broken connection, so our host is never blocked. And where a
-//! server does not greet, the probe says why.
+//! A probe does the server no harm: it is not counted as a broken connection, so our host is never
+//! blocked. And where a server does not greet, the probe says why.
 
 use std::io::Read as _;
 use std::net::SocketAddr;
@@ -30,7 +30,10 @@ async fn relay(server: u16) -> u16 {
             tokio::spawn(async move {
                 let socket = TcpSocket::new_v4().expect("a socket");
                 socket.bind(HOST.parse().expect("an address")).expect("all of 127 is ours");
-                let mut outside = socket.connect(SocketAddr::from(([127, 0, 0, 1], server))).await.expect("a connection");
+                let mut outside = socket
+                    .connect(SocketAddr::from(([127, 0, 0, 1], server)))
+                    .await
+                    .expect("a connection");
                 // Either side may break off: that is what is tested.
                 let _ = copy_bidirectional(&mut inside, &mut outside).await;
             });
@@ -53,21 +56,36 @@ async fn two_hundred_probes_get_nobody_blocked() {
     let identity = authority.issue(&["127.0.0.1"], 2999);
     let roots = authority.roots();
     for identity in [Some(&identity), None] {
-        let server = MariaDb::start(&ServerSetup { identity, options: &[LIMIT], counts_hosts: true, ..ServerSetup::default() });
+        let server = MariaDb::start(&ServerSetup {
+            identity,
+            options: &[LIMIT],
+            counts_hosts: true,
+            ..ServerSetup::default()
+        });
         let port = relay(server.port).await;
         for number in 0..PROBES {
             let proof = look(port, &roots).await;
             assert_eq!(proof.tls.is_some(), identity.is_some(), "probe {number}: {proof:?}");
-            assert!(matches!(proof.login, Some(Login::Refused { code: 1045, .. })), "probe {number}: {proof:?}");
+            assert!(
+                matches!(proof.login, Some(Login::Refused { code: 1045, .. })),
+                "probe {number}: {proof:?}"
+            );
         }
         // The limit is in force: whoever hangs up is blocked soon, and then the probe says so.
         let mut hung_up = 0;
         while !hang_up(port).await {
             hung_up += 1;
-            assert!(hung_up < PROBES, "the server does not block those that hang up: its resolver must say that {HOST} has no name");
+            assert!(
+                hung_up < PROBES,
+                "the server does not block those that hang up: its resolver must say that {HOST} has no name"
+            );
         }
         let proof = look(port, &roots).await;
-        assert_eq!(proof.trouble.as_ref().map(|trouble| trouble.word), Some(TroubleWord::HostBlocked), "{proof:?}");
+        assert_eq!(
+            proof.trouble.as_ref().map(|trouble| trouble.word),
+            Some(TroubleWord::HostBlocked),
+            "{proof:?}"
+        );
     }
 }
 
@@ -75,10 +93,16 @@ async fn two_hundred_probes_get_nobody_blocked() {
 async fn a_server_without_an_account_for_us_and_a_full_one_are_told_apart() {
     let roots = Authority::new("ours").roots();
     let options = ["--max-connections=10", "--connect-timeout=60"];
-    let closed =
-        MariaDb::start(&ServerSetup { statements: Some("DELETE FROM mysql.global_priv;\nFLUSH PRIVILEGES;\n"), ..ServerSetup::default() });
+    let closed = MariaDb::start(&ServerSetup {
+        statements: Some("DELETE FROM mysql.global_priv;\nFLUSH PRIVILEGES;\n"),
+        ..ServerSetup::default()
+    });
     let proof = look(closed.port, &roots).await;
-    assert_eq!(proof.trouble.as_ref().map(|trouble| trouble.word), Some(TroubleWord::HostRefused), "{proof:?}");
+    assert_eq!(
+        proof.trouble.as_ref().map(|trouble| trouble.word),
+        Some(TroubleWord::HostRefused),
+        "{proof:?}"
+    );
     drop(closed);
 
     let full = MariaDb::start(&ServerSetup { options: &options, ..ServerSetup::default() });
@@ -93,5 +117,9 @@ async fn a_server_without_an_account_for_us_and_a_full_one_are_told_apart() {
         held.push(socket);
     }
     let proof = look(full.port, &roots).await;
-    assert_eq!(proof.trouble.as_ref().map(|trouble| trouble.word), Some(TroubleWord::TooManyConnections), "{proof:?}");
+    assert_eq!(
+        proof.trouble.as_ref().map(|trouble| trouble.word),
+        Some(TroubleWord::TooManyConnections),
+        "{proof:?}"
+    );
 }

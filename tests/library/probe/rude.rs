@@ -1,4 +1,5 @@
-//! Ports that are no database, or a mad one: silent, talking HTTP, talking nonsense, resetting, trickling, endless.
+//! Ports that are no database, or a mad one: silent, talking HTTP, talking nonsense, resetting,
+//! trickling, endless.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,9 +25,13 @@ fn the_greeting_is_whole() {
 }
 
 /// One probe of a port behind which one connection is treated like this.
-async fn against<F: Future<Output = ()> + Send + 'static>(within: Duration, treat: impl FnOnce(TcpStream) -> F + Send + 'static) -> Proof {
+async fn against<F: Future<Output = ()> + Send + 'static>(
+    within: Duration,
+    treat: impl FnOnce(TcpStream) -> F + Send + 'static,
+) -> Proof {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let endpoint = listener.local_addr().expect("its address").to_string().parse().expect("an endpoint");
+    let endpoint =
+        listener.local_addr().expect("its address").to_string().parse().expect("an endpoint");
     let server = tokio::spawn(async move {
         let (socket, _) = listener.accept().await.expect("a connection");
         treat(socket).await;
@@ -64,13 +69,24 @@ async fn a_silent_port_and_one_that_waits_for_http_end_with_the_deadline() {
 
 #[tokio::test]
 async fn http_and_other_nonsense_is_told_as_what_it_is() {
-    for nonsense in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], b"SSH-2.0-OpenSSH_9.2\r\n", b"\0\0\0\0", b"\x01\0\0\0\x0b", &[0xff; 64]] {
+    for nonsense in [
+        &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..],
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"\0\0\0\0",
+        b"\x01\0\0\0\x0b",
+        &[0xff; 64],
+    ] {
         let proof = against(PATIENT, move |mut socket| async move {
             socket.write_all(nonsense).await.expect("written");
             let _ = socket.read(&mut [0; 64]).await;
         })
         .await;
-        assert_eq!(word(&proof), Some(TroubleWord::NotMysql), "{}: {proof:?}", nonsense.escape_ascii());
+        assert_eq!(
+            word(&proof),
+            Some(TroubleWord::NotMysql),
+            "{}: {proof:?}",
+            nonsense.escape_ascii()
+        );
     }
 }
 
@@ -78,9 +94,14 @@ async fn http_and_other_nonsense_is_told_as_what_it_is() {
 async fn a_port_that_closes_or_resets_is_told_wherever_it_does() {
     let closed = against(PATIENT, |socket| async move { drop(socket) }).await;
     assert_eq!(word(&closed), Some(TroubleWord::Closed), "{closed:?}");
-    let half = against(PATIENT, |mut socket| async move { socket.write_all(&GREETING[..40]).await.expect("written") }).await;
+    let half = against(PATIENT, |mut socket| async move {
+        socket.write_all(&GREETING[..40]).await.expect("written")
+    })
+    .await;
     assert_eq!(word(&half), Some(TroubleWord::Closed), "{half:?}");
-    let reset = against(PATIENT, |socket| async move { socket.set_zero_linger().expect("an option") }).await;
+    let reset =
+        against(PATIENT, |socket| async move { socket.set_zero_linger().expect("an option") })
+            .await;
     assert_eq!(word(&reset), Some(TroubleWord::Closed), "{reset:?}");
     // It announces TLS and is gone when TLS begins: that is a broken handshake.
     let greeted = against(PATIENT, |mut socket| async move {
@@ -125,35 +146,49 @@ async fn bytes_without_an_end_are_not_read_for_ever() {
     // Handshake records that are well-formed and lead nowhere, then plain noise.
     for piece in [&b"\x16\x03\x03\0\x04\0\0\0\0"[..], b"\x14\x03\x03\0\x01\x01", b"noise"] {
         let proof = against(PATIENT, endless(piece)).await;
-        assert!(matches!(word(&proof), Some(TroubleWord::HandshakeFailed | TroubleWord::TooMuch)), "{proof:?}");
+        assert!(
+            matches!(word(&proof), Some(TroubleWord::HandshakeFailed | TroubleWord::TooMuch)),
+            "{proof:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn nobody_there_is_told_as_such() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let endpoint = listener.local_addr().expect("its address").to_string().parse().expect("an endpoint");
+    let endpoint =
+        listener.local_addr().expect("its address").to_string().parse().expect("an endpoint");
     drop(listener);
-    let proof = Prober::new(Arc::new(SystemClock)).look(&endpoint, &Authority::new("ours").roots()).await;
+    let proof =
+        Prober::new(Arc::new(SystemClock)).look(&endpoint, &Authority::new("ours").roots()).await;
     assert_eq!(word(&proof), Some(TroubleWord::Unreachable), "{proof:?}");
     let nowhere = "no-such-host.invalid:3306".parse().expect("an endpoint");
-    let proof = Prober::new(Arc::new(SystemClock)).look(&nowhere, &Authority::new("ours").roots()).await;
-    assert!(matches!(word(&proof), Some(TroubleWord::Unreachable | TroubleWord::TimedOut)), "{proof:?}");
+    let proof =
+        Prober::new(Arc::new(SystemClock)).look(&nowhere, &Authority::new("ours").roots()).await;
+    assert!(
+        matches!(word(&proof), Some(TroubleWord::Unreachable | TroubleWord::TimedOut)),
+        "{proof:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_server_that_never_answers_the_login_still_proves_what_it_showed() {
     let mut plain = GREETING.to_vec();
-    let at = GREETING.windows(2).position(|pair| pair == b"\xfe\xff").expect("the capabilities") + 1;
+    let at =
+        GREETING.windows(2).position(|pair| pair == b"\xfe\xff").expect("the capabilities") + 1;
     plain[at] &= !0x08;
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let endpoint = listener.local_addr().expect("its address").to_string().parse().expect("an endpoint");
+    let endpoint =
+        listener.local_addr().expect("its address").to_string().parse().expect("an endpoint");
     let server = tokio::spawn(async move {
         let (mut socket, _) = listener.accept().await.expect("a connection");
         socket.write_all(&plain).await.expect("written");
         tokio::time::sleep(PATIENT).await;
     });
-    let proof = Prober::new(Arc::new(SystemClock)).within(SOON).look(&endpoint, &Authority::new("ours").roots()).await;
+    let proof = Prober::new(Arc::new(SystemClock))
+        .within(SOON)
+        .look(&endpoint, &Authority::new("ours").roots())
+        .await;
     server.abort();
     assert_eq!(verdict(&proof, false, &LAX), "proven");
     assert!(matches!(proof.login, Some(Login::Unanswered { .. })), "{proof:?}");

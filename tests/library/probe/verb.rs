@@ -14,14 +14,18 @@ fn probe(arguments: &[&str]) -> (Option<i32>, String, String) {
 
 /// The words at the beginning of the lines.
 fn labels(text: &str) -> Vec<&str> {
-    text.lines().map(|line| line.split("  ").next().expect("a word").trim()).filter(|label| !label.is_empty()).collect()
+    text.lines()
+        .map(|line| line.split("  ").next().expect("a word").trim())
+        .filter(|label| !label.is_empty())
+        .collect()
 }
 
 #[test]
 fn it_tells_people_and_machines_and_ends_accordingly() {
     let (ours, other) = (Authority::new("ours"), Authority::new("other"));
     let identity = ours.issue(&["127.0.0.1"], 2999);
-    let server = MariaDb::start(&ServerSetup { identity: Some(&identity), ..ServerSetup::default() });
+    let server =
+        MariaDb::start(&ServerSetup { identity: Some(&identity), ..ServerSetup::default() });
     let at = format!("127.0.0.1:{}", server.port);
     let folder = tempfile::tempdir().expect("a folder");
     let file = |name: &str, text: &str| {
@@ -29,13 +33,24 @@ fn it_tells_people_and_machines_and_ends_accordingly() {
         fs::write(&path, text).expect("written");
         path.display().to_string()
     };
-    let (ca, wrong, empty) = (file("ca.pem", &ours.pem()), file("other.pem", &other.pem()), file("empty.pem", "nothing\n"));
+    let (ca, wrong, empty) = (
+        file("ca.pem", &ours.pem()),
+        file("other.pem", &other.pem()),
+        file("empty.pem", "nothing\n"),
+    );
 
     let (code, out, err) = probe(&[&at, "--ca-file", &ca, "--min-tls", "1.3"]);
     assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
-    assert_eq!(labels(&out), ["proven", "server", "greeting", "plain text", "handshake", "certificate", "login", "took"], "{out}");
+    assert_eq!(
+        labels(&out),
+        ["proven", "server", "greeting", "plain text", "handshake", "certificate", "login", "took"],
+        "{out}"
+    );
     assert!(out.contains("valid from 2000-01-01 00:00Z until 2999-12-31 00:00Z (in "), "{out}");
-    assert!(out.contains("refused, as it must be (1045: Access denied for user 'sealift-probe'"), "{out}");
+    assert!(
+        out.contains("refused, as it must be (1045: Access denied for user 'sealift-probe'"),
+        "{out}"
+    );
 
     let (code, out, _) = probe(&[&at, "--ca-file", &wrong]);
     assert_eq!(code, Some(3), "{out}");
@@ -48,7 +63,10 @@ fn it_tells_people_and_machines_and_ends_accordingly() {
         (&doc["verdict"]["word"], &doc["endpoint"], &doc["plaintext"]),
         (&"tls_still_offered".into(), &at.clone().into(), &"not_excluded".into())
     );
-    assert_eq!((&doc["tls"]["version"], &doc["tls"]["anchors"]), (&"1.3".into(), &"platform".into()));
+    assert_eq!(
+        (&doc["tls"]["version"], &doc["tls"]["anchors"]),
+        (&"1.3".into(), &"platform".into())
+    );
     assert_eq!(doc["tls"]["chain"][0]["names"], serde_json::json!(["127.0.0.1"]));
 
     let (code, out, err) = probe(&[&at, "--ca-file", &empty]);

@@ -1,4 +1,5 @@
-//! A daemon's engine over the simulated cloud, on virtual time, with a log of every call that arrived.
+//! A daemon's engine over the simulated cloud, on virtual time, with a log of every call that
+//! arrived.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
@@ -81,14 +82,23 @@ pub struct QuotaDaemon {
 }
 
 impl QuotaFixture {
-    /// A rollout for each size and limit of changes in flight, over proxies with an instance each; the cloud admits what
-    /// `account` says.
-    pub async fn new(rollouts: &[(u32, u32)], account: Option<Quota>, job_time: Duration) -> Arc<Self> {
+    /// A rollout for each size and limit of changes in flight, over proxies with an instance each;
+    /// the cloud admits what `account` says.
+    pub async fn new(
+        rollouts: &[(u32, u32)],
+        account: Option<Quota>,
+        job_time: Duration,
+    ) -> Arc<Self> {
         Self::beginning(None, rollouts, account, job_time).await
     }
 
     /// One rollout in waves of these sizes.
-    pub async fn in_waves(waves: &[u32], in_flight: u32, account: Quota, job_time: Duration) -> Arc<Self> {
+    pub async fn in_waves(
+        waves: &[u32],
+        in_flight: u32,
+        account: Quota,
+        job_time: Duration,
+    ) -> Arc<Self> {
         Self::with_plans(vec![plan("in-waves", waves, in_flight)], Some(account), job_time).await
     }
 
@@ -108,7 +118,8 @@ impl QuotaFixture {
     }
 
     async fn with_plans(plans: Vec<Plan>, account: Option<Quota>, job_time: Duration) -> Arc<Self> {
-        let size = |plan: &Plan| plan.strategy.waves.iter().map(|wave| wave.size as usize).sum::<usize>();
+        let size =
+            |plan: &Plan| plan.strategy.waves.iter().map(|wave| wave.size as usize).sum::<usize>();
         let all = plans.iter().map(size).sum();
         let fleet = Fleet::generate(all, all, 7).expect("a valid fleet");
         let faults = Faults {
@@ -130,7 +141,9 @@ impl QuotaFixture {
                 at: Timestamp::UNIX_EPOCH,
                 note: String::new(),
             };
-            ids.push(store.submit(submission).await.expect("an empty store takes any submission").id);
+            ids.push(
+                store.submit(submission).await.expect("an empty store takes any submission").id,
+            );
         }
         let model = Mutex::new(Model::new(&fleet, faults, 7, Timestamp::UNIX_EPOCH));
         Arc::new(Self {
@@ -147,8 +160,14 @@ impl QuotaFixture {
         })
     }
 
-    /// Starts a daemon; `past` is what the one before it left, `None`: it was killed, or there was none.
-    pub fn start(self: &Arc<Self>, quota: Option<Quota>, spent: bool, levels: Vec<Level>) -> QuotaDaemon {
+    /// Starts a daemon; `past` is what the one before it left, `None`: it was killed, or there was
+    /// none.
+    pub fn start(
+        self: &Arc<Self>,
+        quota: Option<Quota>,
+        spent: bool,
+        levels: Vec<Level>,
+    ) -> QuotaDaemon {
         let options = Options { lanes: vec![lane(quota)], quota_spent: spent, levels };
         let clock = Arc::new(QuotaClock(Arc::clone(self)));
         let cloud = Arc::new(QuotaCloud(Arc::clone(self)));
@@ -196,10 +215,17 @@ impl QuotaFixture {
                 let rollout = self.rollout(place).await;
                 if rollout.record.phase.is_final() {
                     let total = rollout.total();
-                    assert_eq!((rollout.record.phase.as_str(), total.succeeded), ("completed", rollout.targets));
+                    assert_eq!(
+                        (rollout.record.phase.as_str(), total.succeeded),
+                        ("completed", rollout.targets)
+                    );
                     break;
                 }
-                assert!(self.now() < until, "rollout {place} goes on and on: {:?}", rollout.total());
+                assert!(
+                    self.now() < until,
+                    "rollout {place} goes on and on: {:?}",
+                    rollout.total()
+                );
                 sleep(Duration::from_secs(1)).await;
             }
         }
@@ -286,9 +312,22 @@ impl Cloud for QuotaCloud {
         let bed = Arc::clone(&self.0);
         if matches!(call, Call::Jobs { .. }) && bed.no_lists.load(Relaxed) {
             let (status, message) = (Some(404), "no such path".to_owned());
-            let error = CallError { disposition: Disposition::NotFound, retry_after: None, status, code: None, request_id: None, message };
-            return std::future::ready(Reply { outcome: Err(error), request_id: None, cloud_time: None, sent: true, beside: Vec::new() })
-                .boxed();
+            let error = CallError {
+                disposition: Disposition::NotFound,
+                retry_after: None,
+                status,
+                code: None,
+                request_id: None,
+                message,
+            };
+            return std::future::ready(Reply {
+                outcome: Err(error),
+                request_id: None,
+                cloud_time: None,
+                sent: true,
+                beside: Vec::new(),
+            })
+            .boxed();
         }
         // On its way it belongs to nobody: also what a daemon sent that died since arrives.
         let way = tokio::spawn(async move {
@@ -304,7 +343,10 @@ impl Cloud for QuotaCloud {
                 let mut model = bed.model();
                 let usual = model.faults().clone();
                 if stray {
-                    model.set_faults(Faults { throttle: Rate::always(1.0).expect("a probability"), ..usual.clone() });
+                    model.set_faults(Faults {
+                        throttle: Rate::always(1.0).expect("a probability"),
+                        ..usual.clone()
+                    });
                 }
                 let arrival = model.arrive(Timestamp::UNIX_EPOCH + at, &call);
                 if stray {
@@ -312,8 +354,13 @@ impl Cloud for QuotaCloud {
                 }
                 arrival
             };
-            let refused = arrival.reply.outcome.as_ref().is_err_and(|error| error.disposition == Disposition::Throttled);
-            let rollout = call.target().and_then(|target| bed.owners.get(&target.proxy_id).copied());
+            let refused = arrival
+                .reply
+                .outcome
+                .as_ref()
+                .is_err_and(|error| error.disposition == Disposition::Throttled);
+            let rollout =
+                call.target().and_then(|target| bed.owners.get(&target.proxy_id).copied());
             bed.arrived.lock().expect("no panic").push(Arrived { at, rollout, refused });
             sleep(arrival.answer_after + WAY + Duration::from_millis(bed.late.load(Relaxed))).await;
             arrival.reply
@@ -356,7 +403,14 @@ fn plan(text: &str, sizes: &[u32], max_in_flight: u32) -> Plan {
     let wave = |(place, size): (usize, &u32)| {
         let (first, size) = (all, *size);
         all += size;
-        Wave { name: name(&format!("wave-{place}")), first, size, soak_ms: 0, promote: Promote::Auto, max_failures: size }
+        Wave {
+            name: name(&format!("wave-{place}")),
+            first,
+            size,
+            soak_ms: 0,
+            promote: Promote::Auto,
+            max_failures: size,
+        }
     };
     let waves = sizes.iter().enumerate().map(wave).collect();
     Plan {

@@ -6,10 +6,10 @@ use std::time::Duration;
 use sealift::cloud::wire_format::JOBS_PAGE;
 use sealift::domain::quota::Quota;
 
-/// Seconds from the first call to the last of a rollout in waves of these sizes, were each call answered at once, and calls
-/// spaced evenly. Of each wave first all looks and switches are made, then, as soon as its job has ended,
-/// the look after each; one page of the job list, which [`JOBS_PAGE`] jobs share, must tell of its end. The next wave begins with the
-/// last look.
+/// Seconds from the first call to the last of a rollout in waves of these sizes, were each call
+/// answered at once, and calls spaced evenly. Of each wave first all looks and switches are made,
+/// then, as soon as its job has ended, the look after each; one page of the job list, which
+/// [`JOBS_PAGE`] jobs share, must tell of its end. The next wave begins with the last look.
 pub fn bound(quota: Quota, job: Duration, waves: &[u32]) -> f64 {
     let step = quota.per.as_secs_f64() / f64::from(quota.requests);
     let (mut slot, mut last) = (0.0, 0.0);

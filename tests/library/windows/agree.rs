@@ -1,7 +1,9 @@
-//! Starts, and open or closed, are what the oracle says, whatever the expression, the zone and the night.
+//! Starts, and open or closed, are what the oracle says, whatever the expression, the zone and the
+//! night.
 //!
-//! Where croniter *by itself* says something else than the published rule, the difference belongs to one of the kinds
-//! below, each with its reason; one that belongs to none fails the test, and so does a kind that is never met.
+//! Where croniter *by itself* says something else than the published rule, the difference belongs
+//! to one of the kinds below, each with its reason; one that belongs to none fails the test, and so
+//! does a kind that is never met.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -23,14 +25,16 @@ const CASES: u64 = 3_000;
 /// A known difference between croniter by itself and the published rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Difference {
-    /// The clock shows a fixed time twice: croniter starts twice. We start once, at the first pass, as cron(8) does: a
-    /// window that is meant once a night must not open twice.
+    /// The clock shows a fixed time twice: croniter starts twice. We start once, at the first pass,
+    /// as cron(8) does: a window that is meant once a night must not open twice.
     FixedTimeComesTwice,
-    /// A time of an interval expression falls into the gap: croniter moves it to the first instant after. We leave it
-    /// out, as cron(8) does: an interval has its next start soon, and a moved one would be one too many.
+    /// A time of an interval expression falls into the gap: croniter moves it to the first instant
+    /// after. We leave it out, as cron(8) does: an interval has its next start soon, and a moved
+    /// one would be one too many.
     IntervalInGap,
-    /// The second pass of a repeated hour that does not begin with an hour of the clock (Chatham repeats from 02:45): an
-    /// interval expression goes on in it. croniter leaves starts of it out; we take each, as the clock shows them.
+    /// The second pass of a repeated hour that does not begin with an hour of the clock (Chatham
+    /// repeats from 02:45): an interval expression goes on in it. croniter leaves starts of it out;
+    /// we take each, as the clock shows them.
     SecondPassWithinHour,
     /// A spelling that croniter reads otherwise; see [`Quirk`].
     Spelling(Quirk),
@@ -69,9 +73,15 @@ fn starts_and_openings_agree_with_the_oracle() {
     let mut drawn = Vec::new();
     while drawn.len() < number("SEALIFT_WINDOW_CASES", CASES) as usize {
         let case = WindowCase::draw(&mut rng);
-        match case.windows.iter().map(|window| window.cron.parse::<Expression>()).find_map(Result::err) {
+        match case
+            .windows
+            .iter()
+            .map(|window| window.cron.parse::<Expression>())
+            .find_map(Result::err)
+        {
             None => drawn.push(case),
-            // A step beside another restricted day field, or a day that never comes: asked in the test below.
+            // A step beside another restricted day field, or a day that never comes: asked in the
+            // test below.
             Some(_) => met.count("refused", 1),
         }
     }
@@ -80,12 +90,36 @@ fn starts_and_openings_agree_with_the_oracle() {
         compare(case, answer, &mut met);
     }
     println!("{:#?}\n{:#?}", met.cases, met.differences);
-    assert!(met.wrong.is_empty(), "{} differences that nothing explains, the first of them:\n{}", met.wrong.len(), met.wrong[0]);
-    for word in ["forward", "back", "no change", "starts", "open", "window", "cutoff", "freeze", "two windows", "until", "past midnight"] {
-        assert!(met.cases.get(word).is_some_and(|n| *n > 20), "{word} is hardly ever met: {:?}", met.cases);
+    assert!(
+        met.wrong.is_empty(),
+        "{} differences that nothing explains, the first of them:\n{}",
+        met.wrong.len(),
+        met.wrong[0]
+    );
+    for word in [
+        "forward",
+        "back",
+        "no change",
+        "starts",
+        "open",
+        "window",
+        "cutoff",
+        "freeze",
+        "two windows",
+        "until",
+        "past midnight",
+    ] {
+        assert!(
+            met.cases.get(word).is_some_and(|n| *n > 20),
+            "{word} is hardly ever met: {:?}",
+            met.cases
+        );
     }
     for difference in MUST_MEET {
-        assert!(met.differences.contains_key(&difference), "{difference:?} is never met: take it off the list, or draw it");
+        assert!(
+            met.differences.contains_key(&difference),
+            "{difference:?} is never met: take it off the list, or draw it"
+        );
     }
 }
 
@@ -132,8 +166,11 @@ fn compare(case: &WindowCase, answer: &Value, met: &mut Agreement) {
 }
 
 fn told(case: &WindowCase, window: &cases::WindowSpec, found: &[i64], expected: &[i64]) -> String {
-    let (ours, theirs): (BTreeSet<i64>, BTreeSet<i64>) = (found.iter().copied().collect(), expected.iter().copied().collect());
-    let named = |set: Vec<&i64>| set.into_iter().take(5).map(|at| second(*at).to_string()).collect::<Vec<_>>().join(" ");
+    let (ours, theirs): (BTreeSet<i64>, BTreeSet<i64>) =
+        (found.iter().copied().collect(), expected.iter().copied().collect());
+    let named = |set: Vec<&i64>| {
+        set.into_iter().take(5).map(|at| second(*at).to_string()).collect::<Vec<_>>().join(" ")
+    };
     format!(
         "`{}` in {} around {}: only we say [{}], only the oracle says [{}]",
         window.cron,
@@ -155,28 +192,49 @@ fn starts(expression: &Expression, zone: &TimeZone, begin: i64, end: i64) -> Vec
 }
 
 /// Both directions, from instants that are no starts.
-fn before_and_after(expression: &Expression, zone: &TimeZone, expected: &[i64], case: &WindowCase, met: &mut Agreement) {
+fn before_and_after(
+    expression: &Expression,
+    zone: &TimeZone,
+    expected: &[i64],
+    case: &WindowCase,
+    met: &mut Agreement,
+) {
     for at in &case.asked {
         let place = expected.partition_point(|start| start <= at);
         if let Some(last) = place.checked_sub(1).map(|place| expected[place])
             && expression.previous_or_at(second(*at), zone) != Some(second(last))
         {
-            met.wrong.push(format!("{case:?}: the last start at {} is {}", second(*at), second(last)));
+            met.wrong.push(format!(
+                "{case:?}: the last start at {} is {}",
+                second(*at),
+                second(last)
+            ));
         }
         if let Some(next) = expected.get(place)
             && expression.next(second(*at), zone) != Some(second(*next))
         {
-            met.wrong.push(format!("{case:?}: the next start after {} is {}", second(*at), second(*next)));
+            met.wrong.push(format!(
+                "{case:?}: the next start after {} is {}",
+                second(*at),
+                second(*next)
+            ));
         }
     }
 }
 
 /// Every difference between croniter by itself and us has its kind.
-fn explain(case: &WindowCase, window: &cases::WindowSpec, ours: &[i64], direct: &[i64], met: &mut Agreement) {
+fn explain(
+    case: &WindowCase,
+    window: &cases::WindowSpec,
+    ours: &[i64],
+    direct: &[i64],
+    met: &mut Agreement,
+) {
     let zone = cases::zone(window.zone);
     let mut fields = window.cron.split(' ');
     let interval = fields.by_ref().take(2).any(|field| field.starts_with('*'));
-    let (us, them): (BTreeSet<i64>, BTreeSet<i64>) = (ours.iter().copied().collect(), direct.iter().copied().collect());
+    let (us, them): (BTreeSet<i64>, BTreeSet<i64>) =
+        (ours.iter().copied().collect(), direct.iter().copied().collect());
     for at in them.symmetric_difference(&us) {
         let more = them.contains(at);
         let kind = if more && !interval && second_pass(second(*at), &zone) {
@@ -186,7 +244,10 @@ fn explain(case: &WindowCase, window: &cases::WindowSpec, ours: &[i64], direct: 
         } else if !more && interval && second_pass(second(*at), &zone) {
             Difference::SecondPassWithinHour
         } else {
-            met.wrong.push(format!("croniter by itself, unexplained: {}", told(case, window, ours, direct)));
+            met.wrong.push(format!(
+                "croniter by itself, unexplained: {}",
+                told(case, window, ours, direct)
+            ));
             return;
         };
         *met.differences.entry(kind).or_default() += 1;
@@ -209,7 +270,13 @@ fn calendar(case: &WindowCase) -> Calendar {
     let windows = case.windows.iter().map(|window| {
         let seconds = |n: i64| Duration::from_secs(u64::try_from(n).expect("not negative"));
         let cron = window.cron.parse().expect("read before");
-        Window::new(cron, seconds(window.duration), window.zone.parse().expect("a zone"), seconds(window.cutoff)).expect("a window")
+        Window::new(
+            cron,
+            seconds(window.duration),
+            window.zone.parse().expect("a zone"),
+            seconds(window.cutoff),
+        )
+        .expect("a window")
     });
     let freezes = case.freezes.iter().map(|freeze| {
         let zone = freeze.zone.parse().expect("a zone");
@@ -230,17 +297,29 @@ fn openings(case: &WindowCase, said: &Value, met: &mut Agreement) {
         };
         met.count(word, 1);
         if said[0] != word {
-            met.wrong.push(format!("{case:?}: at {} we say {word}, the oracle {}", second(*at), said[0]));
+            met.wrong.push(format!(
+                "{case:?}: at {} we say {word}, the oracle {}",
+                second(*at),
+                said[0]
+            ));
             continue;
         }
         if let (Some(until), Some(expected)) = (until, said[1].as_i64()) {
             met.count("until", 1);
-            // What is asked lies within the stretch that the oracle has looked at; an end may lie beyond it.
+            // What is asked lies within the stretch that the oracle has looked at; an end may lie
+            // beyond it.
             if until != second(expected) && expected < case.end {
-                met.wrong.push(format!("{case:?}: open at {} until {until}, the oracle says {}", second(*at), second(expected)));
+                met.wrong.push(format!(
+                    "{case:?}: open at {} until {until}, the oracle says {}",
+                    second(*at),
+                    second(expected)
+                ));
             }
             let zone = cases::zone(case.windows[0].zone);
-            met.count("past midnight", usize::from(zone.to_datetime(until).date() > zone.to_datetime(second(*at)).date()));
+            met.count(
+                "past midnight",
+                usize::from(zone.to_datetime(until).date() > zone.to_datetime(second(*at)).date()),
+            );
         }
     }
 }
@@ -253,9 +332,15 @@ fn what_the_oracle_takes_and_we_refuse() {
         ("0 2 * * FRI-MON", "a range that runs backwards: most crons refuse it"),
         ("0 22-2 * * *", "a range that runs backwards"),
         ("0 2 L * *", "the last day: not part of standard cron"),
-        ("0 2 * * 1#2", "the second Monday: not part of standard cron, and read as a comment by some"),
+        (
+            "0 2 * * 1#2",
+            "the second Monday: not part of standard cron, and read as a comment by some",
+        ),
         ("*/90 * * * *", "a step beyond the field: every hour, which nobody means"),
-        ("0 2 */2 * 1", "a step beside another restricted day field: Vixie's cron reads AND, others OR"),
+        (
+            "0 2 */2 * 1",
+            "a step beside another restricted day field: Vixie's cron reads AND, others OR",
+        ),
         ("0 2 * * * 30", "a sixth field: seconds for some, a year or the command for others"),
     ];
     #[derive(Serialize)]
@@ -264,7 +349,10 @@ fn what_the_oracle_takes_and_we_refuse() {
     }
     let questions: Vec<Accepts> = table.iter().map(|(text, _)| Accepts { accepts: text }).collect();
     for ((text, why), answer) in table.iter().zip(ask(&questions)) {
-        assert_eq!(answer["accepted"], true, "croniter refuses `{text}` as well ({why}): take it off the list");
+        assert_eq!(
+            answer["accepted"], true,
+            "croniter refuses `{text}` as well ({why}): take it off the list"
+        );
         assert!(text.parse::<Expression>().is_err(), "`{text}` is to be refused: {why}");
     }
 }

@@ -1,4 +1,5 @@
-//! Draws what the oracle is asked: expressions, zones, windows, freezes and instants, near changes of clocks.
+//! Draws what the oracle is asked: expressions, zones, windows, freezes and instants, near changes
+//! of clocks.
 
 use fastrand::Rng;
 use jiff::civil::DateTime;
@@ -7,8 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 use sealift::domain::cron::Expression;
 use serde::Serialize;
 
-/// Zones of every kind: both hemispheres, half-hour shifts, changes at midnight, during Ramadan, and none at all. Every
-/// one stands in Debian's `tzdata` under this name.
+/// Zones of every kind: both hemispheres, half-hour shifts, changes at midnight, during Ramadan,
+/// and none at all. Every one stands in Debian's `tzdata` under this name.
 const ZONES: [&str; 30] = [
     "UTC",
     "Africa/Cairo",
@@ -48,7 +49,8 @@ const STARTS: usize = 40;
 /// Instants asked of each case.
 const ASKED: usize = 16;
 
-/// A spelling that croniter reads otherwise than cron does; it is given another that means what ours means.
+/// A spelling that croniter reads otherwise than cron does; it is given another that means what
+/// ours means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum Quirk {
     /// `5-5` is the fifth; croniter reads the whole field.
@@ -96,7 +98,8 @@ pub struct WindowCase {
 }
 
 pub fn zone(name: &str) -> TimeZone {
-    TimeZone::get(name).unwrap_or_else(|error| panic!("{name}: {error}; `make test` installs the zone database"))
+    TimeZone::get(name)
+        .unwrap_or_else(|error| panic!("{name}: {error}; `make test` installs the zone database"))
 }
 
 impl WindowCase {
@@ -113,12 +116,21 @@ impl WindowCase {
                 windows.push(second);
             }
         }
-        let reach = windows.iter().map(|window| lasting(window, middle, reach)).min().expect("one window at least");
+        let reach = windows
+            .iter()
+            .map(|window| lasting(window, middle, reach))
+            .min()
+            .expect("one window at least");
         let (begin, end) = (middle - reach, middle + reach);
-        let freezes = (0..if rng.f64() < 0.4 { rng.usize(1..=2) } else { 0 }).map(|_| freeze(rng, name, middle, reach.min(3 * DAY)));
+        let freezes = (0..if rng.f64() < 0.4 { rng.usize(1..=2) } else { 0 })
+            .map(|_| freeze(rng, name, middle, reach.min(3 * DAY)));
         let freezes = freezes.collect();
         let near = reach.min(DAY);
-        let asked = (0..ASKED).map(|n| if n % 2 == 0 { rng.i64(middle - near..middle + near) } else { rng.i64(begin..end) }).collect();
+        let asked = (0..ASKED)
+            .map(|n| {
+                if n % 2 == 0 { rng.i64(middle - near..middle + near) } else { rng.i64(begin..end) }
+            })
+            .collect();
         Self { windows, freezes, begin, end, asked, change }
     }
 }
@@ -140,8 +152,8 @@ fn middle(rng: &mut Rng, name: &str) -> (i64, Option<(i32, i32)>) {
     (next.timestamp().as_second(), Some((before.seconds(), next.offset().seconds())))
 }
 
-/// How far around the middle is looked for a window that starts often: starts cost the oracle time, and the changes of
-/// clocks are in the middle.
+/// How far around the middle is looked for a window that starts often: starts cost the oracle time,
+/// and the changes of clocks are in the middle.
 fn lasting(window: &WindowSpec, middle: i64, reach: i64) -> i64 {
     let Ok(expression) = window.cron.parse::<Expression>() else { return reach };
     let (zone, mut at) = (zone(window.zone), Timestamp::from_second(middle).expect("an instant"));
@@ -161,7 +173,9 @@ fn number(rng: &mut Rng, least: u32, greatest: u32) -> u32 {
 /// A field as text, never one of the quirks. With `near`, its numbers are drawn around that one.
 fn field(rng: &mut Rng, least: u32, greatest: u32, near: Option<u32>) -> String {
     let one = |rng: &mut Rng| match near {
-        Some(near) if rng.f64() < 0.7 => (near + number(rng, 0, 3)).saturating_sub(1).clamp(least, greatest),
+        Some(near) if rng.f64() < 0.7 => {
+            (near + number(rng, 0, 3)).saturating_sub(1).clamp(least, greatest)
+        }
         Some(_) | None => number(rng, least, greatest),
     };
     match rng.u8(0..10) {
@@ -169,20 +183,30 @@ fn field(rng: &mut Rng, least: u32, greatest: u32, near: Option<u32>) -> String 
         2 => format!("*/{}", number(rng, 2, (greatest - least).min(20))),
         3..6 => one(rng).to_string(),
         6..8 => {
-            let numbers: std::collections::BTreeSet<u32> = (0..number(rng, 2, 4)).map(|_| one(rng)).collect();
+            let numbers: std::collections::BTreeSet<u32> =
+                (0..number(rng, 2, 4)).map(|_| one(rng)).collect();
             numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(",")
         }
         _ => {
             let from = one(rng).min(greatest - 1);
             let to = number(rng, from + 1, greatest);
             // The whole field written as a range is a quirk of its own.
-            let from = if from == least && to == greatest { from + u32::from(from + 1 < to) } else { from };
-            if rng.bool() { format!("{from}-{to}") } else { format!("{from}-{to}/{}", number(rng, 2, 4)) }
+            let from = if from == least && to == greatest {
+                from + u32::from(from + 1 < to)
+            } else {
+                from
+            };
+            if rng.bool() {
+                format!("{from}-{to}")
+            } else {
+                format!("{from}-{to}/{}", number(rng, 2, 4))
+            }
         }
     }
 }
 
-const MONTHS: [&str; 12] = ["JAN", "feb", "Mar", "APR", "MAY", "JUN", "jul", "AUG", "SEP", "OCT", "NOV", "Dec"];
+const MONTHS: [&str; 12] =
+    ["JAN", "feb", "Mar", "APR", "MAY", "JUN", "jul", "AUG", "SEP", "OCT", "NOV", "Dec"];
 const WEEKDAYS: [&str; 8] = ["SUN", "mon", "Tue", "WED", "THU", "FRI", "Sat", "sun"];
 
 fn named(rng: &mut Rng, text: String, names: &[&str], least: u32) -> String {
@@ -202,18 +226,21 @@ fn window(rng: &mut Rng, name: &'static str, middle: i64) -> (WindowSpec, i64) {
     let minute = number(rng, 0, 59).to_string();
     let hour = field(rng, 0, 23, Some(part(civil.hour())));
     let day = field(rng, 1, 31, Some(part(civil.day())));
-    let month = if rng.f64() < 0.6 { "*".into() } else { field(rng, 1, 12, Some(part(civil.month()))) };
+    let month =
+        if rng.f64() < 0.6 { "*".into() } else { field(rng, 1, 12, Some(part(civil.month()))) };
     let month = named(rng, month, &MONTHS, 1);
     let weekday = if rng.f64() < 0.5 { "*".to_owned() } else { field(rng, 0, 7, None) };
     // `*/n` counts from 0 to 6, and 7 is written for Sunday only.
-    let weekday = if weekday.starts_with("*/7") { "*/2".into() } else { named(rng, weekday, &WEEKDAYS, 0) };
+    let weekday =
+        if weekday.starts_with("*/7") { "*/2".into() } else { named(rng, weekday, &WEEKDAYS, 0) };
     let [mut ours, mut spelt] = [[minute, hour, day, month, weekday.clone()], Default::default()];
     spelt.clone_from(&ours);
     let mut quirk = None;
     match rng.u8(0..20) {
         0 => {
             let one = number(rng, 1, 28);
-            (ours[2], spelt[2], quirk) = (format!("{one}-{one}"), one.to_string(), Some(Quirk::RangeOfOne));
+            (ours[2], spelt[2], quirk) =
+                (format!("{one}-{one}"), one.to_string(), Some(Quirk::RangeOfOne));
             (ours[4], spelt[4]) = ("*".into(), "*".into());
         }
         1 => {
@@ -239,7 +266,8 @@ fn window(rng: &mut Rng, name: &'static str, middle: i64) -> (WindowSpec, i64) {
 fn window_of_hours(rng: &mut Rng, name: &'static str) -> (WindowSpec, i64) {
     let minute = field(rng, 0, 59, None);
     let hour = if rng.f64() < 0.6 {
-        let hours: std::collections::BTreeSet<u32> = (0..number(rng, 1, 3)).map(|_| number(rng, 0, 4)).collect();
+        let hours: std::collections::BTreeSet<u32> =
+            (0..number(rng, 1, 3)).map(|_| number(rng, 0, 4)).collect();
         hours.iter().map(u32::to_string).collect::<Vec<_>>().join(",")
     } else {
         field(rng, 0, 23, None)
@@ -249,7 +277,14 @@ fn window_of_hours(rng: &mut Rng, name: &'static str) -> (WindowSpec, i64) {
     let dense = minute.contains(['*', '/', '-']);
     let reach = if dense { 2 * DAY } else { 9 * DAY };
     let duration = if dense { rng.i64(1..=40) } else { rng.i64(1..=36 * 60) * MINUTE };
-    let window = WindowSpec { spelt: cron.clone(), cron, quirk: None, zone: name, duration, cutoff: cutoff(rng, duration) };
+    let window = WindowSpec {
+        spelt: cron.clone(),
+        cron,
+        quirk: None,
+        zone: name,
+        duration,
+        cutoff: cutoff(rng, duration),
+    };
     (window, reach)
 }
 

@@ -1,4 +1,5 @@
-//! What `sealift windows` prints, from plans on disk through the binary that ships, against golden files.
+//! What `sealift windows` prints, from plans on disk through the binary that ships, against golden
+//! files.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -14,12 +15,17 @@ targets:
 fn shown(calendar: &str, flags: &[&str]) -> String {
     let folder = tempfile::tempdir().expect("a folder");
     let plan = folder.path().join("plan.yaml");
-    fs::write(&plan, format!("version: 1\nname: nights\nssl_option: true\n{}{calendar}", TARGET.trim_start())).expect("written");
+    fs::write(
+        &plan,
+        format!("version: 1\nname: nights\nssl_option: true\n{}{calendar}", TARGET.trim_start()),
+    )
+    .expect("written");
     run(&plan, flags)
 }
 
 fn run(plan: &Path, flags: &[&str]) -> String {
-    let arguments = [OsStr::new("windows"), plan.as_os_str()].into_iter().chain(flags.iter().map(OsStr::new));
+    let arguments =
+        [OsStr::new("windows"), plan.as_os_str()].into_iter().chain(flags.iter().map(OsStr::new));
     let (code, out, err) = crate::sealift(arguments);
     match code {
         Some(0) if err.is_empty() => out,
@@ -44,7 +50,10 @@ fn the_night_on_which_clocks_go_forward() {
     let text = shown(BERLIN, &["--from", "2030-03-30", "--count", "3"]);
     assert!(text.contains("clocks skip 02:00 to 03:00"), "{text}");
     golden("windows-forward", &text);
-    golden("windows-forward-json", &shown(BERLIN, &["--from", "2030-03-31", "-n", "1", "-o", "json"]));
+    golden(
+        "windows-forward-json",
+        &shown(BERLIN, &["--from", "2030-03-31", "-n", "1", "-o", "json"]),
+    );
 }
 
 #[test]
@@ -66,13 +75,19 @@ freezes:
 not_before: 2030-11-30T00:00:00+01:00
 "#;
     golden("windows-freezes", &shown(calendar, &["--from", "2030-11-29", "--until", "2031-01-06"]));
-    golden("windows-freezes-jsonl", &shown(calendar, &["--from", "2030-12-06", "-n", "2", "-o", "jsonl"]));
+    golden(
+        "windows-freezes-jsonl",
+        &shown(calendar, &["--from", "2030-12-06", "-n", "2", "-o", "jsonl"]),
+    );
 }
 
 #[test]
 fn nothing_to_list() {
     golden("windows-always", &shown("", &["--from", "2030-01-01T00:00:00Z"]));
-    golden("windows-none", &shown(BERLIN, &["--from", "2030-06-01T05:00", "--until", "2030-06-01T06:00"]));
+    golden(
+        "windows-none",
+        &shown(BERLIN, &["--from", "2030-06-01T05:00", "--until", "2030-06-01T06:00"]),
+    );
 }
 
 #[test]
@@ -90,7 +105,10 @@ fn times_that_are_none() {
 
 #[test]
 fn a_plan_with_a_mistake_is_drawn_and_not_guessed_at() {
-    let text = shown("windows:\n  - {cron: \"5/15 * * * *\", duration: 4h, time_zone: Europe/Berlin}\n", &[]);
+    let text = shown(
+        "windows:\n  - {cron: \"5/15 * * * *\", duration: 4h, time_zone: Europe/Berlin}\n",
+        &[],
+    );
     assert!(text.starts_with("exit Some(1)\nerror"), "{text}");
     assert!(text.contains("5-59/15 * * * *"), "{text}");
 }

@@ -85,8 +85,15 @@ pub struct State {
 impl EnforcementFixture {
     pub fn new(mut rng: Rng, cloud: Model, planted: EnforcementBug) -> Self {
         let slow = rng.bool();
-        let state = State { rng, cloud, stepped: SignedDuration::ZERO, lives: 0, fired: BTreeMap::new() };
-        Self { store: MemoryStore::new(), planted, slow, origin: Instant::now(), state: Mutex::new(state) }
+        let state =
+            State { rng, cloud, stepped: SignedDuration::ZERO, lives: 0, fired: BTreeMap::new() };
+        Self {
+            store: MemoryStore::new(),
+            planted,
+            slow,
+            origin: Instant::now(),
+            state: Mutex::new(state),
+        }
     }
 
     pub fn state(&self) -> MutexGuard<'_, State> {
@@ -145,7 +152,11 @@ impl Cloud for EnforcementCloud {
 }
 
 impl Probe for EnforcementCloud {
-    fn probe<'a>(&'a self, endpoint: &'a Endpoint, _: Option<&'a WireRules>) -> BoxFuture<'a, Proof> {
+    fn probe<'a>(
+        &'a self,
+        endpoint: &'a Endpoint,
+        _: Option<&'a WireRules>,
+    ) -> BoxFuture<'a, Proof> {
         let proof = self.0.state().cloud.probe(self.0.cloud_now(), endpoint);
         std::future::ready(proof).boxed()
     }
@@ -177,7 +188,9 @@ impl Hooks for BedStore {
         if let Some(enforce) = &mut Arc::make_mut(&mut rollout.plan).enforce {
             match self.0.planted {
                 EnforcementBug::DriftUnbounded => enforce.max_drift = u32::MAX,
-                EnforcementBug::InformTakenForApply => enforce.mode = sealift::domain::enforce::Mode::Apply,
+                EnforcementBug::InformTakenForApply => {
+                    enforce.mode = sealift::domain::enforce::Mode::Apply
+                }
                 _ => {}
             }
         }
@@ -191,8 +204,14 @@ impl Hooks for BedStore {
         let record = &mut enforcement.record;
         match self.0.planted {
             EnforcementBug::TicksForgotten => record.handled = record.handled.min(start()),
-            EnforcementBug::RunForgotten if record.stage.rollout().is_some() => record.stage = EnforcementStage::Idle,
-            EnforcementBug::EndForgotten if matches!(record.stage, EnforcementStage::Ended { .. }) => record.stage = EnforcementStage::Idle,
+            EnforcementBug::RunForgotten if record.stage.rollout().is_some() => {
+                record.stage = EnforcementStage::Idle
+            }
+            EnforcementBug::EndForgotten
+                if matches!(record.stage, EnforcementStage::Ended { .. }) =>
+            {
+                record.stage = EnforcementStage::Idle
+            }
             EnforcementBug::FlipsForgotten => record.flips.clear(),
             EnforcementBug::HaltForgotten => record.halted = None,
             _ => {}

@@ -1,9 +1,10 @@
 //! What must hold of every enforcement, read off the journal alone.
 //!
-//! One run at a time; no tick runs twice; a survey sends nothing; what is put right was seen drifted, is no more than
-//! `max_drift` unless a person released it, and never a target that flipped back too often; `inform` puts nothing right, and
-//! neither does a run after one that was halted, until a person releases it;
-//! after a stop nothing begins until the plan has a newer revision; the record is what its entries say.
+//! One run at a time; no tick runs twice; a survey sends nothing; what is put right was seen
+//! drifted, is no more than `max_drift` unless a person released it, and never a target that
+//! flipped back too often; `inform` puts nothing right, and neither does a run after one that was
+//! halted, until a person releases it; after a stop nothing begins until the plan has a newer
+//! revision; the record is what its entries say.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,7 +47,8 @@ struct Rules<'a> {
     ticks: BTreeSet<Timestamp>,
     /// The runs' rollouts that were aborted.
     aborted: BTreeSet<RolloutId>,
-    /// A run that put right was halted and never went on, and no person has released the enforcement since.
+    /// A run that put right was halted and never went on, and no person has released the
+    /// enforcement since.
     barred: bool,
     /// In which runs each target was put right, since the revision began or a person released it.
     switched: BTreeMap<ProxyId, Vec<u32>>,
@@ -60,21 +62,29 @@ impl Rules<'_> {
 
     fn see(&mut self, entry: &Entry) {
         match &entry.what {
-            JournalEvent::Submitted { name, .. } if name.as_str().ends_with("-drift") || name.as_str().ends_with("-enforce") => {
+            JournalEvent::Submitted { name, .. }
+                if name.as_str().ends_with("-drift") || name.as_str().ends_with("-enforce") =>
+            {
                 if let Some(other) = self.open.values().next() {
                     let what = format!("{name} begins while {other} is not over");
                     self.broken(what);
                 }
                 self.open.insert(entry.rollout, name.to_string());
             }
-            JournalEvent::Rollout { to, .. } if ["completed", "aborted", "reverted"].contains(&to.as_ref()) => {
+            JournalEvent::Rollout { to, .. }
+                if ["completed", "aborted", "reverted"].contains(&to.as_ref()) =>
+            {
                 self.open.remove(&entry.rollout);
                 if to == "aborted" {
                     self.aborted.insert(entry.rollout);
                 }
             }
-            JournalEvent::Change { proxy_id, record, .. } => self.change(entry, *proxy_id, &record.state),
-            JournalEvent::Enforcement { from, to, by, record, .. } => self.moved(from, to, by.is_some(), record),
+            JournalEvent::Change { proxy_id, record, .. } => {
+                self.change(entry, *proxy_id, &record.state)
+            }
+            JournalEvent::Enforcement { from, to, by, record, .. } => {
+                self.moved(from, to, by.is_some(), record)
+            }
             JournalEvent::Submitted { .. } | JournalEvent::Rollout { .. } => {}
         }
     }
@@ -85,7 +95,8 @@ impl Rules<'_> {
             let what = format!("a survey switches {proxy}");
             return self.broken(what);
         }
-        let ours = matches!(state, State::Succeeded { how: How::Switched | How::SwitchedJobUnknown });
+        let ours =
+            matches!(state, State::Succeeded { how: How::Switched | How::SwitchedJobUnknown });
         if let Some((_, Record { last: Some(run), .. })) = &self.last
             && ours
             && run.applied.is_some_and(|applied| applied.rollout == entry.rollout)
@@ -95,9 +106,11 @@ impl Rules<'_> {
     }
 
     fn moved(&mut self, from: &str, to: &str, by_a_person: bool, record: &Record) {
-        let (was, version) = self.last.as_ref().map_or(("none", 0), |(word, last)| (word.as_str(), last.version));
+        let (was, version) =
+            self.last.as_ref().map_or(("none", 0), |(word, last)| (word.as_str(), last.version));
         if (was, version + 1) != (from, record.version) {
-            let what = format!("version {} leaves {from}, after {version} that was {was}", record.version);
+            let what =
+                format!("version {} leaves {from}, after {version} that was {was}", record.version);
             self.broken(what);
         }
         let renewed = self.last.as_ref().is_none_or(|(_, last)| last.origin != record.origin);
@@ -129,7 +142,9 @@ impl Rules<'_> {
             self.barred = false;
         }
         if by_a_person {
-            let held = |record: &Record| -> BTreeSet<u32> { record.held().map(|flips| flips.ordinal).collect() };
+            let held = |record: &Record| -> BTreeSet<u32> {
+                record.held().map(|flips| flips.ordinal).collect()
+            };
             let before = self.last.as_ref().map(|(_, last)| held(last)).unwrap_or_default();
             let targets = self.targets(record.origin);
             for released in before.difference(&held(record)) {
@@ -148,7 +163,10 @@ impl Rules<'_> {
         }
         let newest = self.ticks.last().copied();
         if newest.is_some_and(|newest| newest >= run.tick) || !self.ticks.insert(run.tick) {
-            let what = format!("the tick of {} begins run {}, after that of {newest:?}", run.tick, run.number);
+            let what = format!(
+                "the tick of {} begins run {}, after that of {newest:?}",
+                run.tick, run.number
+            );
             self.broken(what);
         }
         let before = self.last.as_ref().map_or(0, |(_, last)| last.runs);
@@ -164,15 +182,21 @@ impl Rules<'_> {
             self.broken("it puts right after a run that was halted, and nobody released it".into());
         }
         let plan = self.plan(record.origin);
-        let (Some(enforce), Some(run)) = (&plan.enforce, &record.last) else { return self.broken("it applies nothing".into()) };
+        let (Some(enforce), Some(run)) = (&plan.enforce, &record.last) else {
+            return self.broken("it applies nothing".into());
+        };
         if enforce.mode == Mode::Inform {
             self.broken(format!("run {} puts right what should be told", run.number));
         }
         let drifted = self.drifted(run.survey);
-        let EnforcementStage::Applying { rollout, left_out } = &record.stage else { return self.broken("a stage of another name".into()) };
+        let EnforcementStage::Applying { rollout, left_out } = &record.stage else {
+            return self.broken("a stage of another name".into());
+        };
         let all = self.targets(record.origin);
-        let left: BTreeSet<ProxyId> = left_out.iter().map(|ordinal| all[*ordinal as usize]).collect();
-        let todo: Vec<ProxyId> = drifted.iter().filter(|proxy| !left.contains(proxy)).copied().collect();
+        let left: BTreeSet<ProxyId> =
+            left_out.iter().map(|ordinal| all[*ordinal as usize]).collect();
+        let todo: Vec<ProxyId> =
+            drifted.iter().filter(|proxy| !left.contains(proxy)).copied().collect();
         if by_a_person {
             if from != "held" {
                 let what = format!("a person's word puts right what is {from}");
@@ -181,22 +205,35 @@ impl Rules<'_> {
             return;
         }
         if todo.len() > enforce.max_drift as usize {
-            let what = format!("run {} puts {} right, max_drift allows {}", run.number, todo.len(), enforce.max_drift);
+            let what = format!(
+                "run {} puts {} right, max_drift allows {}",
+                run.number,
+                todo.len(),
+                enforce.max_drift
+            );
             self.broken(what);
         }
         for proxy in &todo {
             let runs = self.switched.get(proxy).map_or(&[][..], Vec::as_slice);
-            let recent: BTreeSet<u32> = runs.iter().copied().filter(|put| run.number - put <= FLIPS_RUNS).collect();
+            let recent: BTreeSet<u32> =
+                runs.iter().copied().filter(|put| run.number - put <= FLIPS_RUNS).collect();
             if recent.len() >= FLIPS_MAX {
-                let what = format!("run {} puts {proxy} right for the {}th time of late", run.number, recent.len() + 1);
+                let what = format!(
+                    "run {} puts {proxy} right for the {}th time of late",
+                    run.number,
+                    recent.len() + 1
+                );
                 self.broken(what);
             }
         }
         // What is in the run's rollout, if it came to be submitted, is exactly that.
-        if let Some(targets) = self.bed.store.targets(*rollout).now_or_never().expect("ready").expect("memory") {
+        if let Some(targets) =
+            self.bed.store.targets(*rollout).now_or_never().expect("ready").expect("memory")
+        {
             let there: Vec<ProxyId> = targets.iter().map(|target| target.proxy_id).collect();
             if there != todo {
-                let what = format!("run {} puts {there:?} right, and {todo:?} had drifted", run.number);
+                let what =
+                    format!("run {} puts {there:?} right, and {todo:?} had drifted", run.number);
                 self.broken(what);
             }
         }
@@ -233,24 +270,45 @@ impl Rules<'_> {
     fn end(&mut self) {
         let Some((_, told)) = &self.last else { return };
         let name = self.plan(told.origin).name.clone();
-        let stored = self.bed.store.enforcement(&name).now_or_never().expect("ready").expect("memory");
+        let stored =
+            self.bed.store.enforcement(&name).now_or_never().expect("ready").expect("memory");
         if stored.map(|stored| stored.record).as_ref() != Some(told) {
             self.broken("the stored record is not what the journal says".into());
         }
     }
 
     fn plan(&self, rollout: RolloutId) -> std::sync::Arc<Plan> {
-        self.bed.store.rollout(rollout).now_or_never().expect("ready").expect("memory").expect("the origin is there").plan
+        self.bed
+            .store
+            .rollout(rollout)
+            .now_or_never()
+            .expect("ready")
+            .expect("memory")
+            .expect("the origin is there")
+            .plan
     }
 
     fn targets(&self, rollout: RolloutId) -> Vec<ProxyId> {
-        let targets = self.bed.store.targets(rollout).now_or_never().expect("ready").expect("memory").expect("the origin is there");
+        let targets = self
+            .bed
+            .store
+            .targets(rollout)
+            .now_or_never()
+            .expect("ready")
+            .expect("memory")
+            .expect("the origin is there");
         targets.iter().map(|target| target.proxy_id).collect()
     }
 
     /// What a survey saw drifted, in the list's order.
     fn drifted(&self, survey: RolloutId) -> Vec<ProxyId> {
-        let skipped = self.bed.store.stored(survey, &["skipped"], 0..u32::MAX, usize::MAX).now_or_never().expect("ready").expect("memory");
+        let skipped = self
+            .bed
+            .store
+            .stored(survey, &["skipped"], 0..u32::MAX, usize::MAX)
+            .now_or_never()
+            .expect("ready")
+            .expect("memory");
         let drifted =
             skipped.iter().filter(|change| matches!(&change.record.state, State::Skipped { reason } if reason.word == ReasonWord::Drifted));
         drifted.map(|change| change.target.proxy_id).collect()

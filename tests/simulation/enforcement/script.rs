@@ -1,4 +1,5 @@
-//! What happens in one run: daemons come and go, others switch proxies, people say what they say; then it grows calm.
+//! What happens in one run: daemons come and go, others switch proxies, people say what they say;
+//! then it grows calm.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +25,9 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::bed::{BedStore, EnforcementBug, EnforcementClock, EnforcementCloud, EnforcementFixture};
+use super::bed::{
+    BedStore, EnforcementBug, EnforcementClock, EnforcementCloud, EnforcementFixture,
+};
 use super::{EnforcementOutcome, rules};
 use crate::hooked_store::Hooked;
 use crate::scenario::DrawnScenario;
@@ -56,17 +59,28 @@ impl EnforcementScript {
     pub fn new(seed: u64, planted: EnforcementBug) -> Self {
         let mut rng = Rng::with_seed(seed ^ 0x00e4_f0ce);
         let proxies = rng.usize(2..10);
-        let fleet = Fleet::generate(proxies, rng.usize(proxies.div_ceil(4)..=proxies), seed).expect("a valid fleet");
-        let faults = Faults { job_time: Between { min: Duration::from_secs(1), max: Duration::from_secs(20) }, ..Faults::default() };
+        let fleet = Fleet::generate(proxies, rng.usize(proxies.div_ceil(4)..=proxies), seed)
+            .expect("a valid fleet");
+        let faults = Faults {
+            job_time: Between { min: Duration::from_secs(1), max: Duration::from_secs(20) },
+            ..Faults::default()
+        };
         let cloud = Model::new(&fleet, faults, seed, start());
         let lane = setting::lane(&DrawnScenario::small(0), crate::planted::Planted::Nothing).name;
         let target = |proxy: &sealift::simcloud::fleet::FleetProxy| proxy.target(&lane);
         let targets: TargetList = fleet.proxies().iter().map(target).collect();
         let plan = plan(&mut rng, targets.len());
         let name = plan.name.clone();
-        let submission = Submission { plan, targets, by: "owner".into(), at: start(), note: String::new() };
+        let submission =
+            Submission { plan, targets, by: "owner".into(), at: start(), note: String::new() };
         let dice = Rng::with_seed(rng.u64(..));
-        Self { bed: Arc::new(EnforcementFixture::new(dice, cloud, planted)), rng, submission, name, daemon: None }
+        Self {
+            bed: Arc::new(EnforcementFixture::new(dice, cloud, planted)),
+            rng,
+            submission,
+            name,
+            daemon: None,
+        }
     }
 
     pub async fn run(mut self) -> EnforcementOutcome {
@@ -90,7 +104,14 @@ impl EnforcementScript {
         let store: Arc<dyn Store> = Arc::new(Hooked(BedStore(Arc::clone(bed))));
         let clock = Arc::new(EnforcementClock(Arc::clone(bed)));
         let cloud = Arc::new(EnforcementCloud(Arc::clone(bed)));
-        let (handle, running) = engine::start(store.clone(), cloud.clone(), cloud, clock.clone(), Arc::new(()), options);
+        let (handle, running) = engine::start(
+            store.clone(),
+            cloud.clone(),
+            cloud,
+            clock.clone(),
+            Arc::new(()),
+            options,
+        );
         let mut tasks = vec![tokio::spawn(async move {
             running.await.expect("a store in memory");
         })];
@@ -114,7 +135,8 @@ impl EnforcementScript {
 
     async fn submit(&self) {
         if let Some(daemon) = &self.daemon {
-            // Refused while a run of the enforcement has the proxies: the next try finds another moment.
+            // Refused while a run of the enforcement has the proxies: the next try finds another
+            // moment.
             let _ = daemon.handle.submit(self.submission.clone()).await;
         }
     }
@@ -125,12 +147,20 @@ impl EnforcementScript {
                 let place = self.rng.usize(0..self.submission.targets.len());
                 let value = self.rng.u32(0..4) == 0;
                 let now = self.bed.cloud_now();
-                self.bed.state().cloud.foreign_change(now, &self.submission.targets[place].proxy_id, value);
+                self.bed.state().cloud.foreign_change(
+                    now,
+                    &self.submission.targets[place].proxy_id,
+                    value,
+                );
             }
             // One proxy that somebody wants otherwise, again and again.
             40..60 => {
                 let now = self.bed.cloud_now();
-                self.bed.state().cloud.foreign_change(now, &self.submission.targets[0].proxy_id, false);
+                self.bed.state().cloud.foreign_change(
+                    now,
+                    &self.submission.targets[0].proxy_id,
+                    false,
+                );
             }
             60..72 => {
                 self.die();
@@ -155,15 +185,23 @@ impl EnforcementScript {
     }
 
     fn faults(&mut self) {
-        let rates = if self.rng.bool() { "{}" } else { "{error_500_after: 0.1, drop_before: 0.1, job_fails: 0.3, throttle: 0.05}" };
+        let rates = if self.rng.bool() {
+            "{}"
+        } else {
+            "{error_500_after: 0.1, drop_before: 0.1, job_fails: 0.3, throttle: 0.05}"
+        };
         let mut faults = Faults::from_yaml(rates).expect("a fault file");
         faults.job_time = Between { min: Duration::from_secs(1), max: Duration::from_secs(20) };
         self.bed.state().cloud.set_faults(faults);
     }
 
     async fn release(&mut self) {
-        let held = self.enforcement().and_then(|known| known.record.held().next().map(|flips| flips.ordinal));
-        let target = held.filter(|_| self.rng.bool()).map(|ordinal| self.submission.targets[ordinal as usize].proxy_id);
+        let held = self
+            .enforcement()
+            .and_then(|known| known.record.held().next().map(|flips| flips.ordinal));
+        let target = held
+            .filter(|_| self.rng.bool())
+            .map(|ordinal| self.submission.targets[ordinal as usize].proxy_id);
         self.verb(&EnforcementVerb::Release { target }, "released").await;
     }
 
@@ -172,14 +210,20 @@ impl EnforcementScript {
         let now = EnforcementClock(Arc::clone(&self.bed)).times().wall;
         match command(&store, &self.name, asked, "operator", "drill", now).await {
             Ok(_) => self.bed.fire(word),
-            Err(EnforceError::NotFound(_) | EnforceError::Refused(_) | EnforceError::NoTarget(_) | EnforceError::Moving) => {
+            Err(
+                EnforceError::NotFound(_)
+                | EnforceError::Refused(_)
+                | EnforceError::NoTarget(_)
+                | EnforceError::Moving,
+            ) => {
                 self.bed.fire("refused");
             }
             Err(EnforceError::Unavailable(error)) => panic!("a store in memory: {error}"),
         }
     }
 
-    /// A rollout that halted waits for a person; a run of an enforcement (looked after only if `runs`) until its next tick.
+    /// A rollout that halted waits for a person; a run of an enforcement (looked after only if
+    /// `runs`) until its next tick.
     async fn look_after_halted(&mut self, runs: bool) {
         let open = self.bed.store.open_rollouts().await.expect("memory");
         let Some(daemon) = &self.daemon else { return };
@@ -188,8 +232,18 @@ impl EnforcementScript {
             if run && !runs {
                 continue;
             }
-            let verb = if self.rng.bool() && run { Verb::Abort } else { Verb::Retry(Requeue::FailedAndInDoubt) };
-            let asked = Command { rollout: rollout.id, verb, by: "operator".into(), reason: "drill".into(), only_if: None };
+            let verb = if self.rng.bool() && run {
+                Verb::Abort
+            } else {
+                Verb::Retry(Requeue::FailedAndInDoubt)
+            };
+            let asked = Command {
+                rollout: rollout.id,
+                verb,
+                by: "operator".into(),
+                reason: "drill".into(),
+                only_if: None,
+            };
             let _ = daemon.handle.command(asked).await;
         }
     }
@@ -198,7 +252,10 @@ impl EnforcementScript {
         if self.daemon.is_none() {
             self.begin().await;
         }
-        let quiet = Faults { job_time: Between { min: Duration::from_secs(1), max: Duration::from_secs(20) }, ..Faults::default() };
+        let quiet = Faults {
+            job_time: Between { min: Duration::from_secs(1), max: Duration::from_secs(20) },
+            ..Faults::default()
+        };
         self.bed.state().cloud.set_faults(quiet);
         // A lane whose clock is wrong switches nothing: somebody sets it right.
         self.bed.state().stepped = SignedDuration::ZERO;
@@ -223,25 +280,48 @@ impl EnforcementScript {
                 (EnforcementStage::Ended { .. } | EnforcementStage::Held { .. }, _) => {}
                 // A clock that was stepped back sees no tick until it has caught up.
                 (_, Some(run)) if run.tick > now - AT_WORK || record.handled > now - AT_WORK => {}
-                (stage, last) => violations.push(format!("it is {now} and no tick was dealt with: {stage:?} {last:?} {}", record.handled)),
+                (stage, last) => violations.push(format!(
+                    "it is {now} and no tick was dealt with: {stage:?} {last:?} {}",
+                    record.handled
+                )),
             },
         }
         if let Some(daemon) = &self.daemon {
-            daemon.tasks.iter().filter(|task| task.is_finished()).for_each(|_| violations.push("a task ended by itself".into()));
+            daemon
+                .tasks
+                .iter()
+                .filter(|task| task.is_finished())
+                .for_each(|_| violations.push("a task ended by itself".into()));
         }
-        let journal = entries.iter().map(|entry| serde_json::to_string(entry).expect("an entry is JSON")).collect::<Vec<_>>().join("\n");
+        let journal = entries
+            .iter()
+            .map(|entry| serde_json::to_string(entry).expect("an entry is JSON"))
+            .collect::<Vec<_>>()
+            .join("\n");
         let fired = self.bed.state().fired.clone();
-        EnforcementOutcome { met: RunTally { violations, fired, seconds: self.bed.boot().as_secs() }, journal }
+        EnforcementOutcome {
+            met: RunTally { violations, fired, seconds: self.bed.boot().as_secs() },
+            journal,
+        }
     }
 }
 
 fn plan(rng: &mut Rng, targets: usize) -> Plan {
     let word = |text: &str| Name::parse(text, "name").expect("a name");
     let size = u32::try_from(targets).expect("a few");
-    let cron = ["*/2 * * * *", "*/3 * * * *", "1-59/5 * * * *"][rng.usize(0..3)].parse().expect("an expression");
+    let cron = ["*/2 * * * *", "*/3 * * * *", "1-59/5 * * * *"][rng.usize(0..3)]
+        .parse()
+        .expect("an expression");
     let mode = if rng.u32(0..4) == 0 { Mode::Inform } else { Mode::Apply };
     let max_failures = 1 + size / 4;
-    let all = Wave { name: word("all"), first: 0, size, soak_ms: 0, promote: Promote::Auto, max_failures };
+    let all = Wave {
+        name: word("all"),
+        first: 0,
+        size,
+        soak_ms: 0,
+        promote: Promote::Auto,
+        max_failures,
+    };
     Plan {
         name: word("night"),
         revision: 1,
@@ -262,7 +342,12 @@ fn plan(rng: &mut Rng, targets: usize) -> Plan {
         retry: retry::Policy { max_attempts: 4, initial_ms: 500, max_ms: 20_000 },
         verify_timeout_ms: 30_000,
         approval: Approval { required: 0, digest: Digest::of(b"what runs") },
-        enforce: Some(Enforce { cron, time_zone: "Europe/Berlin".parse().expect("a zone"), mode, max_drift: rng.u32(1..=size) }),
+        enforce: Some(Enforce {
+            cron,
+            time_zone: "Europe/Berlin".parse().expect("a zone"),
+            mode,
+            max_drift: rng.u32(1..=size),
+        }),
         survey: false,
         written: Default::default(),
         wire: None,

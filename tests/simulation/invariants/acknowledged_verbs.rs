@@ -1,5 +1,5 @@
-//! What was acknowledged is in the store whatever crashes; and after an acknowledged pause or abort, over a lane that is
-//! paused, and while the kill switch stands, no PUT leaves.
+//! What was acknowledged is in the store whatever crashes; and after an acknowledged pause or
+//! abort, over a lane that is paused, and while the kill switch stands, no PUT leaves.
 
 use sealift::domain::journal::JournalEvent;
 use sealift::domain::rollout::{Phase, Verb};
@@ -10,7 +10,8 @@ use crate::oracle::{Fact, SeenFact};
 
 #[derive(Default)]
 pub struct AcknowledgedVerbs {
-    /// Set by an acknowledged pause or abort; taken back when its end is in the store, acknowledged or not.
+    /// Set by an acknowledged pause or abort; taken back when its end is in the store, acknowledged
+    /// or not.
     held: bool,
     acknowledged: u64,
     stopped: bool,
@@ -44,18 +45,27 @@ impl WorldInvariant for AcknowledgedVerbs {
                     return Err(format!("a PUT for {id} left over a paused lane"));
                 }
                 if self.held {
-                    return Err(format!("a PUT for {id} left after an acknowledged pause or abort"));
+                    return Err(format!(
+                        "a PUT for {id} left after an acknowledged pause or abort"
+                    ));
                 }
             }
             Fact::End { entries, .. } => {
                 let told = entries
                     .iter()
                     .filter(|entry| {
-                        matches!(&entry.what, JournalEvent::Rollout { by: Some(_), .. } | JournalEvent::Change { by: Some(_), .. })
+                        matches!(
+                            &entry.what,
+                            JournalEvent::Rollout { by: Some(_), .. }
+                                | JournalEvent::Change { by: Some(_), .. }
+                        )
                     })
                     .count() as u64;
                 if told < self.acknowledged {
-                    return Err(format!("{} verbs were acknowledged, the journal has {told}", self.acknowledged));
+                    return Err(format!(
+                        "{} verbs were acknowledged, the journal has {told}",
+                        self.acknowledged
+                    ));
                 }
             }
             _ => {}

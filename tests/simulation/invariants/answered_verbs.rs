@@ -1,4 +1,5 @@
-//! Every verb that the living daemon was asked for is answered, carried out or refused, within a bounded time.
+//! Every verb that the living daemon was asked for is answered, carried out or refused, within a
+//! bounded time.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +33,8 @@ impl WorldInvariant for AnsweredVerbs {
                 self.asked.values_mut().for_each(|since| *since = (*since).max(*now));
             }
             Fact::Instant { now, .. } => {
-                if let Some((id, _)) = self.asked.iter().find(|(_, since)| *now > **since + WITHIN) {
+                if let Some((id, _)) = self.asked.iter().find(|(_, since)| *now > **since + WITHIN)
+                {
                     return Err(format!("verb {id} has no answer after {} s", WITHIN / S));
                 }
             }

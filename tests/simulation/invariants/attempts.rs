@@ -1,6 +1,6 @@
-//! Attempts count PUTs sent, not restarts: at every PUT the stored count is at least the PUTs that left since the change
-//! was queued, less those of which the daemon learnt that they were surely not executed and cost nothing; and at most
-//! what the plan allows.
+//! Attempts count PUTs sent, not restarts: at every PUT the stored count is at least the PUTs that
+//! left since the change was queued, less those of which the daemon learnt that they were surely
+//! not executed and cost nothing; and at most what the plan allows.
 
 use std::collections::BTreeMap;
 
@@ -41,7 +41,9 @@ impl WorldInvariant for Attempts {
             Fact::Observed(Observation::Committed { commit, .. }, _) => {
                 for change in &commit.changes {
                     match change.record.state {
-                        State::Submitting { .. } => self.counts.entry(change.ordinal).or_default().meant += 1,
+                        State::Submitting { .. } => {
+                            self.counts.entry(change.ordinal).or_default().meant += 1
+                        }
                         State::Queued if REQUEUED.iter().any(|why| change.why.starts_with(why)) => {
                             self.counts.remove(&change.ordinal);
                         }
@@ -49,12 +51,18 @@ impl WorldInvariant for Attempts {
                     }
                 }
             }
-            Fact::Observed(Observation::Leaves(Departure { ticket, stored: Some((stored, _)), .. }), _) => {
+            Fact::Observed(
+                Observation::Leaves(Departure { ticket, stored: Some((stored, _)), .. }),
+                _,
+            ) => {
                 let count = self.counts.entry(stored.id.ordinal).or_default();
                 count.left += 1;
                 self.out.insert(*ticket, stored.id.ordinal);
                 let attempts = stored.record.attempts;
-                if attempts + count.free < count.left || attempts > count.meant || attempts > self.most {
+                if attempts + count.free < count.left
+                    || attempts > count.meant
+                    || attempts > self.most
+                {
                     let Count { left, free, meant } = count;
                     return Err(format!(
                         "{} counts {attempts} attempts of {}; {left} PUTs left, {free} of them free, {meant} intents",
@@ -64,7 +72,10 @@ impl WorldInvariant for Attempts {
             }
             Fact::Observed(Observation::Answered { ticket, reply, .. }, _) => {
                 let disposition = reply.outcome.as_ref().err().map(|error| error.disposition);
-                let free = matches!(disposition, Some(Disposition::Throttled | Disposition::Unauthorised | Disposition::Busy));
+                let free = matches!(
+                    disposition,
+                    Some(Disposition::Throttled | Disposition::Unauthorised | Disposition::Busy)
+                );
                 if let Some(ordinal) = self.out.remove(ticket)
                     && free
                 {

@@ -1,6 +1,7 @@
 //! At most one call of a change is in flight, and at most as many at once as the lane allows.
 //!
-//! A call is in flight from its wire instant to its answer, or to being given up, or to the daemon's death.
+//! A call is in flight from its wire instant to its answer, or to being given up, or to the
+//! daemon's death.
 
 use std::collections::BTreeMap;
 
@@ -36,12 +37,22 @@ impl WorldInvariant for CallsInFlight {
             Fact::Observed(Observation::Leaves(sent), Around { now, .. }) => {
                 let (Some(id), left) = (sent.id, *now) else { return Ok(()) };
                 if let Some(out) = self.out.values().find(|out| out.id == id && out.over > left) {
-                    return Err(format!("{} of {id} leaves while a call from {} is in flight", sent.call.as_str(), out.left));
+                    return Err(format!(
+                        "{} of {id} leaves while a call from {} is in flight",
+                        sent.call.as_str(),
+                        out.left
+                    ));
                 }
-                self.out.insert(sent.ticket, CallOut { id, left, over: left + CALL_TIMEOUT.as_nanos() as Nanos });
+                self.out.insert(
+                    sent.ticket,
+                    CallOut { id, left, over: left + CALL_TIMEOUT.as_nanos() as Nanos },
+                );
                 let flying = self.out.values().filter(|out| out.over > left).count();
                 if flying > self.most {
-                    return Err(format!("{flying} calls are in flight, the lane allows {}", self.most));
+                    return Err(format!(
+                        "{flying} calls are in flight, the lane allows {}",
+                        self.most
+                    ));
                 }
             }
             Fact::Seen(SeenFact::AnswerComes { ticket, at }) => {

@@ -1,4 +1,5 @@
-//! No PUT leaves the daemon if the cloud told it, within the last ten minutes, a time too far from its own.
+//! No PUT leaves the daemon if the cloud told it, within the last ten minutes, a time too far from
+//! its own.
 
 use std::time::Duration;
 
@@ -11,7 +12,8 @@ use super::WorldInvariant;
 use crate::oracle::{Around, Fact, OracleSetting};
 use crate::scenario::CALL_TIMEOUT;
 
-/// A time that was told is as wide as a round trip and a second, and is told by an answer that may come late.
+/// A time that was told is as wide as a round trip and a second, and is told by an answer that may
+/// come late.
 const WIDTH: Duration = Duration::from_secs(5);
 
 /// What was told longer ago no longer counts, less what a reading may be younger.
@@ -32,17 +34,27 @@ impl ClockAtWire {
 impl WorldInvariant for ClockAtWire {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
-            Fact::Observed(Observation::Answered { reply: Reply { cloud_time: Some(time), .. }, .. }, Around { times, .. }) => {
+            Fact::Observed(
+                Observation::Answered { reply: Reply { cloud_time: Some(time), .. }, .. },
+                Around { times, .. },
+            ) => {
                 self.told = Some((times.boot, *time));
             }
             Fact::Observed(Observation::Died, _) => self.told = None,
-            Fact::Observed(Observation::Leaves(Departure { times, stored: Some((stored, _)), .. }), _) => {
+            Fact::Observed(
+                Observation::Leaves(Departure { times, stored: Some((stored, _)), .. }),
+                _,
+            ) => {
                 let Some((boot, time)) = self.told else { return Ok(()) };
                 let since = times.boot.saturating_sub(boot);
                 let cloud = time + SignedDuration::try_from(since).expect("a short run");
                 let apart = times.wall.duration_until(cloud).unsigned_abs();
                 if since < TOLD_FOR && apart > CLOCK_TOLERANCE + CALL_TIMEOUT + WIDTH {
-                    return Err(format!("a PUT for {} left although the cloud's clock is {} s away", stored.id, apart.as_secs()));
+                    return Err(format!(
+                        "a PUT for {} left although the cloud's clock is {} s away",
+                        stored.id,
+                        apart.as_secs()
+                    ));
                 }
             }
             _ => {}

@@ -1,4 +1,5 @@
-//! A settled change moves only by a person's retry, or when its rollout is put back; a final rollout never.
+//! A settled change moves only by a person's retry, or when its rollout is put back; a final
+//! rollout never.
 
 use std::collections::BTreeMap;
 
@@ -35,10 +36,17 @@ impl WorldInvariant for FinalIsFinal {
                     let next = &change.record.state;
                     if let Some(last) = self.states.insert(change.ordinal, next.clone())
                         && last.is_settled()
-                        && !(matches!(last, State::Failed { .. } | State::InDoubt { .. }) && *next == State::Queued)
-                        && !(matches!(last, State::Succeeded { .. }) && undone(next, change, rollout))
+                        && !(matches!(last, State::Failed { .. } | State::InDoubt { .. })
+                            && *next == State::Queued)
+                        && !(matches!(last, State::Succeeded { .. })
+                            && undone(next, change, rollout))
                     {
-                        return Err(format!("target {} went from {} to {}", change.ordinal, last.as_str(), next.as_str()));
+                        return Err(format!(
+                            "target {} went from {} to {}",
+                            change.ordinal,
+                            last.as_str(),
+                            next.as_str()
+                        ));
                     }
                 }
                 if let Some(moves) = &commit.moves {
@@ -47,7 +55,11 @@ impl WorldInvariant for FinalIsFinal {
                         && last.is_final()
                         && last != next
                     {
-                        return Err(format!("the rollout went from {} to {}", last.as_str(), next.as_str()));
+                        return Err(format!(
+                            "the rollout went from {} to {}",
+                            last.as_str(),
+                            next.as_str()
+                        ));
                     }
                 }
             }

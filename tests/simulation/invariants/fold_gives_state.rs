@@ -32,7 +32,9 @@ impl WorldInvariant for FoldGivesState {
             match &entry.what {
                 JournalEvent::Submitted { .. } if seq == 1 => {}
                 JournalEvent::Submitted { .. } => {
-                    return Err(format!("entry {seq} is a submission, and the one acknowledged stands first"));
+                    return Err(format!(
+                        "entry {seq} is a submission, and the one acknowledged stands first"
+                    ));
                 }
                 _ if seq == 1 => return Err("the submission that was acknowledged is gone".into()),
                 JournalEvent::Change { ordinal, record, .. } => {
@@ -40,19 +42,33 @@ impl WorldInvariant for FoldGivesState {
                 }
                 JournalEvent::Rollout { record, .. } => rollout = Some(record.clone()),
                 // One plan that runs once: nobody enforces it here.
-                JournalEvent::Enforcement { .. } => return Err(format!("entry {seq} is about an enforcement")),
+                JournalEvent::Enforcement { .. } => {
+                    return Err(format!("entry {seq} is about an enforcement"));
+                }
             }
         }
-        let stored = store.rollout(self.rollout).now_or_never().expect("ready").expect("memory").expect("submitted");
+        let stored = store
+            .rollout(self.rollout)
+            .now_or_never()
+            .expect("ready")
+            .expect("memory")
+            .expect("submitted");
         if rollout.is_some_and(|folded| folded != stored.record) {
             return Err("the folded rollout is not the stored one".into());
         }
-        let page = store.page(self.rollout, Vec::new(), None, usize::MAX).now_or_never().expect("ready").expect("memory");
+        let page = store
+            .page(self.rollout, Vec::new(), None, usize::MAX)
+            .now_or_never()
+            .expect("ready")
+            .expect("memory");
         for active in page.changes {
             if let Some(folded) = changes.get(&active.change.id.ordinal)
                 && *folded != active.change.record
             {
-                return Err(format!("{}: folded {folded:?}, stored {:?}", active.change.id, active.change.record));
+                return Err(format!(
+                    "{}: folded {folded:?}, stored {:?}",
+                    active.change.id, active.change.record
+                ));
             }
         }
         Ok(())

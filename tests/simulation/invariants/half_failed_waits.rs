@@ -1,5 +1,5 @@
-//! A wave half of which failed or is in doubt is left by a person alone, and a rollout whose every change failed is never
-//! called completed.
+//! A wave half of which failed or is in doubt is left by a person alone, and a rollout whose every
+//! change failed is never called completed.
 
 use sealift::domain::rollout::Phase;
 use sealift::rehearse::observation::Observation;
@@ -35,9 +35,15 @@ impl WorldInvariant for HalfFailedWaits {
             return Err("completed, and every change failed".into());
         }
         let left = match (&was, &moves.record.phase) {
-            (Phase::Advancing { wave }, Phase::Soaking { .. } | Phase::Awaiting { .. } | Phase::Completed) => *wave,
+            (
+                Phase::Advancing { wave },
+                Phase::Soaking { .. } | Phase::Awaiting { .. } | Phase::Completed,
+            ) => *wave,
             (Phase::Soaking { wave, .. }, Phase::Awaiting { .. }) => *wave,
-            (Phase::Advancing { wave } | Phase::Soaking { wave, .. }, Phase::Advancing { wave: next }) if next > wave => *wave,
+            (
+                Phase::Advancing { wave } | Phase::Soaking { wave, .. },
+                Phase::Advancing { wave: next },
+            ) if next > wave => *wave,
             _ => return Ok(()),
         };
         let own = rollout.tallies[usize::from(left)];

@@ -1,7 +1,8 @@
-//! Where a job can only be ours, its id is held at the end; and an id that the daemon read and outlived is in the journal.
+//! Where a job can only be ours, its id is held at the end; and an id that the daemon read and
+//! outlived is in the journal.
 //!
-//! A job can only be ours when it is the only switch job that its instance ever had. With others beside it, whose job
-//! it was cannot be told, and the change says so.
+//! A job can only be ours when it is the only switch job that its instance ever had. With others
+//! beside it, whose job it was cannot be told, and the change says so.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +27,10 @@ pub struct JobIdsKept {
 
 impl JobIdsKept {
     pub fn new(setting: &OracleSetting<'_>) -> Self {
-        let clock = CloudSteps { ahead: setting.scenario.clock_ahead, steps: setting.scenario.clock_steps.clone() };
+        let clock = CloudSteps {
+            ahead: setting.scenario.clock_ahead,
+            steps: setting.scenario.clock_steps.clone(),
+        };
         Self { rollout: setting.rollout, clock, read: BTreeSet::new() }
     }
 }
@@ -38,14 +42,18 @@ struct CloudSteps {
 }
 
 impl CloudSteps {
-    /// Whether a job of this instant is dated by a time that the clock showed neither before nor afterwards: nobody who heard it
-    /// before and afterwards can know.
+    /// Whether a job of this instant is dated by a time that the clock showed neither before nor
+    /// afterwards: nobody who heard it before and afterwards can know.
     fn strays(&self, created_ns: u64) -> bool {
         let mut steps = self.steps.clone();
         steps.sort_unstable();
-        let shown: Vec<i64> = [self.ahead].into_iter().chain(steps.iter().map(|(_, ahead)| *ahead)).collect();
-        let at = steps.iter().take_while(|(second, _)| second * 1_000_000_000 <= created_ns).count();
-        let apart = |other: Option<&i64>| other.is_some_and(|other| other.abs_diff(shown[at]) > JUDGED_AROUND.as_secs());
+        let shown: Vec<i64> =
+            [self.ahead].into_iter().chain(steps.iter().map(|(_, ahead)| *ahead)).collect();
+        let at =
+            steps.iter().take_while(|(second, _)| second * 1_000_000_000 <= created_ns).count();
+        let apart = |other: Option<&i64>| {
+            other.is_some_and(|other| other.abs_diff(shown[at]) > JUDGED_AROUND.as_secs())
+        };
         at > 0 && apart(shown.get(at - 1)) && apart(shown.get(at + 1))
     }
 }
@@ -53,7 +61,13 @@ impl CloudSteps {
 impl WorldInvariant for JobIdsKept {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         let (store, cloud, entries) = match fact {
-            Fact::Observed(Observation::Answered { reply: Reply { outcome: Ok(Answer::Accepted(Some(job))), .. }, .. }, _) => {
+            Fact::Observed(
+                Observation::Answered {
+                    reply: Reply { outcome: Ok(Answer::Accepted(Some(job))), .. },
+                    ..
+                },
+                _,
+            ) => {
                 self.read.insert(job.clone());
                 return Ok(());
             }
@@ -85,12 +99,29 @@ impl WorldInvariant for JobIdsKept {
         for instance in cloud.misleading() {
             jobs_of.remove(&instance);
         }
-        let page = store.page(self.rollout, Vec::new(), None, usize::MAX).now_or_never().expect("ready").expect("memory");
-        for job in jobs_of.values().filter(|jobs| jobs.len() == 1).map(|jobs| &jobs[0]).filter(|job| job.status == "Completed") {
-            let owner = page.changes.iter().find(|active| active.change.target.proxy_id == job.proxy_id).ok_or("no change for a proxy")?;
+        let page = store
+            .page(self.rollout, Vec::new(), None, usize::MAX)
+            .now_or_never()
+            .expect("ready")
+            .expect("memory");
+        for job in jobs_of
+            .values()
+            .filter(|jobs| jobs.len() == 1)
+            .map(|jobs| &jobs[0])
+            .filter(|job| job.status == "Completed")
+        {
+            let owner = page
+                .changes
+                .iter()
+                .find(|active| active.change.target.proxy_id == job.proxy_id)
+                .ok_or("no change for a proxy")?;
             // A person's retry of a change in doubt looks at the proxy, not for the job.
-            let asked = !doubted.contains(&owner.change.id.ordinal) && !self.clock.strays(job.created_ns);
-            if asked && matches!(owner.change.record.state, State::Succeeded { .. }) && !owner.change.record.jobs.contains(&job.job_id) {
+            let asked =
+                !doubted.contains(&owner.change.id.ordinal) && !self.clock.strays(job.created_ns);
+            if asked
+                && matches!(owner.change.record.state, State::Succeeded { .. })
+                && !owner.change.record.jobs.contains(&job.job_id)
+            {
                 return Err(format!("{} does not hold its job {}", owner.change.id, job.job_id));
             }
         }

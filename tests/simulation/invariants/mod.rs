@@ -1,5 +1,5 @@
-//! What must hold beyond the promises of [`sealift::rehearse::invariants`], because only a simulated world shows whether it
-//! does: one file each.
+//! What must hold beyond the promises of [`sealift::rehearse::invariants`], because only a
+//! simulated world shows whether it does: one file each.
 
 use crate::oracle::{Fact, OracleSetting};
 

@@ -12,7 +12,8 @@ use super::WorldInvariant;
 use crate::oracle::{Around, Fact, OracleSetting, SeenFact};
 use crate::world::{Nanos, S};
 
-/// Beyond the longest wait that is anybody's plan: pauses of a lane, one after the other, at most a minute each.
+/// Beyond the longest wait that is anybody's plan: pauses of a lane, one after the other, at most a
+/// minute each.
 const SILENT_MAX: Nanos = 300 * S;
 
 pub struct NeverSilent {
@@ -25,7 +26,12 @@ pub struct NeverSilent {
 
 impl NeverSilent {
     pub fn new(setting: &OracleSetting<'_>) -> Self {
-        Self { stepped: setting.scenario.wall_jumps > 0, heard: BTreeMap::new(), up: false, quiet_from: 0 }
+        Self {
+            stepped: setting.scenario.wall_jumps > 0,
+            heard: BTreeMap::new(),
+            up: false,
+            quiet_from: 0,
+        }
     }
 }
 
@@ -35,7 +41,10 @@ impl WorldInvariant for NeverSilent {
             Fact::Observed(Observation::Committed { commit, .. }, Around { now, .. }) => {
                 self.heard.extend(commit.changes.iter().map(|change| (change.ordinal, *now)))
             }
-            Fact::Observed(Observation::Leaves(Departure { id: Some(id), .. }), Around { now, .. }) => {
+            Fact::Observed(
+                Observation::Leaves(Departure { id: Some(id), .. }),
+                Around { now, .. },
+            ) => {
                 self.heard.insert(id.ordinal, *now);
             }
             Fact::Seen(SeenFact::NotSent { id, now }) => {
@@ -50,13 +59,24 @@ impl WorldInvariant for NeverSilent {
                 self.up = false;
                 self.quiet_from = self.quiet_from.max(*now);
             }
-            Fact::Instant { now, store, .. } if !self.stepped && self.up && *now > self.quiet_from + SILENT_MAX => {
-                let active = store.due(Timestamp::MAX, usize::MAX).now_or_never().expect("ready").expect("memory");
+            Fact::Instant { now, store, .. }
+                if !self.stepped && self.up && *now > self.quiet_from + SILENT_MAX =>
+            {
+                let active = store
+                    .due(Timestamp::MAX, usize::MAX)
+                    .now_or_never()
+                    .expect("ready")
+                    .expect("memory");
                 // What is ready may have to wait for a place in its lane for as long as jobs take.
                 for one in active.iter().filter(|one| one.change.record.state != State::Ready) {
                     let heard = self.heard.get(&one.change.id.ordinal).copied().unwrap_or(0);
                     if *now > heard + SILENT_MAX {
-                        return Err(format!("{} is {} and silent since {} s", one.change.id, one.change.record.state.as_str(), heard / S));
+                        return Err(format!(
+                            "{} is {} and silent since {} s",
+                            one.change.id,
+                            one.change.record.state.as_str(),
+                            heard / S
+                        ));
                     }
                 }
             }

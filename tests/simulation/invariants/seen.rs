@@ -1,4 +1,5 @@
-//! A proxy that does not show what the list of targets says it showed is never switched, and only such a one is skipped for it.
+//! A proxy that does not show what the list of targets says it showed is never switched, and only
+//! such a one is skipped for it.
 
 use std::collections::BTreeMap;
 
@@ -31,22 +32,27 @@ impl SeenIsCompared {
 impl WorldInvariant for SeenIsCompared {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
-            // Whoever is to be switched shows the other value; so does the list, if it says anything.
-            Fact::Observed(Observation::Arrives { id: Some(_), call: Call::Submit { target, ssl_option }, .. }, _)
-                if *ssl_option == self.set =>
-            {
+            // Whoever is to be switched shows the other value; so does the list, if it says
+            // anything.
+            Fact::Observed(
+                Observation::Arrives {
+                    id: Some(_), call: Call::Submit { target, ssl_option }, ..
+                },
+                _,
+            ) if *ssl_option == self.set => {
                 let place = self.places[&target.proxy_id];
                 match self.seen[place as usize] {
-                    Some(seen) if seen == self.set => {
-                        Err(format!("target {place} is switched, and the list says that it was {seen} already"))
-                    }
+                    Some(seen) if seen == self.set => Err(format!(
+                        "target {place} is switched, and the list says that it was {seen} already"
+                    )),
                     Some(_) | None => Ok(()),
                 }
             }
             Fact::Observed(Observation::Committed { commit, .. }, _) => {
                 commit.changes.iter().try_for_each(|change| match &change.record.state {
                     State::Skipped { reason }
-                        if reason.word == ReasonWord::NotAsSeen && self.seen[change.ordinal as usize] != Some(self.set) =>
+                        if reason.word == ReasonWord::NotAsSeen
+                            && self.seen[change.ordinal as usize] != Some(self.set) =>
                     {
                         Err(format!(
                             "target {} is skipped as not as seen, and the list says {:?}",

@@ -1,7 +1,8 @@
-//! Every window is accounted for once: opened, or counted as missed, never both at once, never silently neither; and a
-//! clock that jumps opens none twice.
+//! Every window is accounted for once: opened, or counted as missed, never both at once, never
+//! silently neither; and a clock that jumps opens none twice.
 //!
-//! The journal alone is asked, with the calendar beside it: nothing of how the core counts is repeated here.
+//! The journal alone is asked, with the calendar beside it: nothing of how the core counts is
+//! repeated here.
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
@@ -17,7 +18,8 @@ use super::WorldInvariant;
 use crate::oracle::{Fact, OracleSetting, SeenFact};
 use crate::world::{Nanos, S, start};
 
-/// A look every half minute, a stuck commit and another: longer than that no window stays unaccounted.
+/// A look every half minute, a stuck commit and another: longer than that no window stays
+/// unaccounted.
 const UNTOLD_MAX: Nanos = 150 * S;
 /// How often that is looked at.
 const LOOK_EVERY: Nanos = 10 * S;
@@ -28,29 +30,51 @@ pub struct WindowsCountedOnce {
     stopped: bool,
     up: bool,
     next_look: Nanos,
-    /// What was accounted for when a window was first seen to be neither opened nor missed, and when that was.
+    /// What was accounted for when a window was first seen to be neither opened nor missed, and
+    /// when that was.
     untold: Option<(Timestamp, Nanos)>,
 }
 
 impl WindowsCountedOnce {
     pub fn new(setting: &OracleSetting<'_>) -> Self {
         let calendar = setting.submission.plan.calendar.clone();
-        Self { rollout: setting.rollout, calendar, stopped: false, up: false, next_look: 0, untold: None }
+        Self {
+            rollout: setting.rollout,
+            calendar,
+            stopped: false,
+            up: false,
+            next_look: 0,
+            untold: None,
+        }
     }
 
     /// How many windows end after `from` and by `to`.
     fn between(&self, from: Timestamp, to: Timestamp) -> u32 {
         let (mut at, mut count) = (from, 0);
-        while let Some(end) = self.calendar.openings(at, 1).pop().and_then(|stretch| stretch.cutoff).filter(|end| *end <= to) {
+        while let Some(end) = self
+            .calendar
+            .openings(at, 1)
+            .pop()
+            .and_then(|stretch| stretch.cutoff)
+            .filter(|end| *end <= to)
+        {
             (at, count) = (end, count + 1);
         }
         count
     }
 
     fn untold(&mut self, now: Nanos, wall: Timestamp, store: &impl Store) -> Result<(), String> {
-        let rollout = store.rollout(self.rollout).now_or_never().expect("ready").expect("memory").expect("submitted");
+        let rollout = store
+            .rollout(self.rollout)
+            .now_or_never()
+            .expect("ready")
+            .expect("memory")
+            .expect("submitted");
         // A revert that halted is counted no windows, as one under way is not.
-        let looks = matches!(rollout.record.phase, Phase::Advancing { .. } | Phase::Awaiting { .. } | Phase::Halted { revert: None, .. });
+        let looks = matches!(
+            rollout.record.phase,
+            Phase::Advancing { .. } | Phase::Awaiting { .. } | Phase::Halted { revert: None, .. }
+        );
         let from = rollout.record.windows.upto.unwrap_or_else(start);
         if self.stopped
             || !self.up
@@ -62,21 +86,31 @@ impl WindowsCountedOnce {
             self.untold = None;
             return Ok(());
         }
-        // Where a window ends each minute and commits are slow, one more is always open; each is told in its time.
+        // Where a window ends each minute and commits are slow, one more is always open; each is
+        // told in its time.
         let told = self.untold.filter(|(upto, _)| *upto == from);
         let (_, since) = *self.untold.insert(told.unwrap_or((from, now)));
         if now > since + UNTOLD_MAX {
-            return Err(format!("a window that ended after {from} is neither opened nor missed at {wall}, {} s later", (now - since) / S));
+            return Err(format!(
+                "a window that ended after {from} is neither opened nor missed at {wall}, {} s later",
+                (now - since) / S
+            ));
         }
         Ok(())
     }
 
-    /// `next`: the entry after it. A verb about one change leaves its person's name with the change, in the same commit.
+    /// `next`: the entry after it. A verb about one change leaves its person's name with the
+    /// change, in the same commit.
     fn follows(&self, entry: &Entry, next: Option<&Entry>, was: &WindowLog) -> Result<(), String> {
-        let JournalEvent::Rollout { from, why, by, record, .. } = &entry.what else { return Ok(()) };
-        let by_hand = next.is_some_and(|next| next.at == entry.at && matches!(next.what, JournalEvent::Change { by: Some(_), .. }));
+        let JournalEvent::Rollout { from, why, by, record, .. } = &entry.what else {
+            return Ok(());
+        };
+        let by_hand = next.is_some_and(|next| {
+            next.at == entry.at && matches!(next.what, JournalEvent::Change { by: Some(_), .. })
+        });
         let is = &record.windows;
-        let wrong = |what: &str| Err(format!("entry {}: {what}: {was:?}, then {is:?} ({why})", entry.seq));
+        let wrong =
+            |what: &str| Err(format!("entry {}: {what}: {was:?}, then {is:?} ({why})", entry.seq));
         if is.upto < was.upto {
             return wrong("what is accounted for went back");
         }

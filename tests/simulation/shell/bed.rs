@@ -60,7 +60,14 @@ pub struct State {
 }
 
 impl RuntimeFixture {
-    pub fn new(scenario: DrawnScenario, planted: RuntimeBug, rollout: RolloutId, oracle: Oracle, cloud: Model, told: bool) -> Self {
+    pub fn new(
+        scenario: DrawnScenario,
+        planted: RuntimeBug,
+        rollout: RolloutId,
+        oracle: Oracle,
+        cloud: Model,
+        told: bool,
+    ) -> Self {
         let mut rng = Rng::with_seed(scenario.seed);
         let slow_store = rng.bool();
         let state = State {
@@ -78,7 +85,16 @@ impl RuntimeFixture {
             levels: Vec::new(),
             fired: BTreeMap::new(),
         };
-        Self { scenario, planted, rollout, store: MemoryStore::new(), slow_store, origin: Instant::now(), told, state: Mutex::new(state) }
+        Self {
+            scenario,
+            planted,
+            rollout,
+            store: MemoryStore::new(),
+            slow_store,
+            origin: Instant::now(),
+            told,
+            state: Mutex::new(state),
+        }
     }
 
     pub fn state(&self) -> MutexGuard<'_, State> {
@@ -126,7 +142,12 @@ impl RuntimeFixture {
     }
 
     pub fn read_rollout(&self) -> Rollout {
-        self.store.rollout(self.rollout).now_or_never().expect("ready").expect("memory").expect("submitted")
+        self.store
+            .rollout(self.rollout)
+            .now_or_never()
+            .expect("ready")
+            .expect("memory")
+            .expect("submitted")
     }
 
     /// Draws one of these many nanoseconds.

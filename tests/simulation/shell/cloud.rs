@@ -1,4 +1,5 @@
-//! The model of the cloud behind the trait that the shell calls: each call is a wait, a last check, a way, an answer.
+//! The model of the cloud behind the trait that the shell calls: each call is a wait, a last check,
+//! a way, an answer.
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, pending};
@@ -36,7 +37,13 @@ impl Cloud for SimulatedCloud {
                 state.calls += 1;
                 state.calls
             };
-            shared.tell(|| format!("call {number} {} of {:?}", call.as_str(), call.target().map(|target| target.proxy_id)));
+            shared.tell(|| {
+                format!(
+                    "call {number} {} of {:?}",
+                    call.as_str(),
+                    call.target().map(|target| target.proxy_id)
+                )
+            });
             let reply = perform(&shared, number, call, check).await;
             shared.tell(|| format!("call {number} -> {:?}", reply.outcome));
             shared.state().out -= 1;
@@ -47,19 +54,26 @@ impl Cloud for SimulatedCloud {
 }
 
 impl Probe for SimulatedCloud {
-    fn probe<'a>(&'a self, endpoint: &'a Endpoint, _: Option<&'a WireRules>) -> BoxFuture<'a, Proof> {
+    fn probe<'a>(
+        &'a self,
+        endpoint: &'a Endpoint,
+        _: Option<&'a WireRules>,
+    ) -> BoxFuture<'a, Proof> {
         let shared = RunShared::clone(&self.0);
         async move {
             sleep(shared.draw(MS, 100 * MS)).await;
             let wall = shared.times().wall;
             let proof = shared.state().cloud.probe(wall, endpoint);
-            let place = endpoint.host.rsplit('.').next().and_then(|part| part.parse().ok()).unwrap_or(0);
+            let place =
+                endpoint.host.rsplit('.').next().and_then(|part| part.parse().ok()).unwrap_or(0);
             shared.observe(|oracle, around| {
-                let proxy = around.cloud.proxies().nth(place).expect("a proxy of the fleet").proxy_id;
+                let proxy =
+                    around.cloud.proxies().nth(place).expect("a proxy of the fleet").proxy_id;
                 let id = oracle.id_of_proxy(&proxy);
                 oracle.observe(&Observation::Probed { id, proof: &proof }, around);
             });
-            sleep(if proof.greeting.is_some() { shared.draw(MS, 100 * MS) } else { PROBE_WITHIN }).await;
+            sleep(if proof.greeting.is_some() { shared.draw(MS, 100 * MS) } else { PROBE_WITHIN })
+                .await;
             proof
         }
         .boxed()
@@ -119,10 +133,14 @@ fn not_sent(shared: &RunShared, call: &Call) {
 
 /// The request is at its wire instant.
 fn left(shared: &RunShared, number: u64, call: &Call) {
-    let drains = shared.state().snapshot.as_ref().is_some_and(|snapshot| snapshot.borrow().draining);
+    let drains =
+        shared.state().snapshot.as_ref().is_some_and(|snapshot| snapshot.borrow().draining);
     if drains && call.is_write() {
         let target = call.target().expect("a change's call");
-        shared.violate(&format!("a PUT for {} left while the engine told that it drains", target.proxy_id));
+        shared.violate(&format!(
+            "a PUT for {} left while the engine told that it drains",
+            target.proxy_id
+        ));
     }
     shared.observe(|oracle, around| oracle.leaves(number, call, around));
 }
@@ -157,5 +175,7 @@ fn heard(shared: &RunShared, ticket: u64, id: ChangeId, reply: &Reply) {
     if let Ok(Answer::Accepted(Some(job))) = &reply.outcome {
         shared.state().read.insert(job.clone());
     }
-    shared.observe(|oracle, around| oracle.observe(&Observation::Answered { id, ticket, reply }, around));
+    shared.observe(|oracle, around| {
+        oracle.observe(&Observation::Answered { id, ticket, reply }, around)
+    });
 }

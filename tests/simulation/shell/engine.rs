@@ -1,4 +1,5 @@
-//! One run of the engine: started over the store that the last one left, drained, and judged by what it leaves.
+//! One run of the engine: started over the store that the last one left, drained, and judged by
+//! what it leaves.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -74,23 +75,37 @@ impl Engine {
         }
         self.handle.drain().await;
         match timeout(DRAINED_WITHIN, self.task).await {
-            Err(_) => return shared.violate(&format!("the engine is not drained within {} s", DRAINED_WITHIN.as_secs())),
+            Err(_) => {
+                return shared.violate(&format!(
+                    "the engine is not drained within {} s",
+                    DRAINED_WITHIN.as_secs()
+                ));
+            }
             Ok(Ok(Err(why))) => return shared.violate(&format!("the engine ended with {why}")),
             Ok(Err(_)) if shared.planted == RuntimeBug::EndedNotDrained => {}
             Ok(Err(why)) => return shared.violate(&format!("the engine broke: {why}")),
             Ok(Ok(Ok(levels))) if levels.len() == 1 => shared.state().levels = levels,
-            Ok(Ok(Ok(levels))) => return shared.violate(&format!("the drained engine leaves the levels of {} lanes", levels.len())),
+            Ok(Ok(Ok(levels))) => {
+                return shared.violate(&format!(
+                    "the drained engine leaves the levels of {} lanes",
+                    levels.len()
+                ));
+            }
         }
         shared.state().snapshot = None;
         shared.tell(|| "the engine is drained".into());
         let out = shared.state().out;
         let committing = shared.state().committing;
         if out + committing > 0 {
-            return shared.violate(&format!("the engine ended with {out} calls and {committing} commits out"));
+            return shared.violate(&format!(
+                "the engine ended with {out} calls and {committing} commits out"
+            ));
         }
         let lost = unsaved(shared);
         if !lost.is_empty() {
-            shared.violate(&format!("the engine was drained and the journal does not have the job ids it read: {lost:?}"));
+            shared.violate(&format!(
+                "the engine was drained and the journal does not have the job ids it read: {lost:?}"
+            ));
         }
     }
 }
@@ -107,7 +122,8 @@ impl KeepLevels for KeptState {
 
 /// Job ids that were read and are not in the journal.
 pub fn unsaved(shared: &RunShared) -> Vec<String> {
-    let entries = shared.store.journal(None, 0, usize::MAX).now_or_never().expect("ready").expect("memory");
+    let entries =
+        shared.store.journal(None, 0, usize::MAX).now_or_never().expect("ready").expect("memory");
     let jobs = entries.iter().filter_map(|entry| match &entry.what {
         JournalEvent::Change { record, .. } => Some(&record.jobs),
         _ => None,
@@ -116,25 +132,41 @@ pub fn unsaved(shared: &RunShared) -> Vec<String> {
     shared.state().read.iter().filter(|job| !saved.contains(job)).map(ToString::to_string).collect()
 }
 
-/// One verb through the handle. Operators ask one after the other, so that who was told what first is certain.
+/// One verb through the handle. Operators ask one after the other, so that who was told what first
+/// is certain.
 pub async fn operate(shared: RunShared, desk: Arc<Mutex<()>>, handle: Handle, id: u64, verb: Verb) {
     let _at_the_desk = desk.lock().await;
     shared.tell(|| format!("verb {id} {verb:?}"));
     let now = shared.now();
     shared.see(SeenFact::VerbAsked { id, now });
-    let by = if matches!(verb, Verb::Approve { .. }) { format!("operator {id}") } else { "operator".to_owned() };
-    let command = Command { rollout: shared.rollout, verb: verb.clone(), by: by.into(), reason: "drill".into(), only_if: None };
+    let by = if matches!(verb, Verb::Approve { .. }) {
+        format!("operator {id}")
+    } else {
+        "operator".to_owned()
+    };
+    let command = Command {
+        rollout: shared.rollout,
+        verb: verb.clone(),
+        by: by.into(),
+        reason: "drill".into(),
+        only_if: None,
+    };
     let answer = timeout(ANSWERED_WITHIN, handle.command(command)).await;
     shared.tell(|| format!("verb {id} -> {answer:?}"));
     match answer {
-        Err(_) => shared.violate(&format!("verb {id} ({verb:?}) has no answer within {} s", ANSWERED_WITHIN.as_secs())),
+        Err(_) => shared.violate(&format!(
+            "verb {id} ({verb:?}) has no answer within {} s",
+            ANSWERED_WITHIN.as_secs()
+        )),
         Ok(Ok(_)) => {
             shared.fire("verb_acknowledged");
             shared.see(SeenFact::Acknowledged { verb });
         }
         Ok(Err(CommandError::Refused(_))) => shared.fire("verb_refused"),
         Ok(Err(CommandError::Stopped)) => shared.fire("verb_met_a_drain"),
-        Ok(Err(other)) => shared.violate(&format!("verb {id} ({verb:?}) was answered with: {other}")),
+        Ok(Err(other)) => {
+            shared.violate(&format!("verb {id} ({verb:?}) was answered with: {other}"))
+        }
     }
     shared.see(SeenFact::VerbAnswered { id });
     shared.state().asked -= 1;

@@ -1,4 +1,5 @@
-//! What happens in a run of the shell, and when: drawn from the seed, then played on the paused clock.
+//! What happens in a run of the shell, and when: drawn from the seed, then played on the paused
+//! clock.
 
 use std::sync::Arc;
 
@@ -97,7 +98,16 @@ impl RuntimeScript {
         let cloud = Model::new(&fleet, scenario.faults.clone(), seed, start());
         let acts = draw_acts(&scenario, &mut rng);
         let shared = Arc::new(RuntimeFixture::new(scenario, planted, rollout, oracle, cloud, told));
-        Self { shared, rng, submission, acts, desk: Arc::default(), verbs: 0, stop: None, person_at: 0 }
+        Self {
+            shared,
+            rng,
+            submission,
+            acts,
+            desk: Arc::default(),
+            verbs: 0,
+            stop: None,
+            person_at: 0,
+        }
     }
 
     pub async fn run(mut self) -> RuntimeOutcome {
@@ -127,7 +137,11 @@ impl RuntimeScript {
             engine.drain(&shared).await;
         } else if !shared.is_violated() {
             let rollout = shared.read_rollout();
-            shared.violate(&format!("no end within {END_WITHIN} s after the calm: {:?} {:?}", rollout.record, rollout.total()));
+            shared.violate(&format!(
+                "no end within {END_WITHIN} s after the calm: {:?} {:?}",
+                rollout.record,
+                rollout.total()
+            ));
         }
         self.finish()
     }
@@ -169,10 +183,17 @@ impl RuntimeScript {
     fn ask(&mut self, engine: &Engine, verb: Verb) {
         self.verbs += 1;
         self.shared.state().asked += 1;
-        tokio::spawn(operate(RunShared::clone(&self.shared), Arc::clone(&self.desk), engine.handle.clone(), self.verbs, verb));
+        tokio::spawn(operate(
+            RunShared::clone(&self.shared),
+            Arc::clone(&self.desk),
+            engine.handle.clone(),
+            self.verbs,
+            verb,
+        ));
     }
 
-    /// The file counts from when the engine shows that it knows of it, and no longer from when it is taken away.
+    /// The file counts from when the engine shows that it knows of it, and no longer from when it
+    /// is taken away.
     async fn stop_file(&mut self, engine: &Engine, text: Option<String>) {
         let shared = &self.shared;
         shared.fire("stop_file");
@@ -183,9 +204,16 @@ impl RuntimeScript {
         self.stop.clone_from(&text);
         engine.handle.stop_file(setting::stop_file(text)).await;
         let mut snapshot = engine.handle.snapshot();
-        let shown = timeout(ANSWERED_WITHIN, snapshot.wait_for(|snapshot| snapshot.stop.stands() == stands)).await.is_ok();
+        let shown = timeout(
+            ANSWERED_WITHIN,
+            snapshot.wait_for(|snapshot| snapshot.stop.stands() == stands),
+        )
+        .await
+        .is_ok();
         if !shown {
-            shared.violate("the engine does not show within a second what became of the kill-switch file");
+            shared.violate(
+                "the engine does not show within a second what became of the kill-switch file",
+            );
         }
         if stands {
             shared.see(SeenFact::Stopped { stands });
@@ -213,7 +241,12 @@ impl RuntimeScript {
 
     fn finish(self) -> RuntimeOutcome {
         let shared = &self.shared;
-        let entries = shared.store.journal(None, 0, usize::MAX).now_or_never().expect("ready").expect("memory");
+        let entries = shared
+            .store
+            .journal(None, 0, usize::MAX)
+            .now_or_never()
+            .expect("ready")
+            .expect("memory");
         let now = shared.now();
         shared.state().cloud.advance(shared.times().wall);
         if !shared.is_violated() {
@@ -227,9 +260,16 @@ impl RuntimeScript {
         for (word, count) in state.cloud.fired() {
             *state.fired.entry(word).or_insert(0) += count;
         }
-        let journal = entries.iter().map(|entry| serde_json::to_string(entry).expect("an entry is JSON")).collect::<Vec<_>>().join("\n");
+        let journal = entries
+            .iter()
+            .map(|entry| serde_json::to_string(entry).expect("an entry is JSON"))
+            .collect::<Vec<_>>()
+            .join("\n");
         let violations = std::mem::take(&mut state.oracle.violations);
-        RuntimeOutcome { met: RunTally { violations, fired: std::mem::take(&mut state.fired), seconds: now / S }, journal }
+        RuntimeOutcome {
+            met: RunTally { violations, fired: std::mem::take(&mut state.fired), seconds: now / S },
+            journal,
+        }
     }
 }
 

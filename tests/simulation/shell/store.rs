@@ -1,4 +1,5 @@
-//! The store in memory behind the trait that the shell uses: every commit is shown to the oracle, and some take long.
+//! The store in memory behind the trait that the shell uses: every commit is shown to the oracle,
+//! and some take long.
 
 use futures_util::future::pending;
 use sealift::store::memory::MemoryStore;
@@ -56,14 +57,24 @@ async fn apply(shared: &RunShared, number: u64, commit: Commit) -> Result<(), Co
             });
             return Ok(());
         }
-        RuntimeBug::CommitLost if commit.moves.is_none() && number.is_multiple_of(ONE_IN) => return Ok(()),
+        RuntimeBug::CommitLost if commit.moves.is_none() && number.is_multiple_of(ONE_IN) => {
+            return Ok(());
+        }
         _ => {}
     }
     if shared.slow_store && commit.durability == Durability::Synced {
         shared.fire("slow_commit");
         sleep(shared.draw(0, SYNC_MAX)).await;
     }
-    let words = || commit.changes.iter().map(|change| format!("{} {}", change.ordinal, change.record.state.as_str())).collect::<Vec<_>>();
-    shared.tell(|| format!("commit {number} {:?} {:?}", commit.moves.as_ref().map(|moves| &moves.why), words()));
+    let words = || {
+        commit
+            .changes
+            .iter()
+            .map(|change| format!("{} {}", change.ordinal, change.record.state.as_str()))
+            .collect::<Vec<_>>()
+    };
+    shared.tell(|| {
+        format!("commit {number} {:?} {:?}", commit.moves.as_ref().map(|moves| &moves.why), words())
+    });
     shared.apply(commit)
 }

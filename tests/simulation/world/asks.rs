@@ -1,7 +1,8 @@
-//! Reads that belong to no change: the lists of a lane's jobs, and, in one history of four, people who look at instances.
-//! They share the lane's permits.
+//! Reads that belong to no change: the lists of a lane's jobs, and, in one history of four, people
+//! who look at instances. They share the lane's permits.
 //!
-//! Their times are drawn from dice of their own, so that a history without them is what it was before there were any.
+//! Their times are drawn from dice of their own, so that a history without them is what it was
+//! before there were any.
 
 use std::time::Duration;
 
@@ -32,7 +33,10 @@ impl SimWorld {
         let spread = if rng.bool() { 1 } else { self.scenario.calm_at * S - begun };
         for _ in 0..looks {
             let place = rng.usize(0..self.submission.targets.len());
-            self.push(begun + rng.u64(0..spread), SimEvent::Look { place, way: rng.u64(MS..50 * MS) });
+            self.push(
+                begun + rng.u64(0..spread),
+                SimEvent::Look { place, way: rng.u64(MS..50 * MS) },
+            );
         }
     }
 
@@ -57,7 +61,14 @@ impl SimWorld {
     }
 
     /// At its wire instant.
-    pub(super) fn ask_wire(&mut self, life: u32, ticket: Ticket, call: Call, deadline: Duration, way: Nanos) {
+    pub(super) fn ask_wire(
+        &mut self,
+        life: u32,
+        ticket: Ticket,
+        call: Call,
+        deadline: Duration,
+        way: Nanos,
+    ) {
         if self.daemon.life != life {
             return;
         }
@@ -73,7 +84,8 @@ impl SimWorld {
         let timeout = u64::try_from(CALL_TIMEOUT.as_nanos()).expect("short");
         self.ask_told(timeout, life, ticket, lost("no answer in time"));
         let slow = self.scenario.slow_path > 0.0 && way.is_multiple_of(8);
-        let way = if slow { way % u64::try_from(LANDING_BOUND.as_nanos()).expect("short") } else { way };
+        let way =
+            if slow { way % u64::try_from(LANDING_BOUND.as_nanos()).expect("short") } else { way };
         self.push(way, SimEvent::AskArrive { life, ticket, call: Box::new(call), way });
     }
 
@@ -83,7 +95,9 @@ impl SimWorld {
         let (oracle, around) = self.watch();
         oracle.arrives(call, &around);
         let mut arrival = self.cloud.arrive(now, call);
-        if let (Planted::ListTellsTooEarly, Ok(Answer::Listed { jobs, .. })) = (self.planted, &mut arrival.reply.outcome) {
+        if let (Planted::ListTellsTooEarly, Ok(Answer::Listed { jobs, .. })) =
+            (self.planted, &mut arrival.reply.outcome)
+        {
             jobs.iter_mut().for_each(|row| row.view = JobView::Completed);
         }
         let back = way + u64::try_from(arrival.answer_after.as_nanos()).expect("short");
@@ -91,13 +105,20 @@ impl SimWorld {
     }
 
     fn ask_told(&mut self, after: Nanos, life: u32, ticket: Ticket, reply: Reply) {
-        self.push(after, SimEvent::Feed { life, input: Box::new(Input::Answered { ticket, reply }) });
+        self.push(
+            after,
+            SimEvent::Feed { life, input: Box::new(Input::Answered { ticket, reply }) },
+        );
     }
 
     pub(super) fn told(&mut self, id: u64, result: &Result<Reply, AskError>) {
         if self.asks_out.remove(&id).is_none() {
             self.oracle.violate("a look was answered twice");
         }
-        self.fire(if result.as_ref().is_ok_and(|reply| reply.outcome.is_ok()) { "look_answered" } else { "look_failed" });
+        self.fire(if result.as_ref().is_ok_and(|reply| reply.outcome.is_ok()) {
+            "look_answered"
+        } else {
+            "look_failed"
+        });
     }
 }

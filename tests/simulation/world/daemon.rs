@@ -26,7 +26,8 @@ pub(super) struct SimDaemon {
     /// Raised by every crash: what belongs to an earlier life reaches nobody.
     pub(super) life: u32,
     pub(super) wake: Option<Nanos>,
-    /// Calls that have been neither answered nor given up, each with the change that it is made for.
+    /// Calls that have been neither answered nor given up, each with the change that it is made
+    /// for.
     pub(super) out: BTreeMap<Ticket, ChangeId>,
     /// Its host stands still until then.
     pub(super) frozen_until: Nanos,
@@ -54,7 +55,9 @@ impl SimWorld {
         self.daemon.fence = core.fence();
         if self.planted != Planted::StopFileNotLookedAt && !self.is_blind_to_stop() {
             let stop = Arc::clone(&self.stop);
-            core.fence().look_for_stop(Box::new(move || setting::stop_file(stop.lock().expect("one thread").clone())));
+            core.fence().look_for_stop(Box::new(move || {
+                setting::stop_file(stop.lock().expect("one thread").clone())
+            }));
         }
         self.daemon.core = Some(core);
         let (oracle, around) = self.watch();
@@ -91,7 +94,8 @@ impl SimWorld {
             self.lose_unsynced();
         }
         if let Some(commit) = landed {
-            // It stands behind all earlier ones in the journal. It may be refused, as it may be for a live daemon.
+            // It stands behind all earlier ones in the journal. It may be refused, as it may be for
+            // a live daemon.
             self.fire("landed_unseen");
             let _ = self.commit_now(commit);
         }
@@ -133,7 +137,8 @@ impl SimWorld {
         }
         let ahead = core.next_wake().map(|wake| wake.saturating_sub(times.boot));
         let late = if self.planted == Planted::WakesLate { 60 * S } else { 0 };
-        let wake = ahead.map(|ahead| self.now + late + u64::try_from(ahead.as_nanos()).expect("a short run"));
+        let wake = ahead
+            .map(|ahead| self.now + late + u64::try_from(ahead.as_nanos()).expect("a short run"));
         for effect in effects {
             if self.traced {
                 println!("{:>12.6} > {effect:?}", self.now as f64 / S as f64);
@@ -171,7 +176,10 @@ impl SimWorld {
             Effect::Commit { ticket, commit } => {
                 let mut wait = self.rng.u64(0..3 * MS);
                 if self.planted == Planted::JobIdUsedBeforeSaved
-                    && commit.changes.iter().any(|change| change.record.state.as_str() == "following")
+                    && commit
+                        .changes
+                        .iter()
+                        .any(|change| change.record.state.as_str() == "following")
                 {
                     // The core is told that the job id is saved long before it is.
                     self.push_input(0, Input::Committed { ticket, result: Ok(()) });
@@ -193,13 +201,20 @@ impl SimWorld {
                 let mut wait = self.rng.u64(0..20 * MS);
                 if self.rng.f64() < self.scenario.slow_path {
                     // A quarter of them within their deadline, and as many long after it.
-                    wait = if self.rng.bool() { self.rng.u64(0..10 * S) } else { self.rng.u64(0..20 * S) };
+                    wait = if self.rng.bool() {
+                        self.rng.u64(0..10 * S)
+                    } else {
+                        self.rng.u64(0..20 * S)
+                    };
                     self.fire("slow_to_wire");
                 }
                 if self.planted == Planted::DoubtTimedFromDecision {
                     self.push_no_answer(CALL_TIMEOUT.as_nanos() as u64, life, ticket, number);
                 }
-                self.push(wait, SimEvent::Wire { life, ticket, number, call: Box::new((call, check)) });
+                self.push(
+                    wait,
+                    SimEvent::Wire { life, ticket, number, call: Box::new((call, check)) },
+                );
             }
             Effect::Probe { ticket, id, endpoint, .. } => self.probe(ticket, id, endpoint),
             Effect::Ask { ticket, call, deadline } => self.ask(ticket, call, deadline),

@@ -1,4 +1,5 @@
-//! What a scenario lets happen by the clock: crashes, freezes, verbs, the kill switch, steps of the wall clock.
+//! What a scenario lets happen by the clock: crashes, freezes, verbs, the kill switch, steps of the
+//! wall clock.
 
 use fastrand::Rng;
 use sealift::domain::rollout::{ByHand, Requeue, Verb};
@@ -7,7 +8,8 @@ use super::{Nanos, S, SimEvent, SimWorld};
 
 /// Steps of the wall clock are aimed at the time at which most runs are at work.
 const JUMPS_WITHIN: Nanos = 90 * S;
-/// So is the kill-switch file: what leaves before a daemon is told of it is what the last check is for.
+/// So is the kill-switch file: what leaves before a daemon is told of it is what the last check is
+/// for.
 const STOP_WITHIN: Nanos = 30 * S;
 /// Longest standstill of a host.
 const FREEZE_MAX: Nanos = 60 * S;
@@ -40,8 +42,10 @@ impl SimWorld {
         }
         for _ in 0..self.scenario.wall_jumps {
             let at = self.rng.u64(0..calm_at.min(JUMPS_WITHIN));
-            // Small steps forward are those of a badly disciplined clock; the large ones are an operator's.
-            let seconds = if self.rng.bool() { self.rng.i64(1..60) } else { self.rng.i64(-4000..4000) };
+            // Small steps forward are those of a badly disciplined clock; the large ones are an
+            // operator's.
+            let seconds =
+                if self.rng.bool() { self.rng.i64(1..60) } else { self.rng.i64(-4000..4000) };
             self.push(at, SimEvent::Jump { seconds });
         }
         for (at, ahead) in self.scenario.clock_steps.clone() {
@@ -83,6 +87,9 @@ pub fn draw_verb(rng: &mut Rng) -> Verb {
         10 => Verb::Retry(Requeue::Failed),
         _ if rng.bool() => Verb::Retry(Requeue::FailedAndInDoubt),
         // Mostly refused: few changes failed or are in doubt.
-        _ => Verb::ByHand { ordinal: rng.u32(0..BY_HAND_UP_TO), what: if rng.bool() { ByHand::Again } else { ByHand::GiveUp } },
+        _ => Verb::ByHand {
+            ordinal: rng.u32(0..BY_HAND_UP_TO),
+            what: if rng.bool() { ByHand::Again } else { ByHand::GiveUp },
+        },
     }
 }

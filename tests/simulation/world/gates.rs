@@ -1,4 +1,5 @@
-//! People at the gates: who asks for reverts, approves, pauses for a while; and somebody else who switches proxies.
+//! People at the gates: who asks for reverts, approves, pauses for a while; and somebody else who
+//! switches proxies.
 
 use futures_util::FutureExt;
 use sealift::domain::call::Call;
@@ -10,7 +11,8 @@ use sealift::store::Store;
 use super::{S, SimEvent, SimWorld};
 use crate::planted::Planted;
 
-/// Who approves; the first of them submitted, under the name that a file of the plans folder would have, and may not.
+/// Who approves; the first of them submitted, under the name that a file of the plans folder would
+/// have, and may not.
 const PEOPLE: [&str; 4] = ["simulation (plans folder)", "ada", "bob", "carol"];
 
 impl SimWorld {
@@ -28,7 +30,11 @@ impl SimWorld {
         }
         if gates.approvals > 0 {
             for at in 0..6 {
-                let digest = if at % 3 == 0 { Digest::of(b"another plan") } else { self.submission.plan.approval.digest };
+                let digest = if at % 3 == 0 {
+                    Digest::of(b"another plan")
+                } else {
+                    self.submission.plan.approval.digest
+                };
                 self.push((3 + 5 * at) * S, SimEvent::Operator { verb: Verb::Approve { digest } });
             }
         }
@@ -45,7 +51,9 @@ impl SimWorld {
     /// The verb as it reaches the core.
     pub(super) fn passed_on(&self, verb: &Verb) -> Verb {
         match (self.planted, verb) {
-            (Planted::AnyDigestApproves, Verb::Approve { .. }) => Verb::Approve { digest: self.submission.plan.approval.digest },
+            (Planted::AnyDigestApproves, Verb::Approve { .. }) => {
+                Verb::Approve { digest: self.submission.plan.approval.digest }
+            }
             _ => verb.clone(),
         }
     }
@@ -53,7 +61,13 @@ impl SimWorld {
     /// Whether this is the look before a PUT that puts back.
     pub(super) fn looks_before_putting_back(&self, call: &Call) -> bool {
         let Some(id) = self.oracle.id_of(call) else { return false };
-        let stored = self.store.change(id).now_or_never().expect("ready").expect("memory").expect("a change of the rollout");
+        let stored = self
+            .store
+            .change(id)
+            .now_or_never()
+            .expect("ready")
+            .expect("memory")
+            .expect("a change of the rollout");
         stored.change.record.undo.is_some() && stored.change.record.state == State::Inspecting
     }
 

@@ -1,6 +1,8 @@
 //! The way of a call: the last check at the wire instant, the way to the cloud, the way back.
 
-use sealift::domain::call::{Answer, Call, CallError, Disposition, JobView, ProxyStatus, ProxyView, Reply};
+use sealift::domain::call::{
+    Answer, Call, CallError, Disposition, JobView, ProxyStatus, ProxyView, Reply,
+};
 use sealift::engine::{CheckSpec, Input, Ticket};
 use sealift::rehearse::observation::Observation;
 use sealift::simcloud::faults::{Between, Faults, QuotaRule};
@@ -16,7 +18,9 @@ pub(super) fn planted_faults(scenario: &DrawnScenario, planted: Planted) -> Faul
     match planted {
         Planted::VisibilityBeyondSettle => faults.visibility_lag = Between::exactly(SETTLE * 3),
         Planted::QuotaConfiguredTooHigh => {
-            faults.quota = faults.quota.map(|quota| QuotaRule { requests: quota.requests.div_ceil(2), ..quota });
+            faults.quota = faults
+                .quota
+                .map(|quota| QuotaRule { requests: quota.requests.div_ceil(2), ..quota });
         }
         _ => {}
     }
@@ -24,7 +28,13 @@ pub(super) fn planted_faults(scenario: &DrawnScenario, planted: Planted) -> Faul
 }
 
 impl SimWorld {
-    pub(super) fn wire(&mut self, life: u32, ticket: Ticket, number: u64, (call, check): (Call, CheckSpec)) {
+    pub(super) fn wire(
+        &mut self,
+        life: u32,
+        ticket: Ticket,
+        number: u64,
+        (call, check): (Call, CheckSpec),
+    ) {
         if self.daemon.life != life {
             return;
         }
@@ -44,7 +54,13 @@ impl SimWorld {
         {
             self.fire(if call.is_write() { "withheld_write" } else { "withheld_read" });
             self.oracle.see(SeenFact::NotSent { id, now: self.now });
-            return self.push_answer(0, life, ticket, number, unanswered(Disposition::Withheld, false, &withheld.0));
+            return self.push_answer(
+                0,
+                life,
+                ticket,
+                number,
+                unanswered(Disposition::Withheld, false, &withheld.0),
+            );
         }
         let (oracle, around) = self.watch();
         oracle.leaves(ticket, &call, &around);
@@ -82,7 +98,8 @@ impl SimWorld {
             _ => self.cloud.arrive(now, call),
         };
         let reply = self.mangle(call, arrival.reply);
-        let back = self.rng.u64(MS..50 * MS) + u64::try_from(arrival.answer_after.as_nanos()).expect("short");
+        let back = self.rng.u64(MS..50 * MS)
+            + u64::try_from(arrival.answer_after.as_nanos()).expect("short");
         self.oracle.see(SeenFact::AnswerComes { ticket, at: self.now + back });
         self.push_answer(back, life, ticket, number, reply);
     }
@@ -90,11 +107,23 @@ impl SimWorld {
     fn with_real_instance(&self, call: &Call) -> Call {
         let mut call = call.clone();
         match &mut call {
-            Call::Inspect { target } | Call::Submit { target, .. } | Call::Follow { target, .. } | Call::FindJobs { target, .. } => {
-                let real = self.fleet.proxies().iter().find(|proxy| proxy.proxy_id == target.proxy_id).expect("of the fleet");
+            Call::Inspect { target }
+            | Call::Submit { target, .. }
+            | Call::Follow { target, .. }
+            | Call::FindJobs { target, .. } => {
+                let real = self
+                    .fleet
+                    .proxies()
+                    .iter()
+                    .find(|proxy| proxy.proxy_id == target.proxy_id)
+                    .expect("of the fleet");
                 target.instance_id = real.instance_id;
             }
-            Call::Instances { .. } | Call::Proxies { .. } | Call::Jobs { .. } | Call::Running { .. } | Call::ShowJob { .. } => {}
+            Call::Instances { .. }
+            | Call::Proxies { .. }
+            | Call::Jobs { .. }
+            | Call::Running { .. }
+            | Call::ShowJob { .. } => {}
         }
         call
     }
@@ -103,9 +132,16 @@ impl SimWorld {
         self.push(after, SimEvent::Answer { life, ticket, number, reply: Box::new(reply) });
     }
 
-    /// The client gives the call up by then; the answer itself may come earlier, or later and to nobody.
+    /// The client gives the call up by then; the answer itself may come earlier, or later and to
+    /// nobody.
     pub(super) fn push_no_answer(&mut self, after: Nanos, life: u32, ticket: Ticket, number: u64) {
-        self.push_answer(after, life, ticket, number, unanswered(Disposition::Unknown, true, "no answer in time"));
+        self.push_answer(
+            after,
+            life,
+            ticket,
+            number,
+            unanswered(Disposition::Unknown, true, "no answer in time"),
+        );
     }
 
     pub(super) fn answered(&mut self, life: u32, ticket: Ticket, number: u64, reply: Reply) {
@@ -131,7 +167,9 @@ impl SimWorld {
             reply.cloud_time = reply.cloud_time.map(|_| self.times().wall);
         }
         match (self.planted, &mut reply.outcome) {
-            (Planted::RetryWithoutAsking, Err(error)) if error.disposition == Disposition::Unknown => {
+            (Planted::RetryWithoutAsking, Err(error))
+                if error.disposition == Disposition::Unknown =>
+            {
                 error.disposition = Disposition::NotDone;
                 error.status = Some(500);
             }
@@ -140,8 +178,14 @@ impl SimWorld {
                 jobs.clear();
                 page.total = Some(0);
             }
-            (Planted::RunningJobsLeftOut, Ok(Answer::Jobs { jobs, .. })) if call.target().is_some() => {
-                let ended: Vec<_> = self.cloud.jobs().filter(|job| matches!(job.status, "Completed" | "Failed")).collect();
+            (Planted::RunningJobsLeftOut, Ok(Answer::Jobs { jobs, .. }))
+                if call.target().is_some() =>
+            {
+                let ended: Vec<_> = self
+                    .cloud
+                    .jobs()
+                    .filter(|job| matches!(job.status, "Completed" | "Failed"))
+                    .collect();
                 jobs.retain(|seen| ended.iter().any(|job| job.job_id == seen.job));
             }
             (Planted::TotalOfThePage, Ok(Answer::Jobs { page, .. })) => {
@@ -149,7 +193,10 @@ impl SimWorld {
             }
             (Planted::CompletedToldTooEarly, Ok(Answer::Job(view))) => *view = JobView::Completed,
             (Planted::LookAnsweredFromWish, Ok(Answer::Proxy(Some(view)))) => {
-                let asked = self.cloud.proxy(&call.target().expect("a change's call").proxy_id).is_some_and(|proxy| proxy.executed > 0);
+                let asked = self
+                    .cloud
+                    .proxy(&call.target().expect("a change's call").proxy_id)
+                    .is_some_and(|proxy| proxy.executed > 0);
                 if asked {
                     *view = ProxyView {
                         ssl_option: Some(true),
@@ -159,9 +206,15 @@ impl SimWorld {
                     };
                 }
             }
-            (Planted::RevertLookFromMemory, Ok(Answer::Proxy(Some(view)))) if self.looks_before_putting_back(call) => {
-                *view =
-                    ProxyView { ssl_option: Some(true), status: ProxyStatus::Idle, endpoint: view.endpoint.take(), word: "ACTIVE".into() };
+            (Planted::RevertLookFromMemory, Ok(Answer::Proxy(Some(view))))
+                if self.looks_before_putting_back(call) =>
+            {
+                *view = ProxyView {
+                    ssl_option: Some(true),
+                    status: ProxyStatus::Idle,
+                    endpoint: view.endpoint.take(),
+                    word: "ACTIVE".into(),
+                };
             }
             (Planted::AnswersMixedUp, Ok(Answer::Accepted(Some(job)))) => {
                 if let Some(other) = self.last_job.replace(job.clone()) {
@@ -176,6 +229,13 @@ impl SimWorld {
 
 /// What the client makes of a call without an answer.
 pub fn unanswered(disposition: Disposition, sent: bool, message: &str) -> Reply {
-    let error = CallError { disposition, retry_after: None, status: None, code: None, request_id: None, message: message.to_owned() };
+    let error = CallError {
+        disposition,
+        retry_after: None,
+        status: None,
+        code: None,
+        request_id: None,
+        message: message.to_owned(),
+    };
     Reply { outcome: Err(error), request_id: None, cloud_time: None, sent, beside: Vec::new() }
 }

@@ -40,7 +40,13 @@ impl SimWorld {
         self.verbs_out.insert(id, verb.clone());
         self.oracle.see(SeenFact::VerbAsked { id, now: self.now.max(self.daemon.frozen_until) });
         let (by, passed_on) = (self.author(&verb).to_owned(), self.passed_on(&verb));
-        let command = Command { rollout: self.rollout, verb: passed_on, by: by.into(), reason: "drill".into(), only_if: None };
+        let command = Command {
+            rollout: self.rollout,
+            verb: passed_on,
+            by: by.into(),
+            reason: "drill".into(),
+            only_if: None,
+        };
         if self.planted == Planted::VerbAcknowledgedBeforeSaved {
             self.oracle.see(SeenFact::Acknowledged { verb });
         }
@@ -48,11 +54,13 @@ impl SimWorld {
         self.push_input(wait, Input::Command { id, command });
     }
 
-    /// The file comes or goes: from this instant on for every last check, a moment later for who watches it.
+    /// The file comes or goes: from this instant on for every last check, a moment later for who
+    /// watches it.
     pub(super) fn stop_file(&mut self, text: Option<String>) {
         *self.stop.lock().expect("one thread") = text;
         self.see_stop();
-        let after = self.rng.u64(0..STOP_TOLD_WITHIN) + self.daemon.frozen_until.saturating_sub(self.now);
+        let after =
+            self.rng.u64(0..STOP_TOLD_WITHIN) + self.daemon.frozen_until.saturating_sub(self.now);
         self.push(after, SimEvent::TellStop { life: self.daemon.life });
         self.oracle.see(SeenFact::Disturbed { now: self.now + after });
     }
@@ -69,7 +77,8 @@ impl SimWorld {
     /// A person stops everything, or starts it again: acknowledged when the daemon obeys.
     pub(super) fn stop_all(&mut self, order: u32, stopped: bool) {
         if self.daemon.frozen_until > self.now {
-            return self.push(self.daemon.frozen_until - self.now, SimEvent::StopAll { order, stopped });
+            return self
+                .push(self.daemon.frozen_until - self.now, SimEvent::StopAll { order, stopped });
         }
         if order < self.stop_order {
             return;
@@ -84,7 +93,8 @@ impl SimWorld {
     /// Tells the daemon whether a person stopped everything.
     pub(super) fn tell_stopped(&mut self) {
         let at = self.times().wall;
-        let mark = self.stopped.then(|| Attribution { by: "ada".into(), reason: "incident".into(), at });
+        let mark =
+            self.stopped.then(|| Attribution { by: "ada".into(), reason: "incident".into(), at });
         self.feed(Input::Stopped(mark));
     }
 
@@ -96,7 +106,8 @@ impl SimWorld {
     /// A person pauses the lane, or resumes it: acknowledged when the daemon obeys.
     pub(super) fn lane_switch(&mut self, order: u32, paused: bool) {
         if self.daemon.frozen_until > self.now {
-            return self.push(self.daemon.frozen_until - self.now, SimEvent::LaneSwitch { order, paused });
+            return self
+                .push(self.daemon.frozen_until - self.now, SimEvent::LaneSwitch { order, paused });
         }
         if order < self.lane_order {
             return;
@@ -112,7 +123,11 @@ impl SimWorld {
     /// Tells the daemon whether the lane is paused.
     pub(super) fn tell_lane(&mut self) {
         let at = self.times().wall;
-        let mark = self.lane_paused.then(|| Attribution { by: "ada".into(), reason: "incident".into(), at });
+        let mark = self.lane_paused.then(|| Attribution {
+            by: "ada".into(),
+            reason: "incident".into(),
+            at,
+        });
         self.feed(Input::Lanes(vec![(setting::name("sim"), mark)]));
     }
 
@@ -126,11 +141,15 @@ impl SimWorld {
 pub fn verb_of_a_person(rollout: &Rollout, rng: &mut Rng) -> Option<Verb> {
     match (&rollout.record.paused, rollout.record.phase.as_str()) {
         (Some(_), _) => Some(Verb::Resume),
-        (None, "scheduled") if rollout.record.approvals.len() < usize::from(rollout.plan.approval.required) => {
+        (None, "scheduled")
+            if rollout.record.approvals.len() < usize::from(rollout.plan.approval.required) =>
+        {
             Some(Verb::Approve { digest: rollout.plan.approval.digest })
         }
         (None, "awaiting") => Some(Verb::Promote),
-        (None, "halted") if rollout.record.is_left_by_promotion(&rollout.tallies) && rng.bool() => Some(Verb::Promote),
+        (None, "halted") if rollout.record.is_left_by_promotion(&rollout.tallies) && rng.bool() => {
+            Some(Verb::Promote)
+        }
         (None, "halted") if rng.bool() => Some(Verb::Retry(Requeue::FailedAndInDoubt)),
         (None, "halted") => Some(Verb::Abort),
         (None, _) => None,

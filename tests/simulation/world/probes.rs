@@ -23,7 +23,8 @@ impl SimWorld {
         self.push(way, SimEvent::Probe { life, ticket, id, endpoint });
     }
 
-    /// The connection is there: what the port shows is what it shows now, whenever its probe's daemon learns of it.
+    /// The connection is there: what the port shows is what it shows now, whenever its probe's
+    /// daemon learns of it.
     pub(super) fn probed(&mut self, life: u32, ticket: Ticket, id: ChangeId, endpoint: &Endpoint) {
         let now = self.cloud_now();
         let mut proof = self.cloud.probe(now, endpoint);
@@ -35,26 +36,42 @@ impl SimWorld {
             proof = self.wished(id, proof);
         }
         let silent = proof.greeting.is_none();
-        let wait = if silent { u64::try_from(PROBE_WITHIN.as_nanos()).expect("short") } else { self.rng.u64(MS..WAY_MAX) };
+        let wait = if silent {
+            u64::try_from(PROBE_WITHIN.as_nanos()).expect("short")
+        } else {
+            self.rng.u64(MS..WAY_MAX)
+        };
         let input = Box::new(Input::Probed { ticket, proof: Box::new(proof) });
         self.push(wait, SimEvent::Feed { life, input });
     }
 
     /// What a probe that knows what is wanted tells.
     fn wished(&mut self, id: ChangeId, proof: Proof) -> Proof {
-        let stored = self.store.change(id).now_or_never().expect("ready").expect("memory").expect("a change of the rollout");
+        let stored = self
+            .store
+            .change(id)
+            .now_or_never()
+            .expect("ready")
+            .expect("memory")
+            .expect("a change of the rollout");
         let Change { record, .. } = stored.change;
         if proof.shown() == Some(record.desired(self.submission.plan.ssl_option)) {
             return proof;
         }
-        let greeting = sealift::domain::proof::Greeting { version: String::new(), tls: false, capabilities: 0 };
+        let greeting = sealift::domain::proof::Greeting {
+            version: String::new(),
+            tls: false,
+            capabilities: 0,
+        };
         if record.desired(self.submission.plan.ssl_option) {
             // Another proxy's handshake does as well.
-            let endpoints = (0..self.scenario.proxies).map(|place| format!("10.0.0.{place}:3306").parse().expect("an endpoint"));
+            let endpoints = (0..self.scenario.proxies)
+                .map(|place| format!("10.0.0.{place}:3306").parse().expect("an endpoint"));
             let quiet = self.cloud.faults().clone();
             self.cloud.set_faults(crate::setting::calm(&quiet));
-            let on =
-                endpoints.map(|endpoint: Endpoint| self.cloud.probe(self.cloud_now(), &endpoint)).find(|proof| proof.shown() == Some(true));
+            let on = endpoints
+                .map(|endpoint: Endpoint| self.cloud.probe(self.cloud_now(), &endpoint))
+                .find(|proof| proof.shown() == Some(true));
             self.cloud.set_faults(quiet);
             return on.unwrap_or(proof);
         }

@@ -1,4 +1,5 @@
-//! The store's side of the run: what is applied, what a crash loses, and what the planted bugs make of both.
+//! The store's side of the run: what is applied, what a crash loses, and what the planted bugs make
+//! of both.
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
@@ -72,7 +73,10 @@ impl SimWorld {
         store.submit(self.submission.clone()).now_or_never().expect("ready").expect("taken before");
         for commit in &self.log {
             let applied = store.commit(commit.clone()).now_or_never().expect("ready");
-            assert!(applied.is_ok() || self.planted != Planted::Nothing, "what was applied once is applied again");
+            assert!(
+                applied.is_ok() || self.planted != Planted::Nothing,
+                "what was applied once is applied again"
+            );
         }
         self.store = store;
         self.oracle.see(SeenFact::Rebuilt);
@@ -93,11 +97,25 @@ impl SimWorld {
                 StoreAnswer::Rollout(rollout.map(|rollout| self.told_rollout(rollout).into()))
             }
             StoreQuery::Candidates { rollout, limit, .. } if self.puts_first_wave_back() => {
-                StoreAnswer::Candidates(store.candidates(rollout, 0, limit).now_or_never().expect("ready").expect("memory"))
+                StoreAnswer::Candidates(
+                    store
+                        .candidates(rollout, 0, limit)
+                        .now_or_never()
+                        .expect("ready")
+                        .expect("memory"),
+                )
             }
             StoreQuery::Candidates { rollout, wave, limit } => {
-                let wave = if self.planted == Planted::LaterWavesOffered { self.scenario.waves.len() as u16 - 1 } else { wave };
-                let mut found = store.candidates(rollout, wave, limit).now_or_never().expect("ready").expect("memory");
+                let wave = if self.planted == Planted::LaterWavesOffered {
+                    self.scenario.waves.len() as u16 - 1
+                } else {
+                    wave
+                };
+                let mut found = store
+                    .candidates(rollout, wave, limit)
+                    .now_or_never()
+                    .expect("ready")
+                    .expect("memory");
                 if self.planted == Planted::FullGroupHoldsTheRest
                     && let Some(first) = self.first_of_full_group()
                 {
@@ -109,20 +127,35 @@ impl SimWorld {
             }
             StoreQuery::Stored { rollout, words, places, limit } => {
                 // Whoever offers the wrong wave first has marked all of them.
-                let places = if self.puts_first_wave_back() && words.contains(&"succeeded") { 0..u32::MAX } else { places };
-                let found = store.stored(rollout, words, places, limit).now_or_never().expect("ready").expect("memory");
-                StoreAnswer::Stored(found.into_iter().map(|change| self.told_success(change)).collect())
+                let places = if self.puts_first_wave_back() && words.contains(&"succeeded") {
+                    0..u32::MAX
+                } else {
+                    places
+                };
+                let found = store
+                    .stored(rollout, words, places, limit)
+                    .now_or_never()
+                    .expect("ready")
+                    .expect("memory");
+                StoreAnswer::Stored(
+                    found.into_iter().map(|change| self.told_success(change)).collect(),
+                )
             }
             StoreQuery::Change(id) => {
                 let change = store.change(id).now_or_never().expect("ready").expect("memory");
-                let rollout = store.rollout(id.rollout).now_or_never().expect("ready").expect("memory");
-                let told = change.zip(rollout).map(|(active, rollout)| Box::new((active, self.told_rollout(rollout))));
+                let rollout =
+                    store.rollout(id.rollout).now_or_never().expect("ready").expect("memory");
+                let told = change
+                    .zip(rollout)
+                    .map(|(active, rollout)| Box::new((active, self.told_rollout(rollout))));
                 StoreAnswer::Change(told)
             }
-            StoreQuery::KnownJobs(_) if self.planted == Planted::KnownJobsForgotten => StoreAnswer::KnownJobs(Vec::new()),
-            StoreQuery::KnownJobs(instance) => {
-                StoreAnswer::KnownJobs(store.known_jobs(&instance).now_or_never().expect("ready").expect("memory"))
+            StoreQuery::KnownJobs(_) if self.planted == Planted::KnownJobsForgotten => {
+                StoreAnswer::KnownJobs(Vec::new())
             }
+            StoreQuery::KnownJobs(instance) => StoreAnswer::KnownJobs(
+                store.known_jobs(&instance).now_or_never().expect("ready").expect("memory"),
+            ),
         }
     }
 
@@ -134,20 +167,45 @@ impl SimWorld {
     fn told_rollout(&self, mut rollout: Rollout) -> Rollout {
         match self.planted {
             Planted::FailuresForgottenAtRestart if self.restarted() => {
-                tell(&mut rollout, |tally| Tally { failed: 0, in_doubt: 0, succeeded: tally.succeeded + tally.failures(), ..tally })
+                tell(&mut rollout, |tally| Tally {
+                    failed: 0,
+                    in_doubt: 0,
+                    succeeded: tally.succeeded + tally.failures(),
+                    ..tally
+                })
             }
-            Planted::InFlightToldTooLow => tell(&mut rollout, |tally| Tally { active: 0, queued: tally.queued + tally.active, ..tally }),
+            Planted::InFlightToldTooLow => tell(&mut rollout, |tally| Tally {
+                active: 0,
+                queued: tally.queued + tally.active,
+                ..tally
+            }),
             Planted::FailuresCountedTwice => tell(&mut rollout, |tally| {
                 let more = tally.failed.min(tally.succeeded);
                 Tally { failed: tally.failed + more, succeeded: tally.succeeded - more, ..tally }
             }),
-            Planted::HalfFailedNotTold if !rollout.record.is_withdrawn() => tell(&mut rollout, |tally| {
-                let done = tally.queued + tally.active == 0 && tally.failures() * 2 >= tally.total();
-                if done { Tally { failed: 0, in_doubt: 0, skipped: tally.skipped + tally.failures(), ..tally } } else { tally }
-            }),
+            Planted::HalfFailedNotTold if !rollout.record.is_withdrawn() => {
+                tell(&mut rollout, |tally| {
+                    let done =
+                        tally.queued + tally.active == 0 && tally.failures() * 2 >= tally.total();
+                    if done {
+                        Tally {
+                            failed: 0,
+                            in_doubt: 0,
+                            skipped: tally.skipped + tally.failures(),
+                            ..tally
+                        }
+                    } else {
+                        tally
+                    }
+                })
+            }
             Planted::PauseForgottenAtRestart if self.restarted() => rollout.record.paused = None,
-            Planted::WindowsForgottenAtRestart if self.windows_forgotten => rollout.record.windows = WindowLog::default(),
-            Planted::PauseEndForgottenAtRestart if self.restarted() => rollout.record.paused_until = None,
+            Planted::WindowsForgottenAtRestart if self.windows_forgotten => {
+                rollout.record.windows = WindowLog::default()
+            }
+            Planted::PauseEndForgottenAtRestart if self.restarted() => {
+                rollout.record.paused_until = None
+            }
             Planted::PauseEndsEarly => {
                 let early = |until: Timestamp| until - std::time::Duration::from_secs(60);
                 rollout.record.paused_until = rollout.record.paused_until.map(early);
@@ -167,7 +225,12 @@ impl SimWorld {
                 }
             }
             Planted::RevertFailuresNotTold if rollout.record.revert().is_some() => {
-                tell(&mut rollout, |tally| Tally { failed: 0, in_doubt: 0, skipped: tally.skipped + tally.failures(), ..tally })
+                tell(&mut rollout, |tally| Tally {
+                    failed: 0,
+                    in_doubt: 0,
+                    skipped: tally.skipped + tally.failures(),
+                    ..tally
+                })
             }
             Planted::PlanReadAnew => {
                 let mut plan = Plan::clone(&rollout.plan);
@@ -184,19 +247,36 @@ impl SimWorld {
 
     /// The first queued change whose group is full.
     fn first_of_full_group(&self) -> Option<u32> {
-        let queued = self.store.page(self.rollout, vec!["queued".into()], None, usize::MAX).now_or_never().expect("ready");
-        let full = |target: &Target| self.store.full_group(self.rollout, target).now_or_never().expect("ready").expect("memory");
-        let first = queued.expect("memory").changes.into_iter().find(|active| full(&active.change.target).is_some());
+        let queued = self
+            .store
+            .page(self.rollout, vec!["queued".into()], None, usize::MAX)
+            .now_or_never()
+            .expect("ready");
+        let full = |target: &Target| {
+            self.store
+                .full_group(self.rollout, target)
+                .now_or_never()
+                .expect("ready")
+                .expect("memory")
+        };
+        let first = queued
+            .expect("memory")
+            .changes
+            .into_iter()
+            .find(|active| full(&active.change.target).is_some());
         first.map(|active| active.change.id.ordinal)
     }
 
     fn puts_first_wave_back(&self) -> bool {
-        self.planted == Planted::FirstWavePutBackFirst && self.read_rollout().record.revert().is_some()
+        self.planted == Planted::FirstWavePutBackFirst
+            && self.read_rollout().record.revert().is_some()
     }
 
     /// A change that a revert may mark.
     fn told_success(&self, mut change: Change) -> Change {
-        if self.planted == Planted::AllSuccessIsSwitched && matches!(change.record.state, State::Succeeded { .. }) {
+        if self.planted == Planted::AllSuccessIsSwitched
+            && matches!(change.record.state, State::Succeeded { .. })
+        {
             change.record.state = State::Succeeded { how: How::Switched };
             change.record.before = Some(false);
         }

@@ -23,12 +23,20 @@ fn many(accounts: Accounts, credentials: impl Fn(&Path, &str, usize) -> Credenti
 }
 
 /// The same, of a cloud that has only one project.
-fn many_of(accounts: Accounts, project_id: Option<ProjectId>, credentials: impl Fn(&Path, &str, usize) -> Credentials) -> Many {
+fn many_of(
+    accounts: Accounts,
+    project_id: Option<ProjectId>,
+    credentials: impl Fn(&Path, &str, usize) -> Credentials,
+) -> Many {
     let (running, clock, proxy) = emulator(accounts, project_id);
     let dir = tempfile::tempdir().expect("a temporary directory");
     let lanes: Vec<_> = (0..LANES)
         .map(|place| {
-            let mut lane = lane_as(&running.endpoint(), credentials(dir.path(), &running.endpoint(), place), PATIENT);
+            let mut lane = lane_as(
+                &running.endpoint(),
+                credentials(dir.path(), &running.endpoint(), place),
+                PATIENT,
+            );
             lane.name = Name::parse(&format!("lane-{place}"), "lane").expect("a name");
             lane.access.project_id = project(place);
             lane
@@ -40,8 +48,8 @@ fn many_of(accounts: Accounts, project_id: Option<ProjectId>, credentials: impl 
 }
 
 fn key_files(dir: &Path, place: usize, access_key: &str, secret_key: &str) -> Credentials {
-    let [access_key, secret_key] =
-        [("ak", access_key), ("sk", secret_key)].map(|(name, text)| SecretSource::File(write(dir, &format!("{name}-{place}"), text)));
+    let [access_key, secret_key] = [("ak", access_key), ("sk", secret_key)]
+        .map(|(name, text)| SecretSource::File(write(dir, &format!("{name}-{place}"), text)));
     Credentials::AccessKey { access_key, secret_key, security_token: None }
 }
 
@@ -65,22 +73,36 @@ impl Many {
     }
 
     async fn inspect(&self, place: usize) -> Reply {
-        self.cloud.perform(Call::Inspect { target: self.targets[place].clone() }, Box::new(|| Ok(()))).await
+        self.cloud
+            .perform(Call::Inspect { target: self.targets[place].clone() }, Box::new(|| Ok(())))
+            .await
     }
 
     /// Calls of every lane, all at once.
     async fn all(&self, calls_each: usize) -> Vec<Reply> {
-        futures_util::future::join_all((0..LANES * calls_each).map(|call| self.inspect(call % LANES))).await
+        futures_util::future::join_all(
+            (0..LANES * calls_each).map(|call| self.inspect(call % LANES)),
+        )
+        .await
     }
 }
 
 #[tokio::test]
 async fn one_wrong_secret_behind_many_lanes_never_locks_the_key() {
-    let bed = many(accounts(vec![key(AK, SK)], vec![]), |dir, _, place| key_files(dir, place, AK, "wrong"));
+    let bed = many(accounts(vec![key(AK, SK)], vec![]), |dir, _, place| {
+        key_files(dir, place, AK, "wrong")
+    });
     let replies = bed.all(5).await;
-    assert_eq!(replies.iter().filter(|reply| reply.sent).count(), 3, "the others were answered here");
+    assert_eq!(
+        replies.iter().filter(|reply| reply.sent).count(),
+        3,
+        "the others were answered here"
+    );
     for reply in replies.iter().filter(|reply| !reply.sent) {
-        assert!(refused(reply).message.contains("3 times in a row; not tried for 5 minutes"), "{reply:?}");
+        assert!(
+            refused(reply).message.contains("3 times in a row; not tried for 5 minutes"),
+            "{reply:?}"
+        );
     }
     for _ in 0..69 {
         bed.pass(MINUTE);
@@ -89,12 +111,17 @@ async fn one_wrong_secret_behind_many_lanes_never_locks_the_key() {
     let seen = bed.running.admissions();
     assert_eq!((seen.longest_row, seen.locks, seen.signed_refused), (5, 0, 5), "{seen:?}");
     bed.write_all("sk", SK);
-    assert!(bed.all(2).await.iter().all(|reply| reply.outcome.is_ok()), "the right one is taken up at once, by all of them");
+    assert!(
+        bed.all(2).await.iter().all(|reply| reply.outcome.is_ok()),
+        "the right one is taken up at once, by all of them"
+    );
 }
 
 #[tokio::test]
 async fn as_many_wrong_secrets_as_lanes_never_lock_the_key() {
-    let bed = many(accounts(vec![key(AK, SK)], vec![]), |dir, _, place| key_files(dir, place, AK, &format!("wrong-{place}")));
+    let bed = many(accounts(vec![key(AK, SK)], vec![]), |dir, _, place| {
+        key_files(dir, place, AK, &format!("wrong-{place}"))
+    });
     for _ in 0..69 {
         bed.all(2).await;
         bed.pass(MINUTE);
@@ -106,7 +133,9 @@ async fn as_many_wrong_secrets_as_lanes_never_lock_the_key() {
 #[tokio::test]
 async fn a_wrong_secret_beside_a_right_one_holds_only_its_own_lane() {
     let secret = |place| if place == 0 { "wrong" } else { SK };
-    let bed = many(accounts(vec![key(AK, SK)], vec![]), |dir, _, place| key_files(dir, place, AK, secret(place)));
+    let bed = many(accounts(vec![key(AK, SK)], vec![]), |dir, _, place| {
+        key_files(dir, place, AK, secret(place))
+    });
     for _ in 0..30 {
         let replies = bed.all(2).await;
         let right = replies.iter().enumerate().filter(|(call, _)| call % LANES != 0);
@@ -115,7 +144,10 @@ async fn a_wrong_secret_beside_a_right_one_holds_only_its_own_lane() {
         bed.pass(MINUTE);
     }
     let seen = bed.running.admissions();
-    assert!(seen.locks == 0 && seen.signed_refused <= 6, "the wrong one is tried ever more seldom: {seen:?}");
+    assert!(
+        seen.locks == 0 && seen.signed_refused <= 6,
+        "the wrong one is tried ever more seldom: {seen:?}"
+    );
 }
 
 #[tokio::test]
@@ -124,32 +156,49 @@ async fn the_first_use_of_a_key_goes_alone() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let lanes: Vec<_> = (0..LANES)
         .map(|place| {
-            let mut lane = lane_as(&endpoint, key_files(dir.path(), place, AK, SK), if place == 0 { 2 * SHORT } else { SHORT });
+            let mut lane = lane_as(
+                &endpoint,
+                key_files(dir.path(), place, AK, SK),
+                if place == 0 { 2 * SHORT } else { SHORT },
+            );
             lane.name = Name::parse(&format!("lane-{place}"), "lane").expect("a name");
             lane.access.project_id = project(place);
             lane
         })
         .collect();
     let cloud = HttpCloud::new(&lanes, &crate::cloud::http::tests::clock()).expect("clients");
-    let calls = lanes.iter().map(|lane| cloud.perform(Call::Instances { lane: lane.name.clone(), offset: 0 }, Box::new(|| Ok(()))));
+    let calls = lanes.iter().map(|lane| {
+        cloud.perform(Call::Instances { lane: lane.name.clone(), offset: 0 }, Box::new(|| Ok(())))
+    });
     let replies = futures_util::future::join_all(calls).await;
     assert_eq!(replies.iter().filter(|reply| reply.sent).count(), 1, "{replies:?}");
-    assert!(asked.recv().await.is_some() && asked.try_recv().is_err(), "the others wait for its answer");
+    assert!(
+        asked.recv().await.is_some() && asked.try_recv().is_err(),
+        "the others wait for its answer"
+    );
 }
 
 #[tokio::test]
 async fn one_wrong_password_is_one_wrong_login_however_many_lanes_have_it() {
-    let bed = many(accounts(vec![], vec![user(PASSWORD)]), |dir, endpoint, place| password_file(dir, endpoint, place, "wrong-password"));
+    let bed = many(accounts(vec![], vec![user(PASSWORD)]), |dir, endpoint, place| {
+        password_file(dir, endpoint, place, "wrong-password")
+    });
     for _ in 0..50 {
         for reply in bed.all(3).await {
-            assert!(!reply.sent && refused(&reply).message.contains("username or password is wrong"), "{reply:?}");
+            assert!(
+                !reply.sent && refused(&reply).message.contains("username or password is wrong"),
+                "{reply:?}"
+            );
         }
         bed.pass(MINUTE);
     }
     let seen = bed.running.admissions();
     assert_eq!((seen.logins_refused, seen.account_locks), (1, 0), "{seen:?}");
     bed.write_all("password", PASSWORD);
-    assert!(bed.all(3).await.iter().all(|reply| reply.outcome.is_ok()), "a new one is tried at once");
+    assert!(
+        bed.all(3).await.iter().all(|reply| reply.outcome.is_ok()),
+        "a new one is tried at once"
+    );
     let seen = bed.running.admissions();
     assert_eq!((seen.logins, seen.logins_refused), (LANES as u64, 1), "a token for each project");
 }
@@ -157,7 +206,9 @@ async fn one_wrong_password_is_one_wrong_login_however_many_lanes_have_it() {
 #[tokio::test]
 async fn as_many_wrong_passwords_as_lanes_never_lock_the_account() {
     let text = |place| format!("wrong-{place}");
-    let bed = many(accounts(vec![], vec![user(PASSWORD)]), |dir, endpoint, place| password_file(dir, endpoint, place, &text(place)));
+    let bed = many(accounts(vec![], vec![user(PASSWORD)]), |dir, endpoint, place| {
+        password_file(dir, endpoint, place, &text(place))
+    });
     for _ in 0..59 {
         bed.all(2).await;
         bed.pass(MINUTE);
@@ -168,7 +219,9 @@ async fn as_many_wrong_passwords_as_lanes_never_lock_the_account() {
 
 #[tokio::test]
 async fn a_password_that_was_changed_at_iam_costs_few_logins() {
-    let bed = many(accounts(vec![], vec![user(PASSWORD)]), |dir, endpoint, place| password_file(dir, endpoint, place, PASSWORD));
+    let bed = many(accounts(vec![], vec![user(PASSWORD)]), |dir, endpoint, place| {
+        password_file(dir, endpoint, place, PASSWORD)
+    });
     assert!(bed.all(2).await.iter().all(|reply| reply.outcome.is_ok()));
     bed.pass(MINUTE);
     // Every token dies with it.
@@ -185,7 +238,9 @@ async fn a_password_that_was_changed_at_iam_costs_few_logins() {
 async fn a_missing_role_stays_the_lanes_own() {
     let projects = Some((1..LANES).map(|place| project(place).to_string()).collect());
     let known = Known { projects, ..user(PASSWORD) };
-    let bed = many(accounts(vec![], vec![known]), |dir, endpoint, place| password_file(dir, endpoint, place, PASSWORD));
+    let bed = many(accounts(vec![], vec![known]), |dir, endpoint, place| {
+        password_file(dir, endpoint, place, PASSWORD)
+    });
     for _ in 0..5 {
         let replies = bed.all(2).await;
         for (call, reply) in replies.iter().enumerate() {
@@ -203,10 +258,13 @@ async fn a_missing_role_stays_the_lanes_own() {
 #[tokio::test]
 async fn an_unknown_project_stays_the_lanes_own() {
     // The project's id in the path is refused with 403, which tells nothing of the key.
-    let bed = many_of(accounts(vec![key(AK, SK)], vec![]), Some(project(1)), |dir, _, place| key_files(dir, place, AK, SK));
+    let bed = many_of(accounts(vec![key(AK, SK)], vec![]), Some(project(1)), |dir, _, place| {
+        key_files(dir, place, AK, SK)
+    });
     for _ in 0..3 {
         for (call, reply) in bed.all(2).await.iter().enumerate() {
-            let status = reply.outcome.as_ref().err().map(|error| (error.disposition, error.status));
+            let status =
+                reply.outcome.as_ref().err().map(|error| (error.disposition, error.status));
             let expected = (call % LANES != 1).then_some((Disposition::Fatal, Some(403)));
             assert_eq!(status, expected, "lane {}: {reply:?}", call % LANES);
         }

@@ -1,5 +1,5 @@
-//! Connections as sockets see them: what a proxy is told, what it must not see, what ends a wait, and that nothing is sent
-//! again.
+//! Connections as sockets see them: what a proxy is told, what it must not see, what ends a wait,
+//! and that nothing is sent again.
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use reqwest::Proxy;
@@ -16,7 +16,8 @@ const BASIC: &str = "proxy-authorization: basic b3bzonbhc3m=";
 
 /// TLS of a client and of a server named `localhost` that it trusts.
 fn tls() -> (ClientConfig, TlsAcceptor) {
-    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let key = PrivateKeyDer::try_from(signing_key.serialize_der()).expect("a key");
     let server = ServerConfig::builder_with_provider(provider.clone())
@@ -27,7 +28,11 @@ fn tls() -> (ClientConfig, TlsAcceptor) {
     let mut trusted = RootCertStore::empty();
     trusted.add(cert.der().clone()).expect("an authority");
     let client = ClientConfig::builder_with_provider(provider);
-    let client = client.with_safe_default_protocol_versions().expect("versions").with_root_certificates(trusted).with_no_client_auth();
+    let client = client
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(trusted)
+        .with_no_client_auth();
     (client, TlsAcceptor::from(Arc::new(server)))
 }
 
@@ -56,7 +61,12 @@ async fn head(stream: &mut (impl AsyncRead + Unpin)) -> String {
 }
 
 async fn get(client: &Client, url: &str) -> Result<String, String> {
-    let answer = client.get(url).header("X-Auth-Token", SECRET).send().await.map_err(|error| causes(&error))?;
+    let answer = client
+        .get(url)
+        .header("X-Auth-Token", SECRET)
+        .send()
+        .await
+        .map_err(|error| causes(&error))?;
     answer.text().await.map_err(|error| causes(&error))
 }
 
@@ -68,17 +78,31 @@ async fn a_proxy_learns_where_a_plain_call_goes_and_who_we_are() {
         let mut heads = Vec::new();
         for _ in 0..2 {
             heads.push(head(&mut stream).await);
-            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nforwarded").await.expect("the client reads");
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nforwarded")
+                .await
+                .expect("the client reads");
         }
         heads
     });
     let client = client(tls().0, Some(&format!("http://ops:pass@{address}")), PATIENT);
     for path in ["/v3/a", "/v3/b?x=1"] {
-        assert_eq!(get(&client, &format!("http://gateway.example:8080{path}")).await.as_deref(), Ok("forwarded"));
+        assert_eq!(
+            get(&client, &format!("http://gateway.example:8080{path}")).await.as_deref(),
+            Ok("forwarded")
+        );
     }
     for (head, path) in seen.await.expect("no panic").iter().zip(["/v3/a", "/v3/b?x=1"]) {
-        assert!(head.starts_with(&format!("get http://gateway.example:8080{path} http/1.1\r\n")), "{head}");
-        for line in [BASIC, "host: gateway.example:8080", "user-agent: sealift/", "accept: application/json"] {
+        assert!(
+            head.starts_with(&format!("get http://gateway.example:8080{path} http/1.1\r\n")),
+            "{head}"
+        );
+        for line in [
+            BASIC,
+            "host: gateway.example:8080",
+            "user-agent: sealift/",
+            "accept: application/json",
+        ] {
             assert!(head.contains(&format!("\r\n{line}")), "{line} is missing in {head}");
         }
     }
@@ -93,7 +117,10 @@ async fn a_proxy_sees_of_an_encrypted_call_only_where_it_goes() {
         let (stream, _) = endpoint.accept().await.expect("the proxy connects");
         let mut stream = acceptor.accept(stream).await.expect("TLS");
         let head = head(&mut stream).await;
-        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecret").await.expect("the client reads");
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecret")
+            .await
+            .expect("the client reads");
         // Until the client has hung up: what it is told at the end would be lost by a reset.
         let _ = stream.read_u8().await;
         head
@@ -103,7 +130,9 @@ async fn a_proxy_sees_of_an_encrypted_call_only_where_it_goes() {
         let (mut near, _) = proxy.accept().await.expect("the client connects");
         let connect = head(&mut near).await;
         let mut far = TcpStream::connect(endpoint_address).await.expect("the endpoint listens");
-        near.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await.expect("the client reads");
+        near.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            .await
+            .expect("the client reads");
         let (mut from_client, mut to_client) = near.split();
         let (mut from_endpoint, mut to_endpoint) = far.split();
         let mut passed = Vec::new();
@@ -119,14 +148,30 @@ async fn a_proxy_sees_of_an_encrypted_call_only_where_it_goes() {
         (connect, passed)
     });
     let client = client(ours, Some(&format!("http://ops:pass@{address}")), PATIENT);
-    assert_eq!(get(&client, &format!("https://localhost:{port}/v3/a")).await.as_deref(), Ok("secret"));
+    assert_eq!(
+        get(&client, &format!("https://localhost:{port}/v3/a")).await.as_deref(),
+        Ok("secret")
+    );
     drop(client);
     let (connect, passed) = passed.await.expect("no panic");
     assert!(connect.starts_with(&format!("connect localhost:{port} http/1.1\r\n")), "{connect}");
-    assert!(connect.contains(BASIC) && connect.contains("user-agent: sealift/") && !connect.contains(SECRET), "{connect}");
-    assert!(!String::from_utf8_lossy(&passed).contains(SECRET), "the token passed the proxy in the clear");
+    assert!(
+        connect.contains(BASIC)
+            && connect.contains("user-agent: sealift/")
+            && !connect.contains(SECRET),
+        "{connect}"
+    );
+    assert!(
+        !String::from_utf8_lossy(&passed).contains(SECRET),
+        "the token passed the proxy in the clear"
+    );
     let head = served.await.expect("no panic");
-    assert!(head.starts_with("get /v3/a http/1.1\r\n") && !head.contains("proxy-authorization") && head.contains(SECRET), "{head}");
+    assert!(
+        head.starts_with("get /v3/a http/1.1\r\n")
+            && !head.contains("proxy-authorization")
+            && head.contains(SECRET),
+        "{head}"
+    );
 }
 
 #[tokio::test]
@@ -156,7 +201,8 @@ async fn a_socks_proxy_learns_where_a_call_goes() {
     let (proxy, address) = listener().await;
     let seen = tokio::spawn(async move {
         let (mut stream, _) = proxy.accept().await.expect("the client connects");
-        // RFC 1928: version and methods, none of which asks for a password; then the name and port of the endpoint.
+        // RFC 1928: version and methods, none of which asks for a password; then the name and port
+        // of the endpoint.
         let mut greeting = [0; 3];
         stream.read_exact(&mut greeting).await.expect("a greeting");
         stream.write_all(&[5, 0]).await.expect("the client reads");
@@ -164,7 +210,10 @@ async fn a_socks_proxy_learns_where_a_call_goes() {
         stream.read_exact(&mut asked).await.expect("a request");
         stream.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).await.expect("the client reads");
         let head = head(&mut stream).await;
-        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npassed").await.expect("the client reads");
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npassed")
+            .await
+            .expect("the client reads");
         (greeting, asked, head)
     });
     let client = client(tls().0, Some(&format!("socks5h://{address}")), PATIENT);
@@ -205,7 +254,9 @@ async fn a_certificate_that_nobody_vouches_for_is_refused() {
         acceptor.accept(stream).await.is_err()
     });
     let port = address.rsplit(':').next().expect("a port").to_owned();
-    let error = get(&client(tls().0, None, PATIENT), &format!("https://localhost:{port}/")).await.expect_err("not vouched for");
+    let error = get(&client(tls().0, None, PATIENT), &format!("https://localhost:{port}/"))
+        .await
+        .expect_err("not vouched for");
     assert!(error.contains("invalid peer certificate"), "{error}");
     assert!(served.await.expect("no panic"), "nothing was said after the handshake failed");
 }

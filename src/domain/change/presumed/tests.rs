@@ -1,13 +1,16 @@
-//! The table of `decide` for a change whose job is presumed; the columns are those of the table beside it.
+//! The table of `decide` for a change whose job is presumed; the columns are those of the table
+//! beside it.
 
 use std::time::Duration;
 
-use super::super::tests::{LATE, change, context, describe_record, doubt, events, every_cell_is_as, job, record};
+use super::super::tests::{
+    LATE, change, context, describe_record, doubt, events, every_cell_is_as, job, record,
+};
 use super::super::{Change, Clearance, Event, State, decide};
 use super::*;
 
-/// -: its job is presumed, under a name that no document has. named: it is called the switch. late: longer waited than any limit.
-/// failed: its end was a failure.
+/// -: its job is presumed, under a name that no document has. named: it is called the switch. late:
+/// longer waited than any limit. failed: its end was a failure.
 const TABLE: &str = "
 following    ; woken               ; -           => following a1 before=false jobs=known presumed=known | follow | never
 following    ; job running         ; -           => following a1 before=false jobs=known presumed=known | - | poll 0
@@ -76,13 +79,28 @@ fn what_was_set_aside_often_enough_is_a_person_s() {
     let jobs: Vec<JobId> = (0..PRESUMED_MAX).map(|n| job(&format!("job-{n}"))).collect();
     let last = jobs.last().cloned();
     let presumed = Some(Box::new(Presumed { doubt: doubt(), jobs: jobs.clone(), named: false }));
-    let verifying = change(Record { state: State::Verifying { job: last }, attempts: 1, jobs, presumed, ..Record::queued() });
-    let decision = decide(&verifying, &events()["observed other"], &context(Clearance::Open, false, LATE)).expect("a look's answer");
-    let State::InDoubt { reason } = &decision.record.state else { panic!("{:?}", decision.record.state) };
-    assert_eq!(reason.message, "the proxy is ACTIVE, ssl_option false, after 8 jobs that were presumed to be its own");
+    let verifying = change(Record {
+        state: State::Verifying { job: last },
+        attempts: 1,
+        jobs,
+        presumed,
+        ..Record::queued()
+    });
+    let decision =
+        decide(&verifying, &events()["observed other"], &context(Clearance::Open, false, LATE))
+            .expect("a look's answer");
+    let State::InDoubt { reason } = &decision.record.state else {
+        panic!("{:?}", decision.record.state)
+    };
+    assert_eq!(
+        reason.message,
+        "the proxy is ACTIVE, ssl_option false, after 8 jobs that were presumed to be its own"
+    );
     // After a person's word the next one may be presumed, and the oldest gives way.
     let recovering = change(Record { state: doubt(), ..decision.record });
-    let decision = decide(&recovering, &events()["found one"], &context(Clearance::Open, false, LATE)).expect("an answer");
+    let decision =
+        decide(&recovering, &events()["found one"], &context(Clearance::Open, false, LATE))
+            .expect("an answer");
     let presumed = decision.record.presumed.as_ref().expect("one more");
     assert_eq!((presumed.jobs.len(), presumed.jobs.last()), (PRESUMED_MAX, Some(&job("found"))));
     assert_eq!(decision.record.jobs, presumed.jobs);
@@ -90,9 +108,21 @@ fn what_was_set_aside_often_enough_is_a_person_s() {
 
 #[test]
 fn a_job_that_a_person_names_is_no_longer_presumed() {
-    let presumed = Some(Box::new(Presumed { doubt: doubt(), jobs: vec![job("known"), job("named")], named: false }));
+    let presumed = Some(Box::new(Presumed {
+        doubt: doubt(),
+        jobs: vec![job("known"), job("named")],
+        named: false,
+    }));
     let state = State::Ready;
-    let record = Record { state, jobs: vec![job("known"), job("named")], adopted: Some(job("named")), presumed, ..Record::queued() };
-    let decision = decide(&change(record), &Event::Woken, &context(Clearance::Open, false, Duration::ZERO)).expect("its turn");
+    let record = Record {
+        state,
+        jobs: vec![job("known"), job("named")],
+        adopted: Some(job("named")),
+        presumed,
+        ..Record::queued()
+    };
+    let decision =
+        decide(&change(record), &Event::Woken, &context(Clearance::Open, false, Duration::ZERO))
+            .expect("its turn");
     assert_eq!(describe_record(&decision.record), "following jobs=known,named presumed=known");
 }

@@ -1,13 +1,20 @@
-//! The cells in which a change that is put back differs from one that goes forward, and the same cells where it must not.
+//! The cells in which a change that is put back differs from one that goes forward, and the same
+//! cells where it must not.
 
-use crate::domain::change::tests::{CLOUD, RETRY, SENT, change, context, describe, events, every_cell_is_as, job, reason};
-use crate::domain::change::{Change, Clearance, Directive, Event, How, Record, Stale, State, Undo, decide};
+use crate::domain::change::tests::{
+    CLOUD, RETRY, SENT, change, context, describe, events, every_cell_is_as, job, reason,
+};
+use crate::domain::change::{
+    Change, Clearance, Directive, Event, How, Record, Stale, State, Undo, decide,
+};
 use std::time::Duration;
 
-/// As the table of `change`, for changes of a plan that switched SSL on: what is wanted now is off, and `observed right`
-/// shows that it still is on. An `undo` counts the PUTs that may have put it back.
+/// As the table of `change`, for changes of a plan that switched SSL on: what is wanted now is off,
+/// and `observed right` shows that it still is on. An `undo` counts the PUTs that may have put it
+/// back.
 ///
-/// * tried: one such PUT was sent. retried: one was, before a person's retry. again: two were. spent: all attempts are.
+/// * tried: one such PUT was sent. retried: one was, before a person's retry. again: two were.
+///   spent: all attempts are.
 const TABLE: &str = "
 queued       ; release         ; -         => ready before=false jobs=known undo 0 | - | now
 queued       ; cancel          ; -         => skipped revert_aborted before=false jobs=known undo 0 | - | never
@@ -92,21 +99,30 @@ fn only_what_was_surely_switched_from_a_known_value_is_put_back() {
     ];
     for (how, before, expected) in cases {
         let change = change(Record { state: State::Succeeded { how }, before, ..Record::queued() });
-        let found = match decide(&change, &Event::Rollout(Directive::Undo), &context(Clearance::Withdrawn, true, Duration::ZERO)) {
-            Ok(decision) => describe(&change, &decision).split(" |").next().unwrap_or_default().to_owned(),
+        let found = match decide(
+            &change,
+            &Event::Rollout(Directive::Undo),
+            &context(Clearance::Withdrawn, true, Duration::ZERO),
+        ) {
+            Ok(decision) => {
+                describe(&change, &decision).split(" |").next().unwrap_or_default().to_owned()
+            }
             Err(Stale) => "stale".into(),
         };
         assert_eq!(found, expected, "{how:?} {before:?}");
     }
 }
 
-/// Somebody else puts it back while our own PUT is withheld: nothing of ours reached it, so nothing is claimed.
+/// Somebody else puts it back while our own PUT is withheld: nothing of ours reached it, so nothing
+/// is claimed.
 #[test]
 fn what_somebody_else_put_back_is_never_ours() {
     let events = events();
     let mut change = undone(&State::Inspecting, "-");
     for event in ["observed right", "error withheld", "woken", "observed other"] {
-        let decision = decide(&change, &events[event], &context(Clearance::Open, false, Duration::ZERO)).expect("not stale");
+        let decision =
+            decide(&change, &events[event], &context(Clearance::Open, false, Duration::ZERO))
+                .expect("not stale");
         change.record = decision.record;
     }
     assert!(matches!(change.record.state, State::Skipped { .. }), "{:?}", change.record);
@@ -116,8 +132,15 @@ fn what_somebody_else_put_back_is_never_ours() {
 fn a_record_of_before_there_were_reverts_is_read() {
     let old = r#"{"state":{"is":"failed","reason":{"word":"refused","message":"no"}},"version":3}"#;
     let record: Record = serde_json::from_str(old).expect("readable");
-    assert_eq!(record, Record { state: State::Failed { reason: reason() }, version: 3, ..Record::queued() });
-    let sent = Record { state: State::Submitting { sent: SENT, cloud: CLOUD }, undo: Some(Undo { puts: 1 }), ..Record::queued() };
+    assert_eq!(
+        record,
+        Record { state: State::Failed { reason: reason() }, version: 3, ..Record::queued() }
+    );
+    let sent = Record {
+        state: State::Submitting { sent: SENT, cloud: CLOUD },
+        undo: Some(Undo { puts: 1 }),
+        ..Record::queued()
+    };
     let stored = serde_json::to_string(&sent).expect("a text");
     assert_eq!(serde_json::from_str::<Record>(&stored).expect("the same"), sent);
 }

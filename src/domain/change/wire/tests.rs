@@ -3,9 +3,14 @@
 use std::time::Duration;
 
 use crate::domain::change::tests::{LATE, change, context, describe, events, record};
-use crate::domain::change::{AnswerEvent, Change, Clearance, Context, Event, How, ShownByApi, Stale, State, decide};
+use crate::domain::change::{
+    AnswerEvent, Change, Clearance, Context, Event, How, ShownByApi, Stale, State, decide,
+};
 use crate::domain::id::Digest;
-use crate::domain::proof::{Anchors, Certificate, Demand, Endpoint, Greeting, Handshake, Login, Proof, TlsVersion, Trouble, TroubleWord};
+use crate::domain::proof::{
+    Anchors, Certificate, Demand, Endpoint, Greeting, Handshake, Login, Proof, TlsVersion, Trouble,
+    TroubleWord,
+};
 
 fn endpoint() -> Endpoint {
     "10.0.0.7:3306".parse().expect("an endpoint")
@@ -65,7 +70,8 @@ fn proof(name: &str) -> Option<Event> {
     Some(Event::Answer(AnswerEvent::Proved(Box::new(proof))))
 }
 
-/// As the table of `change`. A state `shown HOW` is verifying, after the API showed the wanted value.
+/// As the table of `change`. A state `shown HOW` is verifying, after the API showed the wanted
+/// value.
 const TABLE: &str = "
 inspecting  ; observed right ; -       => verifying shown already_right | probe | never
 inspecting  ; observed right ; tried   => verifying a1 shown switched_job_unknown | probe | never
@@ -106,31 +112,39 @@ unundone    ; undo           ; -       => stale
 fn begun(state: &str, circumstances: &str) -> Change {
     let verifying = record(&State::Verifying { job: Some("known".parse().expect("an id")) }, "-");
     let shown = Some(Box::new(ShownByApi { endpoint: endpoint(), how: How::Switched }));
-    let mut change =
-        match state {
-            "shown" => change(super::super::Record { shown, ..verifying }),
-            "undone" => {
-                let undo = Some(super::super::Undo { puts: 1 });
-                Change { desired: false, ..change(super::super::Record { shown, undo, ..verifying }) }
-            }
-            "unproven" | "unundone" => {
-                let reason = super::super::Reason { word: super::super::ReasonWord::NotProven, message: "silent".into() };
-                let shown = shown.map(|shown| {
-                    if circumstances == "unknown" { Box::new(ShownByApi { how: How::SwitchedJobUnknown, ..*shown }) } else { shown }
-                });
-                let undo = (state == "unundone").then_some(super::super::Undo { puts: 1 });
-                change(super::super::Record { shown, undo, ..record(&State::Failed { reason }, "-") })
-            }
-            other => {
-                let plain = if circumstances == "tried" { "tried" } else { "-" };
-                change(record(&crate::domain::change::tests::states()[other], plain))
-            }
-        };
+    let mut change = match state {
+        "shown" => change(super::super::Record { shown, ..verifying }),
+        "undone" => {
+            let undo = Some(super::super::Undo { puts: 1 });
+            Change { desired: false, ..change(super::super::Record { shown, undo, ..verifying }) }
+        }
+        "unproven" | "unundone" => {
+            let reason = super::super::Reason {
+                word: super::super::ReasonWord::NotProven,
+                message: "silent".into(),
+            };
+            let shown = shown.map(|shown| {
+                if circumstances == "unknown" {
+                    Box::new(ShownByApi { how: How::SwitchedJobUnknown, ..*shown })
+                } else {
+                    shown
+                }
+            });
+            let undo = (state == "unundone").then_some(super::super::Undo { puts: 1 });
+            change(super::super::Record { shown, undo, ..record(&State::Failed { reason }, "-") })
+        }
+        other => {
+            let plain = if circumstances == "tried" { "tried" } else { "-" };
+            change(record(&crate::domain::change::tests::states()[other], plain))
+        }
+    };
     if circumstances == "retried" {
-        change.record.shown = Some(Box::new(ShownByApi { endpoint: endpoint(), how: How::Switched }));
+        change.record.shown =
+            Some(Box::new(ShownByApi { endpoint: endpoint(), how: How::Switched }));
     }
     if state == "succeeded" {
-        change.record.shown = Some(Box::new(ShownByApi { endpoint: endpoint(), how: How::Switched }));
+        change.record.shown =
+            Some(Box::new(ShownByApi { endpoint: endpoint(), how: How::Switched }));
         change.record.proof = Some(Box::new(shows(true).summary()));
     }
     change
@@ -142,7 +156,8 @@ fn every_cell_is_as_the_table_says() {
     for line in TABLE.lines().filter(|line| !line.is_empty()) {
         let (left, expected) = line.split_once(" => ").expect("a row");
         let [state, name, circumstances] =
-            <[&str; 3]>::try_from(left.split(';').map(str::trim).collect::<Vec<_>>()).expect("three columns");
+            <[&str; 3]>::try_from(left.split(';').map(str::trim).collect::<Vec<_>>())
+                .expect("three columns");
         let mut event = proof(name).unwrap_or_else(|| events()[name].clone());
         if let Event::Answer(AnswerEvent::Observed(Some(view))) = &mut event {
             view.endpoint = (circumstances != "unnamed").then(endpoint);
@@ -150,7 +165,10 @@ fn every_cell_is_as_the_table_says() {
         let gate = if circumstances == "held" { Clearance::Held } else { Clearance::Open };
         let waited = if circumstances == "late" { LATE } else { Duration::ZERO };
         let min_tls = if circumstances == "strict" { TlsVersion::V13 } else { TlsVersion::V12 };
-        let ctx = Context { wire: Some(Demand { min_tls, trusted: true }), ..context(gate, circumstances == "shut", waited) };
+        let ctx = Context {
+            wire: Some(Demand { min_tls, trusted: true }),
+            ..context(gate, circumstances == "shut", waited)
+        };
         let change = begun(state, circumstances);
         let found = match decide(&change, &event, &ctx) {
             Ok(decision) => describe(&change, &decision),

@@ -52,8 +52,16 @@ impl StagedList {
         let rows = skip..self.jobs.min(skip + JOBS_PAGE).max(skip);
         let ids: Vec<JobId> = rows.map(|n| format!("job-{n}").parse().expect("a job id")).collect();
         let ours = ids.iter().filter(|id| id.as_str() == format!("job-{}", self.jobs - 1)).cloned();
-        let seen = |job| JobSeen { job, instance_id: self.instance, name: "SomethingNew".into(), created: None };
-        let outcome = Ok(Answer::Jobs { jobs: ours.map(seen).collect(), page: JobsPage { ids, total: Some(self.jobs) } });
+        let seen = |job| JobSeen {
+            job,
+            instance_id: self.instance,
+            name: "SomethingNew".into(),
+            created: None,
+        };
+        let outcome = Ok(Answer::Jobs {
+            jobs: ours.map(seen).collect(),
+            page: JobsPage { ids, total: Some(self.jobs) },
+        });
         Reply { outcome, request_id: None, cloud_time: None, sent: true, beside: Vec::new() }
     }
 }
@@ -71,7 +79,12 @@ fn in_doubt() -> Input {
     let open = store.open_rollouts().now_or_never().expect("ready").expect("memory");
     let page = store.page(id, Vec::new(), None, 1).now_or_never().expect("ready").expect("memory");
     let doubted = |active: Active| {
-        let state = State::Recovering { sent: fixtures::at(0), cloud: None, candidates: None, covered: false };
+        let state = State::Recovering {
+            sent: fixtures::at(0),
+            cloud: None,
+            candidates: None,
+            covered: false,
+        };
         let mut change = active.change;
         change.target.lane = Name::parse("main", "lane").expect("a name");
         change.record = Record { state, attempts: 1, version: 5, ..Record::queued() };
@@ -92,11 +105,18 @@ fn answered(list: &mut StagedList, seconds: u32) -> Option<State> {
             for effect in effects {
                 let answer = |ticket: Ticket, reply| Input::Answered { ticket, reply };
                 match effect {
-                    Effect::Call { ticket, call: Call::FindJobs { offset, .. }, .. } => inputs.push(answer(ticket, list.page(offset))),
-                    Effect::Read { ticket, query: StoreQuery::KnownJobs(_) } => {
-                        inputs.push(Input::Read { ticket, found: Box::new(StoreAnswer::KnownJobs(Vec::new())) });
+                    Effect::Call { ticket, call: Call::FindJobs { offset, .. }, .. } => {
+                        inputs.push(answer(ticket, list.page(offset)))
                     }
-                    Effect::Commit { commit, .. } if !commit.changes.is_empty() => return Some(commit.changes[0].record.state.clone()),
+                    Effect::Read { ticket, query: StoreQuery::KnownJobs(_) } => {
+                        inputs.push(Input::Read {
+                            ticket,
+                            found: Box::new(StoreAnswer::KnownJobs(Vec::new())),
+                        });
+                    }
+                    Effect::Commit { commit, .. } if !commit.changes.is_empty() => {
+                        return Some(commit.changes[0].record.state.clone());
+                    }
                     _ => {}
                 }
             }
@@ -112,12 +132,21 @@ fn answered(list: &mut StagedList, seconds: u32) -> Option<State> {
 #[test]
 fn three_hundred_jobs_in_the_span_resolve() {
     use OffsetReading::{Pages, Records};
-    for (offset, lost, pages) in [(Pages, 0, 6), (Records, 0, 7), (Pages, 2, 11), (Records, 2, 13), (Pages, 3, 8)] {
+    for (offset, lost, pages) in
+        [(Pages, 0, 6), (Records, 0, 7), (Pages, 2, 11), (Records, 2, 13), (Pages, 3, 8)]
+    {
         let mut list = StagedList::new(300, offset, lost);
         let found = answered(&mut list, 30);
         let ours = "job-299".parse().expect("a job id");
-        assert_eq!(found, Some(State::Following { job: ours }), "{offset:?}, one page in {lost} lost");
-        assert_eq!(list.asked, pages, "a page that is lost is asked for again, and no other: {offset:?}, {lost}");
+        assert_eq!(
+            found,
+            Some(State::Following { job: ours }),
+            "{offset:?}, one page in {lost} lost"
+        );
+        assert_eq!(
+            list.asked, pages,
+            "a page that is lost is asked for again, and no other: {offset:?}, {lost}"
+        );
     }
 }
 
@@ -127,5 +156,9 @@ fn a_list_that_is_not_read_whole_rules_nothing_out() {
     let told = answered(&mut list, 100);
     // Neither the proxy's look nor another PUT: a person is asked when the limit is over.
     let Some(State::InDoubt { reason }) = told else { panic!("{told:?}") };
-    assert!(reason.message.ends_with("50 of 60 jobs of the list were read in 12 pages"), "{}", reason.message);
+    assert!(
+        reason.message.ends_with("50 of 60 jobs of the list were read in 12 pages"),
+        "{}",
+        reason.message
+    );
 }

@@ -15,13 +15,24 @@ use crate::store::{Active, Store as _, fixtures};
 const CHANGES: usize = PROBES_MAX + 9;
 
 fn times(second: i64) -> Times {
-    Times { wall: fixtures::at(second), boot: Duration::from_secs(u64::try_from(second).expect("after the start")) }
+    Times {
+        wall: fixtures::at(second),
+        boot: Duration::from_secs(u64::try_from(second).expect("after the start")),
+    }
 }
 
 fn silent(endpoint: &Endpoint) -> Box<Proof> {
     let trouble = Trouble { word: TroubleWord::TimedOut, message: "silent".into() };
     let (endpoint, at) = (endpoint.clone(), fixtures::at(0));
-    Box::new(Proof { endpoint, at, took_ms: 9, greeting: None, tls: None, login: None, trouble: Some(trouble) })
+    Box::new(Proof {
+        endpoint,
+        at,
+        took_ms: 9,
+        greeting: None,
+        tls: None,
+        login: None,
+        trouble: Some(trouble),
+    })
 }
 
 /// A core whose changes all wait for a proof, and what it asked for so far.
@@ -33,7 +44,11 @@ struct ProbeFixture {
 impl ProbeFixture {
     fn new() -> Self {
         let core = Core::new(
-            Options { lanes: vec![Lane { max_in_flight: 100, ..lane("main") }], quota_spent: false, levels: Vec::new() },
+            Options {
+                lanes: vec![Lane { max_in_flight: 100, ..lane("main") }],
+                quota_spent: false,
+                levels: Vec::new(),
+            },
             times(0),
         );
         let mut bench = Self { core, probes: Vec::new() };
@@ -61,10 +76,19 @@ fn scanned() -> Input {
     let id = submission.id();
     store.submit(submission).now_or_never().expect("ready").expect("taken");
     let open = store.open_rollouts().now_or_never().expect("ready").expect("memory");
-    let page = store.page(id, Vec::new(), None, CHANGES).now_or_never().expect("ready").expect("memory");
+    let page =
+        store.page(id, Vec::new(), None, CHANGES).now_or_never().expect("ready").expect("memory");
     let waiting = |(active, place): (Active, usize)| {
-        let shown = ShownByApi { endpoint: format!("10.0.0.{place}:3306").parse().expect("an endpoint"), how: How::Switched };
-        let record = Record { state: State::Verifying { job: None }, shown: Some(Box::new(shown)), version: 5, ..Record::queued() };
+        let shown = ShownByApi {
+            endpoint: format!("10.0.0.{place}:3306").parse().expect("an endpoint"),
+            how: How::Switched,
+        };
+        let record = Record {
+            state: State::Verifying { job: None },
+            shown: Some(Box::new(shown)),
+            version: 5,
+            ..Record::queued()
+        };
         let mut change = active.change;
         change.target.lane = Name::parse("main", "lane").expect("a name");
         change.record = record;
@@ -80,7 +104,8 @@ fn no_more_probes_are_out_than_there_are_places() {
     let (ticket, endpoint) = bench.probes[0].clone();
     bench.step(1, Input::Probed { ticket, proof: silent(&endpoint) });
     assert_eq!(bench.probes.len(), PROBES_MAX + 1, "a place that is free goes to the next in line");
-    let places: std::collections::BTreeSet<&Endpoint> = bench.probes.iter().map(|(_, endpoint)| endpoint).collect();
+    let places: std::collections::BTreeSet<&Endpoint> =
+        bench.probes.iter().map(|(_, endpoint)| endpoint).collect();
     assert_eq!(places.len(), PROBES_MAX + 1, "one probe a target");
     bench.step(1, Input::Drain);
     let (ticket, endpoint) = bench.probes[1].clone();

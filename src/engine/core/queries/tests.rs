@@ -13,7 +13,14 @@ use crate::engine::staged::{SECOND, lane};
 use crate::engine::{Input, Options};
 
 fn core(quota: Option<Quota>) -> Core {
-    Core::new(Options { lanes: vec![Lane { quota, ..lane("main") }], quota_spent: false, levels: Vec::new() }, times(0))
+    Core::new(
+        Options {
+            lanes: vec![Lane { quota, ..lane("main") }],
+            quota_spent: false,
+            levels: Vec::new(),
+        },
+        times(0),
+    )
 }
 
 fn times(seconds: u64) -> Times {
@@ -55,15 +62,31 @@ fn questions_keep_to_the_quota_and_are_answered_once() {
     let mut core = core(Some(Quota { requests: 1, per: SECOND }));
     let (out, told) = step(&mut core, 10, asked(1..4));
     assert_eq!((out.len(), told.len()), (1, 0), "one permit a second");
-    let answer = Reply { outcome: Ok(Answer::Proxies(Vec::new())), request_id: None, cloud_time: None, sent: true, beside: Vec::new() };
-    let (next, told) = step(&mut core, 10, vec![Input::Answered { ticket: out[0], reply: answer.clone() }]);
-    assert_eq!((next.len(), told), (0, vec![(1, Ok(answer.clone()))]), "not before a second after the answer");
+    let answer = Reply {
+        outcome: Ok(Answer::Proxies(Vec::new())),
+        request_id: None,
+        cloud_time: None,
+        sent: true,
+        beside: Vec::new(),
+    };
+    let (next, told) =
+        step(&mut core, 10, vec![Input::Answered { ticket: out[0], reply: answer.clone() }]);
+    assert_eq!(
+        (next.len(), told),
+        (0, vec![(1, Ok(answer.clone()))]),
+        "not before a second after the answer"
+    );
     // Twice the same answer is nobody's.
     let (next, told) = step(&mut core, 12, vec![Input::Answered { ticket: out[0], reply: answer }]);
     assert_eq!((next.len(), told), (1, vec![]));
     let withheld = not_sent(Disposition::Withheld, "late");
-    let (last, told) = step(&mut core, 13, vec![Input::Answered { ticket: next[0], reply: withheld }]);
-    assert_eq!((last.len(), told), (1, vec![]), "what never left has used nothing up, and is put again");
+    let (last, told) =
+        step(&mut core, 13, vec![Input::Answered { ticket: next[0], reply: withheld }]);
+    assert_eq!(
+        (last.len(), told),
+        (1, vec![]),
+        "what never left has used nothing up, and is put again"
+    );
 }
 
 /// A failure that may pass, as the cloud answers it.
@@ -74,11 +97,13 @@ fn failed(disposition: Disposition, status: Option<u16>) -> Reply {
     reply
 }
 
-/// Puts a question of which every try fails so; the seconds at which its calls left, and what was told.
+/// Puts a question of which every try fails so; the seconds at which its calls left, and what was
+/// told.
 fn tried(core: &mut Core, from: u64, reply: &Reply) -> (Vec<u64>, TestAnswers) {
     let (mut out, mut at) = (step(core, from, asked(7..8)).0, vec![from]);
     for seconds in from..from + 200 {
-        let inputs = out.drain(..).map(|ticket| Input::Answered { ticket, reply: reply.clone() }).collect();
+        let inputs =
+            out.drain(..).map(|ticket| Input::Answered { ticket, reply: reply.clone() }).collect();
         let (next, told) = step(core, seconds, inputs);
         if !told.is_empty() {
             return (at, told);
@@ -93,20 +118,29 @@ fn tried(core: &mut Core, from: u64, reply: &Reply) -> (Vec<u64>, TestAnswers) {
 fn what_may_pass_is_asked_again_with_growing_waits_before_it_is_told() {
     let mut core = core(None);
     let (at, told) = tried(&mut core, 10, &failed(Disposition::Unknown, Some(500)));
-    assert_eq!(at, [10, 11, 13, 16, 21], "0.5 s, 1 s, 2 s and 4 s after an answer, which takes a second");
+    assert_eq!(
+        at,
+        [10, 11, 13, 16, 21],
+        "0.5 s, 1 s, 2 s and 4 s after an answer, which takes a second"
+    );
     let [(7, Ok(reply))] = &told[..] else { panic!("{told:?}") };
     assert_eq!(reply.outcome.as_ref().expect_err("it failed").message, "no luck (asked 5 times)");
     // Four failures are none, if the fifth answer is one.
     let (mut out, mut asked_at) = (step(&mut core, 200, asked(8..9)).0, 200);
-    let answer = Reply { outcome: Ok(Answer::Proxies(Vec::new())), ..failed(Disposition::Unknown, Some(500)) };
+    let answer = Reply {
+        outcome: Ok(Answer::Proxies(Vec::new())),
+        ..failed(Disposition::Unknown, Some(500))
+    };
     for wait in [1, 1, 2, 4] {
-        let input = Input::Answered { ticket: out[0], reply: failed(Disposition::NotDone, Some(502)) };
+        let input =
+            Input::Answered { ticket: out[0], reply: failed(Disposition::NotDone, Some(502)) };
         assert_eq!(step(&mut core, asked_at, vec![input]), (vec![], vec![]));
         asked_at += wait;
         out = step(&mut core, asked_at, Vec::new()).0;
         assert_eq!(out.len(), 1, "put again after {wait} s");
     }
-    let (_, told) = step(&mut core, asked_at, vec![Input::Answered { ticket: out[0], reply: answer.clone() }]);
+    let (_, told) =
+        step(&mut core, asked_at, vec![Input::Answered { ticket: out[0], reply: answer.clone() }]);
     assert_eq!(told, [(8, Ok(answer))]);
     assert!(core.asks.is_empty());
 }
@@ -127,7 +161,11 @@ fn what_does_not_pass_is_told_at_once() {
         assert_eq!(at.len(), calls, "{disposition:?} {status:?}: {at:?}");
         if disposition == Disposition::NotDone {
             let (at, _) = tried(&mut core, 150, &failed(disposition, status));
-            assert_eq!(at.len(), 1, "a lane that is down is not tried again and again for each question");
+            assert_eq!(
+                at.len(),
+                1,
+                "a lane that is down is not tried again and again for each question"
+            );
         }
     }
     // Credentials that were replaced meanwhile are worth another try.
@@ -147,9 +185,16 @@ fn every_try_keeps_to_the_quota() {
 fn a_question_that_waits_for_its_next_try_is_told_of_the_end() {
     let mut core = core(None);
     let (out, _) = step(&mut core, 10, asked(1..2));
-    step(&mut core, 10, vec![Input::Answered { ticket: out[0], reply: failed(Disposition::Unknown, Some(500)) }]);
+    step(
+        &mut core,
+        10,
+        vec![Input::Answered { ticket: out[0], reply: failed(Disposition::Unknown, Some(500)) }],
+    );
     assert!(core.next_wake().is_some_and(|at| at <= Duration::from_millis(10_500)));
-    assert_eq!(step(&mut core, 10, vec![Input::Drain]), (vec![], vec![(1, Err(AskError::Stopping))]));
+    assert_eq!(
+        step(&mut core, 10, vec![Input::Drain]),
+        (vec![], vec![(1, Err(AskError::Stopping))])
+    );
     assert_eq!(step(&mut core, 20, Vec::new()), (vec![], vec![]), "and only once");
 }
 
@@ -159,13 +204,20 @@ fn no_more_wait_than_the_bound_and_none_after_the_end() {
     let waiting = ASKS_MAX as u64;
     let (out, told) = step(&mut core, 1, asked(0..waiting));
     assert_eq!((out.len(), told.len()), (1, 0));
-    assert_eq!(step(&mut core, 1, asked(waiting..waiting + 1)).1, [(waiting, Err(AskError::TooMany))]);
+    assert_eq!(
+        step(&mut core, 1, asked(waiting..waiting + 1)).1,
+        [(waiting, Err(AskError::TooMany))]
+    );
     let nowhere = vec![Input::Asked { id: 9_999, call: look("other") }];
     let (_, told) = step(&mut core, 1, vec![Input::Drain]);
     assert_eq!(told.len() as u64, waiting - 1, "the one that is out comes back by itself");
     assert!(told.iter().all(|(_, result)| *result == Err(AskError::Stopping)));
     assert!(!core.is_quiet());
-    let (_, told) = step(&mut core, 2, vec![Input::Answered { ticket: out[0], reply: not_sent(Disposition::NotDone, "refused") }]);
+    let (_, told) = step(
+        &mut core,
+        2,
+        vec![Input::Answered { ticket: out[0], reply: not_sent(Disposition::NotDone, "refused") }],
+    );
     assert_eq!(told.len(), 1);
     assert_eq!(step(&mut core, 2, nowhere).1, [(9_999, Err(AskError::Stopping))]);
 }

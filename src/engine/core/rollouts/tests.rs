@@ -17,7 +17,8 @@ use crate::engine::{Command, Input, Options, Ticket};
 use crate::store::memory::MemoryStore;
 use crate::store::{Active, Store, fixtures};
 
-/// A daemon on a store on which a test moves things too; what it calls is noted, and answered only when a test does.
+/// A daemon on a store on which a test moves things too; what it calls is noted, and answered only
+/// when a test does.
 struct TestDaemon<'a> {
     core: Core,
     store: &'a MemoryStore,
@@ -38,7 +39,17 @@ impl<'a> TestDaemon<'a> {
         let lanes = vec![Lane { max_in_flight: 8, ..lane("main") }];
         let options = Options { lanes, quota_spent: false, levels: Vec::new() };
         let core = Core::new(options, times(second));
-        Self { core, store, second, ahead: 0, stepped: 0, called: Vec::new(), unanswered: VecDeque::new(), looks: 0, overtaken: false }
+        Self {
+            core,
+            store,
+            second,
+            ahead: 0,
+            stepped: 0,
+            called: Vec::new(),
+            unanswered: VecDeque::new(),
+            looks: 0,
+            overtaken: false,
+        }
     }
 
     fn wait(&mut self, seconds: i64) {
@@ -56,7 +67,12 @@ impl<'a> TestDaemon<'a> {
     fn live(&mut self, seconds: i64, answer: impl Fn(&Call) -> Reply) {
         for _ in 0..seconds {
             self.wait(1);
-            while let Some(place) = self.called.len().checked_sub(self.unanswered.len()).filter(|place| *place < self.called.len()) {
+            while let Some(place) = self
+                .called
+                .len()
+                .checked_sub(self.unanswered.len())
+                .filter(|place| *place < self.called.len())
+            {
                 let reply = answer(&self.called[place]);
                 self.answer(reply);
             }
@@ -75,7 +91,8 @@ impl<'a> TestDaemon<'a> {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
             let mut effects = Vec::new();
-            let times = Times { wall: fixtures::at(self.second + self.ahead), ..times(self.second) };
+            let times =
+                Times { wall: fixtures::at(self.second + self.ahead), ..times(self.second) };
             self.core.step(times, input, &mut effects);
             for effect in effects {
                 inputs.extend(self.perform(effect));
@@ -89,7 +106,8 @@ impl<'a> TestDaemon<'a> {
             Effect::Scan { .. } => vec![self.scanned()],
             Effect::Read { ticket, query: StoreQuery::Rollout(id) } => {
                 self.looks += 1;
-                let found = StoreAnswer::Rollout(ready(store.rollout(id)).expect("memory").map(Box::new));
+                let found =
+                    StoreAnswer::Rollout(ready(store.rollout(id)).expect("memory").map(Box::new));
                 vec![Input::Read { ticket, found: Box::new(found) }]
             }
             Effect::Read { ticket, query: StoreQuery::Candidates { rollout, wave, limit } } => {
@@ -98,14 +116,19 @@ impl<'a> TestDaemon<'a> {
                     ready(fixtures::release(store, rollout, wave, 1));
                     inputs.push(self.scanned());
                 }
-                let found = StoreAnswer::Candidates(ready(store.candidates(rollout, wave, limit)).expect("memory"));
+                let found = StoreAnswer::Candidates(
+                    ready(store.candidates(rollout, wave, limit)).expect("memory"),
+                );
                 inputs.push(Input::Read { ticket, found: Box::new(found) });
                 inputs
             }
             Effect::Read { ticket, query: StoreQuery::Change(id) } => {
                 let change = ready(store.change(id)).expect("memory").expect("there");
                 let rollout = ready(store.rollout(id.rollout)).expect("memory").expect("there");
-                vec![Input::Read { ticket, found: Box::new(StoreAnswer::Change(Some(Box::new((change, rollout))))) }]
+                vec![Input::Read {
+                    ticket,
+                    found: Box::new(StoreAnswer::Change(Some(Box::new((change, rollout))))),
+                }]
             }
             Effect::Commit { ticket, commit } => {
                 self.ahead += std::mem::take(&mut self.stepped);
@@ -134,7 +157,10 @@ fn ready<T>(future: impl Future<Output = T>) -> T {
 }
 
 fn times(second: i64) -> Times {
-    Times { wall: fixtures::at(second), boot: Duration::from_secs(u64::try_from(second).expect("after the start")) }
+    Times {
+        wall: fixtures::at(second),
+        boot: Duration::from_secs(u64::try_from(second).expect("after the start")),
+    }
 }
 
 /// A rollout of two that allows one change in flight; the first is in other hands.
@@ -158,7 +184,8 @@ fn a_place_freed_by_other_hands_is_taken_at_the_next_scan() {
 
     ready(fixtures::put(&store, id, 0, fixtures::switched())).expect("free to move");
     daemon.wait(1);
-    let second = ready(store.change(ChangeId { rollout: id, ordinal: 1 })).expect("memory").expect("there");
+    let second =
+        ready(store.change(ChangeId { rollout: id, ordinal: 1 })).expect("memory").expect("there");
     assert_eq!(daemon.called, [Call::Inspect { target: second.change.target }]);
 }
 
@@ -184,8 +211,8 @@ fn what_a_look_has_read_leads_to_no_second_look() {
         daemon.wait(1);
     }
     let looks = daemon.looks;
-    // The place is free and taken again at once, so that there is nothing to do; the look at the end of its longest wait
-    // is the first to see it, the scan of the same instant the second.
+    // The place is free and taken again at once, so that there is nothing to do; the look at the
+    // end of its longest wait is the first to see it, the scan of the same instant the second.
     ready(fixtures::put(&store, id, 0, fixtures::switched())).expect("free to move");
     ready(fixtures::release(&store, id, 0, 1));
     daemon.wait(1);
@@ -199,23 +226,29 @@ fn a_full_group_is_looked_past() {
     let store = MemoryStore::new();
     let mut submission = fixtures::submission("alpha", &[GOLD + 1], 0);
     let tags = |tier: &str| Some(BTreeMap::from([("tier".to_owned(), tier.to_owned())]).into());
-    let target = |n: u32| Target { tags: tags(if n < GOLD { "gold" } else { "iron" }), ..fixtures::target(n, n) };
+    let target = |n: u32| Target {
+        tags: tags(if n < GOLD { "gold" } else { "iron" }),
+        ..fixtures::target(n, n)
+    };
     submission.targets = (0..=GOLD).map(target).collect();
-    submission.plan.strategy.max_in_flight_per = [(GroupBy::Tag("tier".into()), 2)].into_iter().collect();
+    submission.plan.strategy.max_in_flight_per =
+        [(GroupBy::Tag("tier".into()), 2)].into_iter().collect();
     let id = ready(fixtures::started(&store, submission));
     let mut daemon = TestDaemon::new(&store, 5);
     for _ in 0..100 {
         // No time passes: nothing waits for the next scan.
         daemon.wait(0);
     }
-    let begun: Vec<_> = daemon.called.iter().map(|call| call.target().expect("a change's call").proxy_id).collect();
+    let begun: Vec<_> =
+        daemon.called.iter().map(|call| call.target().expect("a change's call").proxy_id).collect();
     assert_eq!(begun, [0, 1, GOLD].map(|n| fixtures::target(n, n).proxy_id));
     let rollout = ready(store.rollout(id)).expect("memory").expect("there");
     assert_eq!((rollout.total().active, rollout.record.cursor), (3, GOLD + 1));
     // A freed place goes to the first of its group.
     ready(fixtures::put(&store, id, 1, fixtures::switched())).expect("free to move");
     daemon.wait(1);
-    let third = ready(store.change(ChangeId { rollout: id, ordinal: 2 })).expect("memory").expect("there");
+    let third =
+        ready(store.change(ChangeId { rollout: id, ordinal: 2 })).expect("memory").expect("there");
     assert_eq!(third.change.record.state.as_str(), "inspecting");
 }
 
@@ -240,16 +273,26 @@ fn answered(answer: Answer) -> Reply {
     Reply { outcome: Ok(answer), ..lost("never told") }
 }
 
-/// A change whose first PUT this daemon has sent. Meanwhile another one has given that up, found its job, seen it fail and
-/// is in doubt about the next PUT.
+/// A change whose first PUT this daemon has sent. Meanwhile another one has given that up, found
+/// its job, seen it fail and is in doubt about the next PUT.
 fn overtaken_after_the_switch(store: &MemoryStore) -> (TestDaemon<'_>, ChangeId) {
     let id = ready(fixtures::started(store, fixtures::submission("alpha", &[1], 0)));
     let mut daemon = TestDaemon::new(store, 5);
     daemon.wait(0);
-    let view = ProxyView { ssl_option: Some(false), status: ProxyStatus::Idle, word: "ACTIVE".into(), endpoint: None };
+    let view = ProxyView {
+        ssl_option: Some(false),
+        status: ProxyStatus::Idle,
+        word: "ACTIVE".into(),
+        endpoint: None,
+    };
     daemon.answer(answered(Answer::Proxy(Some(view))));
     assert!(daemon.called[1].is_write());
-    let recovering = |second| State::Recovering { sent: fixtures::at(second), cloud: None, candidates: None, covered: false };
+    let recovering = |second| State::Recovering {
+        sent: fixtures::at(second),
+        cloud: None,
+        candidates: None,
+        covered: false,
+    };
     let others = [
         recovering(5),
         State::Following { job: job("first") },
@@ -283,7 +326,10 @@ fn a_late_answer_that_names_a_new_job_is_told() {
     let (mut daemon, change) = overtaken_after_the_switch(&store);
     daemon.answer(answered(Answer::Accepted(Some(job("second")))));
     let is = stored(&store, change).change.record;
-    assert_eq!((is.state, is.jobs), (State::Following { job: job("second") }, vec![job("first"), job("second")]));
+    assert_eq!(
+        (is.state, is.jobs),
+        (State::Following { job: job("second") }, vec![job("first"), job("second")])
+    );
 }
 
 /// A rollout of one, whose progress deadline is two minutes.
@@ -295,7 +341,12 @@ fn hurried(store: &MemoryStore) -> (TestDaemon<'_>, RolloutId) {
 }
 
 fn busy(call: &Call) -> Reply {
-    let view = ProxyView { ssl_option: Some(false), status: ProxyStatus::Busy, word: "REBOOTING".into(), endpoint: None };
+    let view = ProxyView {
+        ssl_option: Some(false),
+        status: ProxyStatus::Busy,
+        word: "REBOOTING".into(),
+        endpoint: None,
+    };
     answered(match call {
         Call::Inspect { .. } => Answer::Proxy(Some(view)),
         _ => Answer::Jobs { jobs: Vec::new(), page: JobsPage { ids: Vec::new(), total: Some(0) } },
@@ -311,13 +362,19 @@ fn time_in_which_its_lane_is_out_of_reach_halts_nothing_and_wants_a_person() {
     daemon.live(900, |_| not_sent(Disposition::NotDone, "connection refused"));
     assert_eq!(daemon.phase(id).as_str(), "advancing");
     assert_eq!(daemon.overdue(id).as_deref(), Some("lane main is paused: connection refused"));
-    // The lane answers, after a pause of a minute and the look after that at the latest: from here on time counts, and the
-    // halt names what the change is at.
+    // The lane answers, after a pause of a minute and the look after that at the latest: from here
+    // on time counts, and the halt names what the change is at.
     daemon.live(95, busy);
     assert_eq!((daemon.phase(id).as_str(), daemon.overdue(id)), ("advancing", None));
     daemon.live(120, busy);
-    let Phase::Halted { reason: rollout::Halt::Stalled { seconds, why }, .. } = daemon.phase(id) else { panic!("it is not halted") };
-    assert!((120..180).contains(&seconds) && (why == "1 ready" || why == "1 inspecting"), "{seconds} s: {why}");
+    let Phase::Halted { reason: rollout::Halt::Stalled { seconds, why }, .. } = daemon.phase(id)
+    else {
+        panic!("it is not halted")
+    };
+    assert!(
+        (120..180).contains(&seconds) && (why == "1 ready" || why == "1 inspecting"),
+        "{seconds} s: {why}"
+    );
 }
 
 #[test]
@@ -329,7 +386,11 @@ fn over_a_paused_lane_nothing_is_begun_and_nobody_is_late() {
     daemon.live(600, busy);
     assert_eq!((daemon.called.len(), daemon.phase(id).as_str()), (0, "advancing"));
     let by = fixtures::mark(1).by;
-    assert!(daemon.overdue(id).is_some_and(|why| why.starts_with(&format!("lane main is paused by {by}"))));
+    assert!(
+        daemon
+            .overdue(id)
+            .is_some_and(|why| why.starts_with(&format!("lane main is paused by {by}")))
+    );
     let held = daemon.core.snapshot(1).lanes[0].held.clone();
     assert_eq!(held, Some((fixtures::mark(1), [id].into())));
     daemon.step(Input::Lanes(vec![(lane, None)]));
@@ -338,7 +399,8 @@ fn over_a_paused_lane_nothing_is_begun_and_nobody_is_late() {
     assert_eq!(daemon.core.snapshot(1).lanes[0].held, None);
 }
 
-/// Nothing is looked at while everything is stopped: the pause is first seen by a look long after the step.
+/// Nothing is looked at while everything is stopped: the pause is first seen by a look long after
+/// the step.
 #[test]
 fn a_step_of_the_clock_while_all_is_stopped_ends_no_pause() {
     let store = MemoryStore::new();
@@ -346,12 +408,22 @@ fn a_step_of_the_clock_while_all_is_stopped_ends_no_pause() {
     daemon.wait(0);
     daemon.step(Input::StopFile(Some(StopFile::new("/state/STOP", "drill"))));
     let verb = Verb::Pause { until: Some(fixtures::at(daemon.second + 600)) };
-    daemon.step(Input::Command { id: 1, command: Command { rollout: id, verb, by: "ada".into(), reason: "drill".into(), only_if: None } });
+    daemon.step(Input::Command {
+        id: 1,
+        command: Command {
+            rollout: id,
+            verb,
+            by: "ada".into(),
+            reason: "drill".into(),
+            only_if: None,
+        },
+    });
     daemon.ahead = 86_400;
     daemon.wait(1);
     daemon.step(Input::StopFile(None));
     daemon.wait(1);
-    let is_paused = || ready(store.rollout(id)).expect("memory").expect("there").record.paused.is_some();
+    let is_paused =
+        || ready(store.rollout(id)).expect("memory").expect("there").record.paused.is_some();
     assert!(is_paused(), "598 s are left");
     daemon.wait(590);
     assert!(is_paused(), "8 s are left");
@@ -367,9 +439,19 @@ fn a_step_of_the_clock_while_its_commit_is_out_ends_no_pause() {
     daemon.wait(0);
     daemon.stepped = 300;
     let verb = Verb::Pause { until: Some(fixtures::at(daemon.second + 300)) };
-    daemon.step(Input::Command { id: 1, command: Command { rollout: id, verb, by: "ada".into(), reason: "drill".into(), only_if: None } });
+    daemon.step(Input::Command {
+        id: 1,
+        command: Command {
+            rollout: id,
+            verb,
+            by: "ada".into(),
+            reason: "drill".into(),
+            only_if: None,
+        },
+    });
     assert_eq!(daemon.ahead, 300);
-    let is_paused = || ready(store.rollout(id)).expect("memory").expect("there").record.paused.is_some();
+    let is_paused =
+        || ready(store.rollout(id)).expect("memory").expect("there").record.paused.is_some();
     daemon.wait(40);
     assert!(is_paused(), "260 s are left");
     daemon.wait(262);

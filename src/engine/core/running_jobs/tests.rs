@@ -45,14 +45,27 @@ fn step(core: &mut Core, seconds: u64, inputs: Vec<Input>) -> Vec<(u64, u32)> {
 
 fn seen(instance: u32, name: &str) -> JobSeen {
     let job = format!("e0fbbfc8-1ac4-4721-b9e9-7dd685c5bd{instance:02}").parse().expect("an id");
-    JobSeen { job, instance_id: target(instance, instance).instance_id, name: name.into(), created: None }
+    JobSeen {
+        job,
+        instance_id: target(instance, instance).instance_id,
+        name: name.into(),
+        created: None,
+    }
 }
 
 /// A page with these jobs of interest; the list has so many in all.
 fn told(ticket: u64, jobs: Vec<JobSeen>, total: u32) -> Vec<Input> {
-    let ids = (0..total.min(JOBS_PAGE)).map(|n| format!("job-{ticket}-{n}").parse().expect("an id")).collect();
+    let ids = (0..total.min(JOBS_PAGE))
+        .map(|n| format!("job-{ticket}-{n}").parse().expect("an id"))
+        .collect();
     let page = JobsPage { ids, total: Some(total) };
-    let reply = Reply { outcome: Ok(Answer::Jobs { jobs, page }), request_id: None, cloud_time: None, sent: true, beside: Vec::new() };
+    let reply = Reply {
+        outcome: Ok(Answer::Jobs { jobs, page }),
+        request_id: None,
+        cloud_time: None,
+        sent: true,
+        beside: Vec::new(),
+    };
     vec![Input::Answered { ticket, reply }]
 }
 
@@ -63,15 +76,22 @@ fn what_runs_where_a_change_waits_is_known_by_name_and_forgotten() {
     core.ask_what_runs(&name());
     let asked = step(&mut core, 1, vec![Input::Tick]);
     assert_eq!(asked.len(), 1, "one list is out at a time");
-    let asked = step(&mut core, 1, told(asked[0].0, vec![seen(0, "Enlarge"), seen(9, "Restore")], 51));
+    let asked =
+        step(&mut core, 1, told(asked[0].0, vec![seen(0, "Enlarge"), seen(9, "Restore")], 51));
     let [(ticket, 2)] = asked[..] else { panic!("the second page is next: {asked:?}") };
     step(&mut core, 1, told(ticket, vec![seen(1, "")], 51));
 
     let known = core.lanes[&name()].occupied.known(times(2).boot);
     let words: Vec<String> = known.values().map(ToString::to_string).collect();
     assert_eq!(words.len(), 2, "only where somebody waits: {words:?}");
-    assert!(words.iter().any(|word| word == "Enlarge (job e0fbbfc8-1ac4-4721-b9e9-7dd685c5bd00)"), "{words:?}");
-    assert!(words.iter().any(|word| word.starts_with("an operation without a name (job ")), "{words:?}");
+    assert!(
+        words.iter().any(|word| word == "Enlarge (job e0fbbfc8-1ac4-4721-b9e9-7dd685c5bd00)"),
+        "{words:?}"
+    );
+    assert!(
+        words.iter().any(|word| word.starts_with("an operation without a name (job ")),
+        "{words:?}"
+    );
 }
 
 #[test]
@@ -81,7 +101,11 @@ fn lists_keep_their_distance_and_a_failed_one_says_nothing() {
     let first = step(&mut core, 1, vec![Input::Tick]);
     step(&mut core, 1, told(first[0].0, vec![seen(0, "Enlarge")], 1));
     core.ask_what_runs(&name());
-    assert_eq!(step(&mut core, 1, vec![Input::Tick]), [], "not before the lane's longest wait is over");
+    assert_eq!(
+        step(&mut core, 1, vec![Input::Tick]),
+        [],
+        "not before the lane's longest wait is over"
+    );
     step(&mut core, 2, vec![Input::Tick]);
     core.ask_what_runs(&name());
     let second = step(&mut core, 2, vec![Input::Tick]);

@@ -1,4 +1,5 @@
-//! Stores that are put in the place of one that is gone, on purpose: a new one, or a copy under an id of its own.
+//! Stores that are put in the place of one that is gone, on purpose: a new one, or a copy under an
+//! id of its own.
 
 use std::fs;
 
@@ -14,7 +15,10 @@ use crate::store::maintenance::repair::repair;
 use crate::store::sled::SledOptions;
 
 fn expecting(dir: &Path) -> Result<SledStore, OpenError> {
-    SledStore::open(dir, SledOptions { id_beside: true, ..options(crate::store::failpoint::Failpoint::default()) })
+    SledStore::open(
+        dir,
+        SledOptions { id_beside: true, ..options(crate::store::failpoint::Failpoint::default()) },
+    )
 }
 
 fn id(dir: &Path) -> String {
@@ -47,8 +51,12 @@ async fn an_import_of_a_copy_gets_an_id_of_its_own() {
     // It takes the place of one that is gone.
     drop(expecting(&state).expect("a new one"));
     fs::remove_dir_all(&state).expect("there");
-    let imported = import(CopySource::Directory(&bed.backup), "the backup", &state, now()).expect("sound");
-    assert_eq!((imported.store.as_str(), imported.manifest.store.as_str()), (id(&state).as_str(), id(bed.dir.path()).as_str()));
+    let imported =
+        import(CopySource::Directory(&bed.backup), "the backup", &state, now()).expect("sound");
+    assert_eq!(
+        (imported.store.as_str(), imported.manifest.store.as_str()),
+        (id(&state).as_str(), id(bed.dir.path()).as_str())
+    );
     assert_ne!(imported.store, imported.manifest.store, "original and copy are one");
     let store = expecting(&state).expect("it belongs there now");
     assert_eq!(store.health().rebuilt, None, "its queue carries its id");
@@ -58,9 +66,13 @@ async fn an_import_of_a_copy_gets_an_id_of_its_own() {
 
     // What both have in common, the original's copies still give back; never the other way round.
     let whole = picture(&reopened(&state)).await;
-    damages::change(&damages::one(&state), 3, |line| Some(line.replacen("\"at\":\"2", "\"at\":\"ab", 1)));
-    repair(&state, Some((CopySource::Directory(&bed.backup), "the backup")), now()).expect("its original's");
+    damages::change(&damages::one(&state), 3, |line| {
+        Some(line.replacen("\"at\":\"2", "\"at\":\"ab", 1))
+    });
+    repair(&state, Some((CopySource::Directory(&bed.backup), "the backup")), now())
+        .expect("its original's");
     assert!(picture(&reopened(&state)).await == whole);
-    let refused = repair(bed.dir.path(), Some((CopySource::Directory(&state), "the copy")), now()).expect_err("another store's");
+    let refused = repair(bed.dir.path(), Some((CopySource::Directory(&state), "the copy")), now())
+        .expect_err("another store's");
     assert!(matches!(refused, CopyError::OtherStore { .. }), "{refused}");
 }

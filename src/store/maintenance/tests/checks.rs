@@ -1,4 +1,5 @@
-//! A check tells every planted damage with its place and remedy, changes nothing, and is content with what is sound.
+//! A check tells every planted damage with its place and remedy, changes nothing, and is content
+//! with what is sound.
 
 use super::damages::{DAMAGES, change, lines, meddle, one, reworded, segments};
 use super::*;
@@ -11,12 +12,21 @@ async fn a_sound_store_is_sound() {
     let before = files(bed.dir.path());
     let report = check(bed.dir.path()).expect("it can be checked");
     assert!(report.sound && report.findings.is_empty(), "{report:#?}");
-    assert!(matches!(report.queue, QueueReport::Compared { keys, behind: 0, .. } if keys > 40), "{report:#?}");
-    assert!(report.segments > 3 && report.entries == report.seq && report.submissions == 2, "{report:#?}");
+    assert!(
+        matches!(report.queue, QueueReport::Compared { keys, behind: 0, .. } if keys > 40),
+        "{report:#?}"
+    );
+    assert!(
+        report.segments > 3 && report.entries == report.seq && report.submissions == 2,
+        "{report:#?}"
+    );
     assert!(files(bed.dir.path()) == before, "a check changes nothing");
     let report = check(&bed.backup).expect("it can be checked");
     assert!(report.sound, "{report:#?}");
-    assert!(report.findings.iter().any(|finding| finding.what.contains("is a backup up to entry")), "{report:#?}");
+    assert!(
+        report.findings.iter().any(|finding| finding.what.contains("is a backup up to entry")),
+        "{report:#?}"
+    );
 }
 
 #[tokio::test]
@@ -28,17 +38,31 @@ async fn every_damage_is_reported_with_place_and_remedy() {
         (damage.plant)(dir.path());
         let before = files(dir.path());
         let report = check(dir.path()).unwrap_or_else(|error| panic!("{}: {error}", damage.name));
-        let named = |path: &PathBuf| path.file_name().expect("a file").to_string_lossy().into_owned();
+        let named =
+            |path: &PathBuf| path.file_name().expect("a file").to_string_lossy().into_owned();
         let place = damage.place.replace("{0}", &named(&numbered[0])).replace("{1}", &named(&one));
         let place = place.replace("{last}", &named(numbered.last().expect("several")));
         assert!(!report.sound, "{}: {report:#?}", damage.name);
-        let found = report.findings.iter().find(|finding| finding.what.contains(damage.what) && finding.place.contains(&place));
-        let found = found.unwrap_or_else(|| panic!("{}: not told at {place}: {report:#?}", damage.name));
+        let found = report
+            .findings
+            .iter()
+            .find(|finding| finding.what.contains(damage.what) && finding.place.contains(&place));
+        let found =
+            found.unwrap_or_else(|| panic!("{}: not told at {place}: {report:#?}", damage.name));
         assert_eq!(found.severity, FindingSeverity::Damage, "{}", damage.name);
         assert!(found.remedy.contains(damage.remedy), "{}: {found:?}", damage.name);
-        let damages = report.findings.iter().filter(|finding| finding.severity == FindingSeverity::Damage).count();
-        let also_witnessed = damage.what.contains("the mark has seen") || damage.what.contains("that the mark");
-        assert!(damages == 1 || also_witnessed, "{}: one damage, told once: {report:#?}", damage.name);
+        let damages = report
+            .findings
+            .iter()
+            .filter(|finding| finding.severity == FindingSeverity::Damage)
+            .count();
+        let also_witnessed =
+            damage.what.contains("the mark has seen") || damage.what.contains("that the mark");
+        assert!(
+            damages == 1 || also_witnessed,
+            "{}: one damage, told once: {report:#?}",
+            damage.name
+        );
         assert!(files(dir.path()) == before, "{}: a check changes nothing", damage.name);
     }
 }
@@ -56,12 +80,20 @@ async fn all_damages_are_reported_not_only_the_first() {
     change(&last, number, reworded_or_spaced);
     std::fs::remove_file(dir.join("mark")).expect("there");
     let report = check(dir).expect("it can be checked");
-    let damages = report.findings.iter().filter(|finding| finding.severity == FindingSeverity::Damage).count();
+    let damages = report
+        .findings
+        .iter()
+        .filter(|finding| finding.severity == FindingSeverity::Damage)
+        .count();
     assert_eq!(damages, 5, "{report:#?}");
 }
 
 fn reworded_or_spaced(line: &str) -> Option<String> {
-    if line.contains("\"why\":\"test\"") { reworded(line) } else { Some(line.replacen("\"prev\"", " \"prev\"", 1)) }
+    if line.contains("\"why\":\"test\"") {
+        reworded(line)
+    } else {
+        Some(line.replacen("\"prev\"", " \"prev\"", 1))
+    }
 }
 
 #[tokio::test]
@@ -69,23 +101,37 @@ async fn what_a_crash_leaves_is_no_damage() {
     let bed = bed(24).await;
     let last = segments(bed.dir.path()).pop().expect("several");
     let whole = std::fs::read(&last).expect("there");
-    std::fs::write(&last, [&whole, &b"{\"seq\":99999,\"at\":\"20"[..]].concat()).expect("room on disk");
+    std::fs::write(&last, [&whole, &b"{\"seq\":99999,\"at\":\"20"[..]].concat())
+        .expect("room on disk");
     let report = check(bed.dir.path()).expect("it can be checked");
     assert!(report.sound, "{report:#?}");
-    assert!(report.findings.iter().any(|finding| finding.what.contains("ends in the middle of a commit")), "{report:#?}");
+    assert!(
+        report
+            .findings
+            .iter()
+            .any(|finding| finding.what.contains("ends in the middle of a commit")),
+        "{report:#?}"
+    );
     // A queue that is behind is brought after the journal by the next start.
     std::fs::write(&last, &whole).expect("room on disk");
     let running = tempfile::tempdir().expect("a directory");
     let store = crate::store::sled::SledStore::open(
         running.path(),
-        crate::store::sled::SledOptions { floor_bytes: 0, gather: std::time::Duration::from_secs(3_600), ..Default::default() },
+        crate::store::sled::SledOptions {
+            floor_bytes: 0,
+            gather: std::time::Duration::from_secs(3_600),
+            ..Default::default()
+        },
     )
     .expect("a new store");
     life(&store, 3, 20, async |_| {}).await;
     crate::store::Store::durable(&store).await.expect("available");
     let killed = image(running.path());
     let report = check(killed.path()).expect("it can be checked");
-    assert!(report.sound && matches!(report.queue, QueueReport::Compared { behind, .. } if behind > 0), "{report:#?}");
+    assert!(
+        report.sound && matches!(report.queue, QueueReport::Compared { behind, .. } if behind > 0),
+        "{report:#?}"
+    );
 }
 
 #[tokio::test]
@@ -96,7 +142,10 @@ async fn a_store_that_runs_is_checked_as_far_as_it_is_written() {
     let report = check(dir.path()).expect("it can be checked");
     assert!(report.sound, "{report:#?}");
     assert_eq!(report.daemon, Some(std::process::id().to_string()));
-    assert!(matches!(&report.queue, QueueReport::No { why } if why.contains("works with it")), "{report:#?}");
+    assert!(
+        matches!(&report.queue, QueueReport::No { why } if why.contains("works with it")),
+        "{report:#?}"
+    );
     store.close().expect("nothing failed");
 }
 
@@ -115,7 +164,10 @@ async fn flips_anywhere_in_the_queue_are_reported_or_harmless() {
         let report = check(dir.path()).expect("it can be checked");
         if report.sound {
             // Then it lies where nothing is read any more: the store shows what it showed.
-            assert!(picture(&reopened(dir.path())).await == bed.picture, "byte {at}: another state, and the check was content");
+            assert!(
+                picture(&reopened(dir.path())).await == bed.picture,
+                "byte {at}: another state, and the check was content"
+            );
         } else {
             noticed += 1;
         }
@@ -131,5 +183,7 @@ async fn what_is_no_store_is_said_to_be_none() {
     let bed = bed(26).await;
     meddle(bed.dir.path(), "meta", |tree| drop(tree.remove("applied").expect("sound")));
     assert!(!check(bed.dir.path()).expect("it can be checked").sound);
-    assert!(picture(&open_plain(bed.dir.path()).expect("repaired by the start")).await == bed.picture);
+    assert!(
+        picture(&open_plain(bed.dir.path()).expect("repaired by the start")).await == bed.picture
+    );
 }

@@ -8,7 +8,8 @@ use crate::store::segment;
 pub(super) struct DamageCase {
     pub name: &'static str,
     pub plant: super::StoreAction,
-    /// What the place must hold, `{0}` standing for the first segment, `{1}` for the one of [`one`] and `{last}` for the last one.
+    /// What the place must hold, `{0}` standing for the first segment, `{1}` for the one of [`one`]
+    /// and `{last}` for the last one.
     pub place: &'static str,
     pub what: &'static str,
     pub remedy: &'static str,
@@ -18,14 +19,22 @@ pub(super) struct DamageCase {
 
 pub(super) fn segments(dir: &Path) -> Vec<PathBuf> {
     let dir = super::super::offline::journal(dir);
-    segment::list(&dir).expect("there").into_iter().map(|first| segment::path(&dir, first)).collect()
+    segment::list(&dir)
+        .expect("there")
+        .into_iter()
+        .map(|first| segment::path(&dir, first))
+        .collect()
 }
 
 /// A closed segment with lines enough to lose some of them, which the backup has, too.
 pub(super) fn one(dir: &Path) -> PathBuf {
     let numbered = segments(dir);
     let closed = &numbered[1..numbered.len() - 1];
-    closed.iter().find(|path| lines(path).len() >= 8).expect("most segments hold many lines").clone()
+    closed
+        .iter()
+        .find(|path| lines(path).len() >= 8)
+        .expect("most segments hold many lines")
+        .clone()
 }
 
 pub(super) fn lines(path: &Path) -> Vec<String> {
@@ -33,7 +42,8 @@ pub(super) fn lines(path: &Path) -> Vec<String> {
 }
 
 fn write(path: &Path, lines: &[String]) {
-    std::fs::write(path, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).expect("room on disk");
+    std::fs::write(path, lines.iter().map(|line| format!("{line}\n")).collect::<String>())
+        .expect("room on disk");
 }
 
 /// Changes one line of a segment; both are counted from 0.
@@ -49,13 +59,20 @@ pub(super) fn change(path: &Path, number: usize, change: impl FnOnce(&str) -> Op
 
 /// A reason that was written with every move of the tests' world.
 pub(super) fn reworded(line: &str) -> Option<String> {
-    assert!(line.contains("\"why\":\"test\"") || line.contains("\"why\":\"release\"") || line.contains("\"why\":\"grown\""), "{line}");
+    assert!(
+        line.contains("\"why\":\"test\"")
+            || line.contains("\"why\":\"release\"")
+            || line.contains("\"why\":\"grown\""),
+        "{line}"
+    );
     Some(line.replacen("\"why\":\"", "\"why\":\"~", 1))
 }
 
 fn a_submission(dir: &Path) -> PathBuf {
-    let mut files: Vec<PathBuf> =
-        std::fs::read_dir(dir.join("submissions")).expect("there").map(|file| file.expect("there").path()).collect();
+    let mut files: Vec<PathBuf> = std::fs::read_dir(dir.join("submissions"))
+        .expect("there")
+        .map(|file| file.expect("there").path())
+        .collect();
     files.sort();
     files.remove(0)
 }
@@ -316,7 +333,11 @@ pub(super) const DAMAGES: &[DamageCase] = &[
         name: "a rollout's tallies are another rollout's",
         plant: |dir| {
             meddle(dir, "rollouts", |tree| {
-                let tallies: Vec<_> = tree.iter().map(|pair| pair.expect("sound")).filter(|(key, _)| key.len() == 17).collect();
+                let tallies: Vec<_> = tree
+                    .iter()
+                    .map(|pair| pair.expect("sound"))
+                    .filter(|(key, _)| key.len() == 17)
+                    .collect();
                 let (one, other) = (&tallies[0], &tallies[1]);
                 assert_ne!(one.1, other.1, "the two differ");
                 tree.insert(&one.0, &other.1).expect("sound");
@@ -332,7 +353,8 @@ pub(super) const DAMAGES: &[DamageCase] = &[
         plant: |dir| {
             meddle(dir, "instances", |tree| {
                 let (key, _) = first_of(tree);
-                let none = crate::store::value::write_json("jobs", &Vec::<String>::new()).expect("short");
+                let none =
+                    crate::store::value::write_json("jobs", &Vec::<String>::new()).expect("short");
                 tree.insert(key, none).expect("sound");
             });
         },
@@ -357,7 +379,8 @@ pub(super) const DAMAGES: &[DamageCase] = &[
         name: "an enforcement has lost a piece",
         plant: |dir| {
             meddle(dir, "meta", |tree| {
-                let (key, _) = tree.scan_prefix(b"enforcement/").last().expect("one").expect("sound");
+                let (key, _) =
+                    tree.scan_prefix(b"enforcement/").last().expect("one").expect("sound");
                 tree.remove(key).expect("sound");
             });
         },

@@ -17,7 +17,9 @@ async fn the_chain_goes_on_and_the_old_directory_refuses() {
     let (file, state) = (beside.path().join("over.tar"), beside.path().join("state"));
     let dir = bed.dir.path();
     let export = Export::of_directory(dir).expect("sound");
-    let manifest = hand_over(dir, now(), "over.tar", &export, |export| export.write_file(now(), true, &file)).expect("room on disk");
+    let manifest =
+        hand_over(dir, now(), "over.tar", &export, |export| export.write_file(now(), true, &file))
+            .expect("room on disk");
     drop(export);
     for _ in 0..2 {
         let refused = open_plain(dir).expect_err("handed over").to_string();
@@ -31,7 +33,11 @@ async fn the_chain_goes_on_and_the_old_directory_refuses() {
     let id = store.open_rollouts().await.expect("available")[0].id;
     crate::store::fixtures::abort(&store, id).await;
     let grown = store.journal(None, manifest.seq, 10).await.expect("readable");
-    assert_eq!(grown.first().map(|entry| entry.seq), Some(manifest.seq + 1), "no number is left out or given twice");
+    assert_eq!(
+        grown.first().map(|entry| entry.seq),
+        Some(manifest.seq + 1),
+        "no number is left out or given twice"
+    );
     store.close().expect("nothing failed");
     let report = crate::store::maintenance::check::check(&state).expect("it can be checked");
     assert!(report.sound, "the chain is unbroken: {report:#?}");
@@ -43,7 +49,14 @@ async fn a_hand_over_that_fails_leaves_the_store_where_it_is() {
     let dir = bed.dir.path();
     let export = Export::of_directory(dir).expect("sound");
     let nowhere = dir.join("no/such/folder.tar");
-    assert!(hand_over(dir, now(), "folder.tar", &export, |export| export.write_file(now(), true, &nowhere)).is_err());
+    assert!(
+        hand_over(dir, now(), "folder.tar", &export, |export| export.write_file(
+            now(),
+            true,
+            &nowhere
+        ))
+        .is_err()
+    );
     drop(export);
     assert_eq!(handed_over(dir).expect("readable"), None);
     assert!(picture(&reopened(dir)).await == bed.picture);
@@ -56,7 +69,8 @@ async fn a_hand_over_can_be_taken_back_on_purpose() {
     assert!(take_back(dir).is_err_and(|error| error.to_string().contains("was not handed over")));
     let file = dir.join("over.tar");
     let export = Export::of_directory(dir).expect("sound");
-    hand_over(dir, now(), "over.tar", &export, |export| export.write_file(now(), true, &file)).expect("room on disk");
+    hand_over(dir, now(), "over.tar", &export, |export| export.write_file(now(), true, &file))
+        .expect("room on disk");
     drop(export);
     assert!(matches!(open_plain(dir), Err(OpenError::HandedOver { .. })));
     assert_eq!(take_back(dir).expect("handed over").to, "over.tar");

@@ -1,4 +1,5 @@
-//! The verbs on a store's directory: every damage told and repaired or refused, copies whole or not there.
+//! The verbs on a store's directory: every damage told and repaired or refused, copies whole or not
+//! there.
 
 mod beginnings;
 mod checks;
@@ -37,7 +38,8 @@ struct StoreWithHistory {
 }
 
 async fn bed(seed: u64) -> StoreWithHistory {
-    let (dir, beside) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+    let (dir, beside) =
+        (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
     let backup = beside.path().join("backup");
     let store = reopened(dir.path());
     let mut driver = Driver::new(seed);
@@ -63,7 +65,12 @@ async fn kept(store: &SledStore, backup: &Path) {
     use super::export::Exporter as _;
     let export = store.export().expect("on disk");
     super::import::through(&export, now(), |stream| {
-        super::import::keep(super::import::CopySource::Stream(Box::new(stream)), "of the daemon", backup, now())
+        super::import::keep(
+            super::import::CopySource::Stream(Box::new(stream)),
+            "of the daemon",
+            backup,
+            now(),
+        )
     })
     .expect("sound");
 }

@@ -1,7 +1,8 @@
 //! One operation as the vendor publishes it, and what an exchange has against it.
 //!
-//! The published schemas are those of OpenAPI 2, which are JSON Schema draft 4 but for two things that are added here: an object has no other
-//! properties than those listed (or a misspelt name would pass, since nearly all are optional), and `int32` is a range.
+//! The published schemas are those of OpenAPI 2, which are JSON Schema draft 4 but for two things
+//! that are added here: an object has no other properties than those listed (or a misspelt name
+//! would pass, since nearly all are optional), and `int32` is a range.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -59,26 +60,38 @@ enum BodyShape {
 }
 
 /// What HTTP itself needs.
-const PLAIN_HEADERS: &[&str] = &["host", "accept", "accept-encoding", "user-agent", "content-type", "content-length"];
+const PLAIN_HEADERS: &[&str] =
+    &["host", "accept", "accept-encoding", "user-agent", "content-type", "content-length"];
 
 impl Definition {
     /// Reads a published file.
     pub fn read(name: &str) -> Self {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/definitions").join(format!("{name}.json"));
-        let text = std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/data/definitions")
+            .join(format!("{name}.json"));
+        let text =
+            std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         let whole: Value = serde_json::from_slice(&text).expect("JSON");
         let paths = whole["paths"].as_object().expect("paths");
         let (path, methods) = paths.iter().next().expect("one path");
-        let (method, operation) = methods.as_object().and_then(|methods| methods.iter().next()).expect("one method");
+        let (method, operation) =
+            methods.as_object().and_then(|methods| methods.iter().next()).expect("one method");
         assert_eq!(operation["operationId"], name);
         let mut definition = Self {
             name: name.to_owned(),
             method: method.to_uppercase(),
-            path: path.split('/').map(|part| (!part.starts_with('{')).then(|| part.to_owned())).collect(),
+            path: path
+                .split('/')
+                .map(|part| (!part.starts_with('{')).then(|| part.to_owned()))
+                .collect(),
             query: BTreeMap::new(),
             headers: BTreeMap::new(),
             instead: BTreeMap::new(),
-            consumes: serde_json::from_str::<Vec<String>>(whole["consumes"].as_str().expect("a text")).expect("a list").remove(0),
+            consumes: serde_json::from_str::<Vec<String>>(
+                whole["consumes"].as_str().expect("a text"),
+            )
+            .expect("a list")
+            .remove(0),
             body: None,
             answers: BTreeMap::new(),
             schemas: strict(&whole["definitions"]),
@@ -87,7 +100,10 @@ impl Definition {
             let name = parameter["name"].as_str().expect("a name");
             let required = parameter["required"] == true;
             match parameter["in"].as_str().expect("a place") {
-                "query" => drop(definition.query.insert(name.to_owned(), Parameter { required, integer: parameter["type"] == "integer" })),
+                "query" => drop(definition.query.insert(
+                    name.to_owned(),
+                    Parameter { required, integer: parameter["type"] == "integer" },
+                )),
                 "header" => drop(definition.headers.insert(name.to_lowercase(), required)),
                 "body" => definition.body = Some(referred(&parameter["schema"]).expect("a schema")),
                 "path" => {}
@@ -95,20 +111,28 @@ impl Definition {
             }
         }
         for (status, answer) in operation["responses"].as_object().expect("responses") {
-            definition
-                .answers
-                .insert(status.parse().expect("a status"), referred(&answer["schema"]).map_or(BodyShape::Untold, BodyShape::Object));
+            definition.answers.insert(
+                status.parse().expect("a status"),
+                referred(&answer["schema"]).map_or(BodyShape::Untold, BodyShape::Object),
+            );
         }
         definition
     }
 
     /// The vendor's own example of a success, as published.
     pub fn example(name: &str) -> Value {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/definitions").join(format!("{name}.json"));
-        let whole: Value = serde_json::from_slice(&std::fs::read(file).expect("readable")).expect("JSON");
-        let operation = whole["paths"].as_object().and_then(|paths| paths.values().next()?.as_object()?.values().next());
-        let responses = operation.and_then(|operation| operation["responses"].as_object()).expect("responses");
-        let success = responses.iter().find(|(status, _)| status.starts_with('2')).expect("a success").1;
+        let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/data/definitions")
+            .join(format!("{name}.json"));
+        let whole: Value =
+            serde_json::from_slice(&std::fs::read(file).expect("readable")).expect("JSON");
+        let operation = whole["paths"]
+            .as_object()
+            .and_then(|paths| paths.values().next()?.as_object()?.values().next());
+        let responses =
+            operation.and_then(|operation| operation["responses"].as_object()).expect("responses");
+        let success =
+            responses.iter().find(|(status, _)| status.starts_with('2')).expect("a success").1;
         success["examples"]["application/json"].clone()
     }
 
@@ -123,16 +147,21 @@ impl Definition {
             })
     }
 
-    /// Lets an object have one more property, or a property look otherwise. Does nothing where there is no such object.
+    /// Lets an object have one more property, or a property look otherwise. Does nothing where
+    /// there is no such object.
     pub fn property(&mut self, object: &str, name: &str, schema: Value) {
-        if let Some(properties) = self.schemas.get_mut(object).and_then(|object| object.get_mut("properties")) {
+        if let Some(properties) =
+            self.schemas.get_mut(object).and_then(|object| object.get_mut("properties"))
+        {
             properties[name] = schema;
         }
     }
 
     /// Lets an object do without a property that is published as required.
     pub fn optional(&mut self, object: &str, name: &str) {
-        if let Some(Value::Array(required)) = self.schemas.get_mut(object).and_then(|object| object.get_mut("required")) {
+        if let Some(Value::Array(required)) =
+            self.schemas.get_mut(object).and_then(|object| object.get_mut("required"))
+        {
             required.retain(|required| required != name);
             // Draft 4 knows no empty list here.
             if required.is_empty() {
@@ -145,10 +174,13 @@ impl Definition {
         self.schemas[name] = strict(schema);
     }
 
-    /// Lets an answer have a status that is not published, or one that is published without a schema; without an object its body is not
-    /// judged.
+    /// Lets an answer have a status that is not published, or one that is published without a
+    /// schema; without an object its body is not judged.
     pub fn status(&mut self, status: u16, object: Option<&str>) {
-        self.answers.insert(status, object.map_or(BodyShape::Free, |object| BodyShape::Object(object.to_owned())));
+        self.answers.insert(
+            status,
+            object.map_or(BodyShape::Free, |object| BodyShape::Object(object.to_owned())),
+        );
     }
 
     /// Lets a header stand in for another.
@@ -191,7 +223,10 @@ impl Definition {
                 found.push(format!("the query has {name} twice"));
             }
         }
-        let missing = self.query.iter().filter(|(name, parameter)| parameter.required && !given.contains(*name));
+        let missing = self
+            .query
+            .iter()
+            .filter(|(name, parameter)| parameter.required && !given.contains(*name));
         found.extend(missing.map(|(name, _)| format!("the query lacks {name}")));
         found
     }
@@ -206,12 +241,18 @@ impl Definition {
         }
         for name in headers.keys() {
             let stands_in = self.instead.values().any(|other| other == name);
-            if !PLAIN_HEADERS.contains(&name.as_str()) && !self.headers.contains_key(name) && !stands_in {
+            if !PLAIN_HEADERS.contains(&name.as_str())
+                && !self.headers.contains_key(name)
+                && !stands_in
+            {
                 found.push(format!("the header {name} is not published"));
             }
         }
         // The values are published in words only.
-        if headers.get("x-language").is_some_and(|language| !["en-us", "zh-cn"].contains(&language.as_str())) {
+        if headers
+            .get("x-language")
+            .is_some_and(|language| !["en-us", "zh-cn"].contains(&language.as_str()))
+        {
             found.push(format!("the language is {}", headers["x-language"]));
         }
         found
@@ -219,10 +260,17 @@ impl Definition {
 
     fn body_complaints(&self, exchange: &Exchange) -> Vec<String> {
         let Some(object) = &self.body else {
-            return if exchange.body.is_empty() { Vec::new() } else { vec!["the request has a body".into()] };
+            return if exchange.body.is_empty() {
+                Vec::new()
+            } else {
+                vec!["the request has a body".into()]
+            };
         };
-        let mut found: Vec<String> =
-            self.held_against(object, &exchange.body).into_iter().map(|what| format!("the request: {what}")).collect();
+        let mut found: Vec<String> = self
+            .held_against(object, &exchange.body)
+            .into_iter()
+            .map(|what| format!("the request: {what}"))
+            .collect();
         let given = exchange.headers.get("content-type").map_or("", String::as_str);
         if !given.eq_ignore_ascii_case(&self.consumes) {
             found.push(format!("the request's type is {given:?} and not {:?}", self.consumes));
@@ -234,7 +282,9 @@ impl Definition {
         match self.answers.get(&exchange.status) {
             None => vec!["the answer's status is not published".into()],
             Some(BodyShape::Free) => Vec::new(),
-            Some(BodyShape::Untold) => vec!["the answer's status is published without a schema".into()],
+            Some(BodyShape::Untold) => {
+                vec!["the answer's status is published without a schema".into()]
+            }
             Some(BodyShape::Object(object)) => {
                 let mut found = self.held_against(object, &exchange.answer);
                 if !exchange.answer_type.to_lowercase().starts_with("application/json") {
@@ -260,11 +310,18 @@ impl Definition {
         compiler.set_default_draft(Draft::V4);
         compiler.add_resource(PLACE, json!({ "definitions": self.schemas })).expect("a document");
         let mut schemas = Schemas::new();
-        let index = compiler.compile(&format!("{PLACE}#/definitions/{object}"), &mut schemas).expect("a schema");
+        let index = compiler
+            .compile(&format!("{PLACE}#/definitions/{object}"), &mut schemas)
+            .expect("a schema");
         match schemas.validate(value, index) {
             Ok(()) => Vec::new(),
             // The first line names the schema, which the caller knows.
-            Err(error) => error.to_string().lines().skip(1).map(|line| line.trim_start_matches([' ', '-']).to_owned()).collect(),
+            Err(error) => error
+                .to_string()
+                .lines()
+                .skip(1)
+                .map(|line| line.trim_start_matches([' ', '-']).to_owned())
+                .collect(),
         }
     }
 
@@ -287,7 +344,8 @@ fn referred(schema: &Value) -> Option<String> {
 fn strict(schema: &Value) -> Value {
     match schema {
         Value::Object(fields) => {
-            let mut strict: serde_json::Map<String, Value> = fields.iter().map(|(key, value)| (key.clone(), self::strict(value))).collect();
+            let mut strict: serde_json::Map<String, Value> =
+                fields.iter().map(|(key, value)| (key.clone(), self::strict(value))).collect();
             if strict.get("properties").is_some_and(Value::is_object)
                 && strict.get("properties").is_some_and(|inner| inner.get("$ref").is_none())
             {

@@ -1,5 +1,5 @@
-//! Where the vendor's definitions and what its cloud, its SDK or its own examples show are not the same: each difference by name, with its
-//! source. A test shows that none of them is superfluous.
+//! Where the vendor's definitions and what its cloud, its SDK or its own examples show are not the
+//! same: each difference by name, with its source. A test shows that none of them is superfluous.
 
 use serde_json::json;
 
@@ -18,12 +18,15 @@ const ERROR: &str = "MysqlErrorResponse";
 pub const EXCEPTIONS: &[Exception] = &[
     Exception {
         why: "newer models of the vendor's SDK (3.1.219, MysqlProxyV3) have `type`",
-        amend: |definition| definition.property("MysqlProxyV3", "type", json!({ "type": "string" })),
+        amend: |definition| {
+            definition.property("MysqlProxyV3", "type", json!({ "type": "string" }))
+        },
     },
     Exception {
         why: "newer models of the vendor's SDK (3.1.219, MysqlShowProxyResponseV3) have `htap_nodes`",
         amend: |definition| {
-            let nodes = json!({ "type": "array", "items": { "$ref": "#/definitions/MysqlProxyNodeV3" } });
+            let nodes =
+                json!({ "type": "array", "items": { "$ref": "#/definitions/MysqlProxyNodeV3" } });
             definition.property("MysqlShowProxyResponseV3", "htap_nodes", nodes);
         },
     },
@@ -62,8 +65,14 @@ pub const EXCEPTIONS: &[Exception] = &[
         why: "403 is not published; the gateway in front refuses another's project",
         amend: |definition| definition.status(403, Some(ERROR)),
     },
-    Exception { why: "429 is not published; the gateway in front throttles", amend: |definition| definition.status(429, Some(ERROR)) },
-    Exception { why: "502 is not published; the gateway's own page has no schema", amend: |definition| definition.status(502, None) },
+    Exception {
+        why: "429 is not published; the gateway in front throttles",
+        amend: |definition| definition.status(429, Some(ERROR)),
+    },
+    Exception {
+        why: "502 is not published; the gateway's own page has no schema",
+        amend: |definition| definition.status(502, None),
+    },
     Exception {
         why: "the gateway's refusals of who asks carry the request's id in their body too, as live samples show",
         amend: |definition| definition.property(ERROR, "request_id", json!({ "type": "string" })),
@@ -77,17 +86,26 @@ pub const EXCEPTIONS: &[Exception] = &[
                     "properties": { "code": { "type": "integer" }, "message": { "type": "string" }, "title": { "type": "string" } },
                     "required": ["code", "message", "title"],
                 });
-                definition.object("Refusal", &json!({ "properties": { "error": error }, "required": ["error"] }));
+                definition.object(
+                    "Refusal",
+                    &json!({ "properties": { "error": error }, "required": ["error"] }),
+                );
                 definition.status(401, Some("Refusal"));
             }
         },
     },
-    Exception { why: "a signature stands in place of a token", amend: |definition| definition.instead_of("x-auth-token", "authorization") },
+    Exception {
+        why: "a signature stands in place of a token",
+        amend: |definition| definition.instead_of("x-auth-token", "authorization"),
+    },
     Exception {
         why: "a signature has a date of its own, which the vendor's signer calls X-Sdk-Date",
         amend: |definition| definition.header("x-sdk-date"),
     },
-    Exception { why: "the vendor's signer adds X-Project-Id", amend: |definition| definition.header("x-project-id") },
+    Exception {
+        why: "the vendor's signer adds X-Project-Id",
+        amend: |definition| definition.header("x-project-id"),
+    },
     Exception {
         why: "IAM's guide writes this type, its definition that of the other services",
         amend: |definition| {

@@ -1,4 +1,5 @@
-//! A tap in the line between our client and the emulated cloud: passes everything on as it is and keeps it.
+//! A tap in the line between our client and the emulated cloud: passes everything on as it is and
+//! keeps it.
 
 use std::sync::{Arc, Mutex};
 
@@ -27,7 +28,11 @@ struct TappedLine {
 impl Tap {
     /// Listens, and passes on to `to`, until the test is over.
     pub async fn new(to: String) -> Self {
-        let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .expect("a client");
         let line = Arc::new(TappedLine { to, client, kept: Mutex::default() });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback");
         let endpoint = format!("http://{}", listener.local_addr().expect("bound"));
@@ -53,14 +58,23 @@ async fn pass_on(State(line): State<Arc<TappedLine>>, request: Request) -> Respo
     }
     let answer = onward.send().await.expect("the emulated cloud answers");
     let (status, headers) = (answer.status(), answer.headers().clone());
-    let answer_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let answer_type = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+        .to_owned();
     let bytes = answer.bytes().await.expect("a whole answer");
-    let text = |value: &axum::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let text =
+        |value: &axum::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     line.kept.lock().expect("nothing panics under it").push(Exchange {
         method: parts.method.to_string(),
         path: parts.uri.path().to_owned(),
         query: parts.uri.query().unwrap_or_default().to_owned(),
-        headers: parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect(),
+        headers: parts
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str().to_owned(), text(value)))
+            .collect(),
         body: body.to_vec(),
         status: status.as_u16(),
         answer_type,
