@@ -16,7 +16,7 @@ use super::fault::ApiError;
 use super::request::{JsonBody, reason};
 use super::wire::{LaneAnswer, LaneRequest};
 use crate::domain::id::Name;
-use crate::domain::rollout::Attribution;
+use crate::domain::person::Attribution;
 use crate::yaml::suggest::nearest;
 
 impl Api {

@@ -18,7 +18,7 @@ use super::fault::ApiError;
 use super::request::{JsonBody, reason};
 use super::switches::Off;
 use super::wire::{StopAnswer, StopRequest};
-use crate::domain::rollout::Attribution;
+use crate::domain::person::Attribution;
 use crate::engine::AskError;
 
 impl Api {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::domain::id::Name;
-use crate::domain::rollout::Attribution;
+use crate::domain::person::Attribution;
 use crate::domain::stop;
 use crate::store::write_whole;
 

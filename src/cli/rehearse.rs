@@ -251,7 +251,7 @@ fn look_for(args: &RehearseArgs, base: &Scenario, seeds: u32) -> Result<Exit> {
         Find::Late => &|verdict| verdict.ending == Ending::NotEnded,
     };
     let found = search(base, seeds, aim)?;
-    let document = SearchDoc::of(&found, &|story: &Repro| command(args, base, story));
+    let document = SearchDoc::of(&found, &|repro: &Repro| command(args, base, repro));
     let mut out = term::stdout();
     match args.output.output {
         DocumentFormat::Table => {
@@ -261,7 +261,7 @@ fn look_for(args: &RehearseArgs, base: &Scenario, seeds: u32) -> Result<Exit> {
         DocumentFormat::Jsonl => writeln!(out, "{}", line(&document)?)?,
     }
     out.flush()?;
-    Ok(match (&found.story, args.find) {
+    Ok(match (&found.repro, args.find) {
         (None, _) => Exit::Done,
         (Some(_), Find::Broken) => Exit::Error,
         (Some(_), Find::Halted) => Exit::Stopped,
@@ -275,12 +275,12 @@ fn look_for(args: &RehearseArgs, base: &Scenario, seeds: u32) -> Result<Exit> {
 struct SearchDoc {
     searched: usize,
     endings: BTreeMap<&'static str, usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    story: Option<StoryDoc>,
+    #[serde(rename = "story", skip_serializing_if = "Option::is_none")]
+    repro: Option<ReproDoc>,
 }
 
 #[derive(Serialize)]
-struct StoryDoc {
+struct ReproDoc {
     drawn_with_faults: usize,
     drawn_with_targets: u32,
     faults: Vec<String>,
@@ -293,7 +293,7 @@ struct StoryDoc {
 
 impl SearchDoc {
     fn of(found: &SearchResult, command: &dyn Fn(&Repro) -> String) -> Self {
-        let story = found.story.as_ref().map(|(drawn, short)| StoryDoc {
+        let repro = found.repro.as_ref().map(|(drawn, short)| ReproDoc {
             drawn_with_faults: drawn.settings.len() + drawn.crashes.len(),
             drawn_with_targets: drawn.targets,
             faults: short
@@ -307,12 +307,12 @@ impl SearchDoc {
             shrunk_in: found.shrunk_in,
             command: command(short),
         });
-        Self { searched: found.searched, endings: found.endings.clone(), story }
+        Self { searched: found.searched, endings: found.endings.clone(), repro }
     }
 }
 
-/// The command that tells a story again.
-fn command(args: &RehearseArgs, base: &Scenario, story: &Repro) -> String {
+/// The command that runs a repro again.
+fn command(args: &RehearseArgs, base: &Scenario, repro: &Repro) -> String {
     let mut words =
         vec!["sealift".to_owned(), "rehearse".to_owned(), args.plan.display().to_string()];
     words.extend(
@@ -324,7 +324,7 @@ fn command(args: &RehearseArgs, base: &Scenario, story: &Repro) -> String {
     words.extend(args.cloud.fault.iter().flat_map(|fault| ["--fault".to_owned(), fault.clone()]));
     words.extend(["--from".to_owned(), base.from.to_string()]);
     words.extend(args.lasts.iter().flat_map(|lasts| ["--for".to_owned(), lasts.to_string()]));
-    words.extend(story.arguments());
+    words.extend(repro.arguments());
     words.iter().map(|word| for_a_shell(word)).collect::<Vec<_>>().join(" ")
 }
 
@@ -339,7 +339,7 @@ fn search_text(found: &SearchDoc, find: Find) -> String {
         Find::Failed => "ends with a failed change or one in doubt",
         Find::Late => "does not end in the time given",
     };
-    let Some(story) = &found.story else {
+    let Some(repro) = &found.repro else {
         text.push_str(&format!("none of them {what}\n"));
         return text;
     };
@@ -347,13 +347,13 @@ fn search_text(found: &SearchDoc, find: Find) -> String {
         |n: usize, one: &str, many: &str| count(u32::try_from(n).unwrap_or(u32::MAX), one, many);
     text.push_str(&format!(
         "one {what}; shrunk from {} and {} to {} and {}, in {}:\n\n",
-        times(story.drawn_with_faults, "fault", "faults"),
-        count(story.drawn_with_targets, "target", "targets"),
-        times(story.faults.len() + story.crashes, "fault", "faults"),
-        count(story.targets, "target", "targets"),
-        times(story.shrunk_in, "run", "runs"),
+        times(repro.drawn_with_faults, "fault", "faults"),
+        count(repro.drawn_with_targets, "target", "targets"),
+        times(repro.faults.len() + repro.crashes, "fault", "faults"),
+        count(repro.targets, "target", "targets"),
+        times(repro.shrunk_in, "run", "runs"),
     ));
-    text.push_str(&format!("  {}\n", story.command));
+    text.push_str(&format!("  {}\n", repro.command));
     text
 }
 
@@ -578,7 +578,7 @@ mod tests {
         let found = SearchDoc {
             searched: 17,
             endings: [("completed", 16), ("halted", 1)].into(),
-            story: Some(StoryDoc {
+            repro: Some(ReproDoc {
                 drawn_with_faults: 6,
                 drawn_with_targets: 40,
                 faults: vec!["job_fails=1".into()],
@@ -591,7 +591,7 @@ mod tests {
             }),
         };
         golden("search", &search_text(&found, Find::Halted));
-        golden("search-nothing", &search_text(&SearchDoc { story: None, ..found }, Find::Broken));
+        golden("search-nothing", &search_text(&SearchDoc { repro: None, ..found }, Find::Broken));
         assert_eq!(for_a_shell("job_time={min: 1s, max: 2s}"), "'job_time={min: 1s, max: 2s}'");
         assert_eq!(for_a_shell("it's"), r"'it'\''s'");
     }

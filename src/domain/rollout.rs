@@ -31,6 +31,5 @@ pub use self::types::{
     ByHand, Context, Decision, Effect, Event, Halt, Phase, Record, Refusal, ReleaseRoom, Requeue,
     RolloutWake, Slowest, Verb,
 };
-pub use super::person::Attribution;
 
 use self::steps::{RolloutStep, because, message};

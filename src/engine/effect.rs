@@ -17,9 +17,9 @@ use super::handle::{Acknowledged, AskError, Command, CommandError};
 use crate::domain::call::{Call, Reply};
 use crate::domain::change::Change;
 use crate::domain::id::{ChangeId, InstanceId, JobId, Name, RolloutId};
+use crate::domain::person::Attribution;
 use crate::domain::proof::{Endpoint, Proof};
 use crate::domain::quota::{Boot, Quota};
-use crate::domain::rollout::Attribution;
 use crate::domain::stop::StopFile;
 use crate::store::{Active, Candidates, Commit, CommitError, Rollout, Unavailable};
 

@@ -25,9 +25,10 @@ use crate::domain::change::Clearance;
 use crate::domain::cloud_clock::TimeSpan;
 use crate::domain::id::{Name, RolloutId};
 use crate::domain::lane::Lane;
+use crate::domain::person::Attribution;
 use crate::domain::plan::Plan;
 use crate::domain::quota::Boot;
-use crate::domain::rollout::{self, Attribution};
+use crate::domain::rollout;
 use crate::domain::stop::{Stop, StopFile};
 use crate::domain::window::Opening;
 

@@ -20,9 +20,9 @@ use super::lane::QuotaStanding;
 use crate::domain::call::{Call, JobSeen, Reply};
 use crate::domain::hold::Pause;
 use crate::domain::id::{ChangeId, Digest, InstanceId, Name, RolloutId};
-use crate::domain::person::Person;
+use crate::domain::person::{Attribution, Person};
 use crate::domain::quota::Quota;
-use crate::domain::rollout::{Attribution, Refusal, Verb};
+use crate::domain::rollout::{Refusal, Verb};
 use crate::domain::stop::{Stop, StopFile};
 use crate::store::{Submission, SubmitError, Submitted, Unavailable};
 

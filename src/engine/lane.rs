@@ -32,8 +32,8 @@ use crate::domain::call::{CallError, Disposition};
 use crate::domain::ceiling::Ceiling;
 use crate::domain::id::Name;
 use crate::domain::lane::Lane;
+use crate::domain::person::Attribution;
 use crate::domain::quota::{Boot, Quota, SlidingCount};
-use crate::domain::rollout::Attribution;
 
 /// How much lateness of a busy host is made up for, so that late timers do not eat the quota; the
 /// sliding count keeps the promise meanwhile.

@@ -80,7 +80,7 @@ pub fn remainder(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::rollout::Attribution;
+    use crate::domain::person::Attribution;
     use crate::rehearse::invariants::staged::{StagedRun, after};
 
     fn left(stage: &StagedRun, ordinals: &[u32]) -> BTreeMap<u32, Target> {

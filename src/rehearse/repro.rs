@@ -1,6 +1,6 @@
-//! A story: the same plan with faults of its own, as few as they may be, and how to tell it again.
+//! A repro: the same plan with faults of its own, as few as they may be, and how to run it again.
 //!
-//! Invariant: a story is told again by its command alone; [`Repro::arguments`] and
+//! Invariant: a repro runs again by its command alone; [`Repro::arguments`] and
 //! [`Repro::scenario`] say the same.
 
 use std::time::Duration;

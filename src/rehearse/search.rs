@@ -1,7 +1,7 @@
 //! The search: many short stories with drawn faults, and the first that is looked for, made as
 //! short as it can be.
 //!
-//! Invariants: the same base, numbers and aim give the same story, however many cores search; what
+//! Invariants: the same base, numbers and aim give the same repro, however many cores search; what
 //! the shrinker gives back was run and is what was looked for; every loop has a bound.
 //!
 //! Deliberately not here: how likely the drawn faults are in the world; they are drawn to find
@@ -18,13 +18,13 @@ use super::scenario::{Scenario, SceneError};
 use super::verdict::{Ending, RehearsalVerdict};
 use super::world::{run, verdict};
 
-/// Targets of one story: enough for every wave, few enough that a story takes milliseconds.
+/// Targets of one repro: enough for every wave, few enough that a repro takes milliseconds.
 const TARGETS_MAX: u32 = 64;
 
-/// Crashes of one story.
+/// Crashes of one repro.
 const CRASHES_MAX: usize = 3;
 
-/// Runs that shrinking may take: a story has some twenty parts, each is tried a few times.
+/// Runs that shrinking may take: a repro has some twenty parts, each is tried a few times.
 const SHRINK_RUNS_MAX: usize = 600;
 
 /// The faults that are drawn, and what they are drawn from.
@@ -63,8 +63,8 @@ pub struct SearchResult {
     /// Stories that were run before and with the one found; all of them when none was.
     pub searched: usize,
     pub endings: BTreeMap<&'static str, usize>,
-    /// The story as it was drawn, and as short as it could be made.
-    pub story: Option<(Repro, Repro)>,
+    /// The repro as it was drawn, and as short as it could be made.
+    pub repro: Option<(Repro, Repro)>,
     /// Runs that shrinking took.
     pub shrunk_in: usize,
 }
@@ -76,8 +76,8 @@ pub struct SearchResult {
 /// As [`run`].
 pub fn search(base: &Scenario, seeds: u32, aim: Aim<'_>) -> Result<SearchResult, SceneError> {
     let one = |number: usize| -> Result<(Repro, &'static str, bool), SceneError> {
-        let story = draw(base, base.seed.wrapping_add(number as u64));
-        let verdict = verdict(&scenario(base, &story))?;
+        let repro = draw(base, base.seed.wrapping_add(number as u64));
+        let verdict = verdict(&scenario(base, &repro))?;
         let ending = match verdict.ending {
             _ if !verdict.holds() => "broken",
             Ending::Completed if verdict.tally.failures() > 0 => "completed with failures",
@@ -86,30 +86,30 @@ pub fn search(base: &Scenario, seeds: u32, aim: Aim<'_>) -> Result<SearchResult,
             Ending::Stopped => "stopped",
             Ending::NotEnded => "not ended",
         };
-        Ok((story, ending, aim(&verdict)))
+        Ok((repro, ending, aim(&verdict)))
     };
     let runs = on_cores(seeds as usize, cores(), &one, &|run| {
         run.as_ref().map_or(true, |(.., found)| *found)
     });
     let mut found =
-        SearchResult { searched: runs.len(), endings: BTreeMap::new(), story: None, shrunk_in: 0 };
+        SearchResult { searched: runs.len(), endings: BTreeMap::new(), repro: None, shrunk_in: 0 };
     for run in runs {
-        let (story, ending, is_found) = run?;
+        let (repro, ending, is_found) = run?;
         *found.endings.entry(ending).or_insert(0) += 1;
         if is_found {
-            let (short, runs) = shrink(base, &story, aim)?;
-            found.story = Some((story, short));
+            let (short, runs) = shrink(base, &repro, aim)?;
+            found.repro = Some((repro, short));
             found.shrunk_in = runs;
         }
     }
     Ok(found)
 }
 
-fn scenario(base: &Scenario, story: &Repro) -> Scenario {
-    story.scenario(base).expect("what is drawn here is a fault with a value of its kind")
+fn scenario(base: &Scenario, repro: &Repro) -> Scenario {
+    repro.scenario(base).expect("what is drawn here is a fault with a value of its kind")
 }
 
-/// The story of a seed.
+/// The repro of a seed.
 fn draw(base: &Scenario, seed: u64) -> Repro {
     let mut rng = Rng::with_seed(seed ^ 0x7374_6f72_7900);
     let setting = |key: &str, value: &str| FaultSetting { key: key.into(), value: value.into() };
@@ -144,16 +144,16 @@ fn least(base: &Scenario) -> u32 {
     u32::try_from(base.plan.strategy.waves.len()).expect("waves are bounded")
 }
 
-/// What makes a story long: its faults, then its targets, then its steps.
-type StoryLength = (usize, u32, usize);
+/// What makes a repro long: its faults, then its targets, then its steps.
+type ReproLength = (usize, u32, usize);
 
-fn size(story: &Repro, steps: usize) -> StoryLength {
-    (story.settings.len() + story.crashes.len(), story.targets, steps)
+fn size(repro: &Repro, steps: usize) -> ReproLength {
+    (repro.settings.len() + repro.crashes.len(), repro.targets, steps)
 }
 
-/// The shortest story found by leaving out one part after the other; and how many runs that took.
-fn shrink(base: &Scenario, story: &Repro, aim: Aim<'_>) -> Result<(Repro, usize), SceneError> {
-    let mut best = story.clone();
+/// The shortest repro found by leaving out one part after the other; and how many runs that took.
+fn shrink(base: &Scenario, repro: &Repro, aim: Aim<'_>) -> Result<(Repro, usize), SceneError> {
+    let mut best = repro.clone();
     let mut runs = 1;
     let mut least = size(&best, run(&scenario(base, &best))?.journal.len());
     loop {
@@ -181,35 +181,35 @@ fn shrink(base: &Scenario, story: &Repro, aim: Aim<'_>) -> Result<(Repro, usize)
 }
 
 /// Stories a step shorter, the boldest steps first.
-fn shorter(story: &Repro, least: u32) -> Vec<Repro> {
+fn shorter(repro: &Repro, least: u32) -> Vec<Repro> {
     let mut next = Vec::new();
-    let half = story.settings.len() / 2;
+    let half = repro.settings.len() / 2;
     if half > 0 {
-        next.push(Repro { settings: story.settings[half..].to_vec(), ..story.clone() });
-        next.push(Repro { settings: story.settings[..half].to_vec(), ..story.clone() });
+        next.push(Repro { settings: repro.settings[half..].to_vec(), ..repro.clone() });
+        next.push(Repro { settings: repro.settings[..half].to_vec(), ..repro.clone() });
     }
-    for place in 0..story.settings.len() {
-        let mut settings = story.settings.clone();
+    for place in 0..repro.settings.len() {
+        let mut settings = repro.settings.clone();
         settings.remove(place);
-        next.push(Repro { settings, ..story.clone() });
+        next.push(Repro { settings, ..repro.clone() });
     }
-    for place in 0..story.crashes.len() {
-        let mut crashes = story.crashes.clone();
+    for place in 0..repro.crashes.len() {
+        let mut crashes = repro.crashes.clone();
         crashes.remove(place);
-        next.push(Repro { crashes, ..story.clone() });
+        next.push(Repro { crashes, ..repro.clone() });
     }
-    for targets in [least, story.targets / 2, story.targets.saturating_sub(1)] {
-        if targets >= least && targets < story.targets {
-            next.push(Repro { targets, ..story.clone() });
+    for targets in [least, repro.targets / 2, repro.targets.saturating_sub(1)] {
+        if targets >= least && targets < repro.targets {
+            next.push(Repro { targets, ..repro.clone() });
         }
     }
-    // A fault that always fires tells a shorter story than one that fires now and then.
-    for place in 0..story.settings.len() {
-        if RATES.contains(&story.settings[place].key.as_str()) && story.settings[place].value != "1"
+    // A fault that always fires makes a shorter repro than one that fires now and then.
+    for place in 0..repro.settings.len() {
+        if RATES.contains(&repro.settings[place].key.as_str()) && repro.settings[place].value != "1"
         {
-            let mut settings = story.settings.clone();
+            let mut settings = repro.settings.clone();
             settings[place].value = "1".into();
-            next.push(Repro { settings, ..story.clone() });
+            next.push(Repro { settings, ..repro.clone() });
         }
     }
     next
@@ -227,9 +227,9 @@ mod tests {
     #[test]
     fn what_is_drawn_can_be_told_again() {
         for seed in 0..200 {
-            let story = draw(&base(), seed);
-            assert_eq!(story, draw(&base(), seed));
-            story.scenario(&base()).expect("every setting is a fault");
+            let repro = draw(&base(), seed);
+            assert_eq!(repro, draw(&base(), seed));
+            repro.scenario(&base()).expect("every setting is a fault");
         }
     }
 
@@ -244,7 +244,7 @@ mod tests {
                 && verdict.troubled.iter().all(|change| change.why.contains("the job failed"))
         };
         let found = search(&base, 500, &halted).expect("a fleet");
-        let (drawn, short) = found.story.expect("half a fleet of broken jobs halts");
+        let (drawn, short) = found.repro.expect("half a fleet of broken jobs halts");
         assert!(size(&short, 0) < size(&drawn, 0), "{drawn:?} became {short:?}");
         assert_eq!(
             (short.settings.len(), short.crashes.len()),
@@ -262,7 +262,7 @@ mod tests {
     #[test]
     fn no_promise_is_broken_by_any_of_many_stories() {
         let found = search(&base(), 300, &|verdict| !verdict.holds()).expect("a fleet");
-        assert!(found.story.is_none(), "{:#?}", found.story);
+        assert!(found.repro.is_none(), "{:#?}", found.repro);
         assert_eq!(found.searched, 300);
         assert!(found.endings.len() > 1, "all stories ended alike: {:?}", found.endings);
     }

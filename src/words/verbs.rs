@@ -10,11 +10,11 @@ use jiff::Timestamp;
 
 use crate::domain::count::count;
 use crate::domain::people::Role;
-use crate::domain::person::Person;
+use crate::domain::person::{Attribution, Person};
 use crate::domain::plan::Plan;
 use crate::domain::rollout::{
-    Attribution, ByHand, Context, Decision, Effect, Event, Phase, Record, Refusal, Requeue,
-    Slowest, Verb, decide,
+    ByHand, Context, Decision, Effect, Event, Phase, Record, Refusal, Requeue, Slowest, Verb,
+    decide,
 };
 use crate::domain::tally::Tally;
 use crate::domain::window_log::Gap;

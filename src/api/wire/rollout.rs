@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::WireDoc;
 use crate::domain::hold;
-use crate::domain::rollout::Attribution;
+use crate::domain::person::Attribution;
 use crate::domain::tally::Tally;
 use crate::rehearse::Forecast;
 use crate::words::hold::joined;

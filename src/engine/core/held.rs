@@ -15,7 +15,7 @@ use super::Core;
 use super::work::Work;
 use crate::domain::hold::clock_text;
 use crate::domain::id::{ChangeId, Name, RolloutId};
-use crate::domain::rollout::Attribution;
+use crate::domain::person::Attribution;
 use crate::engine::cloud_time::ClockStanding;
 
 /// Lanes named in one reason, so that it stays a sentence.

@@ -21,9 +21,8 @@ use super::work::SEND_WITHIN;
 use crate::clock::Times;
 use crate::domain::change::{State, Wake};
 use crate::domain::id::{ChangeId, RolloutId};
-use crate::domain::rollout::{
-    self, Attribution, Decision, Effect as Act, Event, LOOK_AGAIN, RolloutWake,
-};
+use crate::domain::person::Attribution;
+use crate::domain::rollout::{self, Decision, Effect as Act, Event, LOOK_AGAIN, RolloutWake};
 use crate::domain::stop::Stop;
 use crate::engine::effect::{Effect, StoreAnswer, StoreQuery};
 use crate::engine::handle::{Acknowledged, Command, CommandError};

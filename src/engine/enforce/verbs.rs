@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::found;
 use crate::domain::enforce::{Context, EnforcementStage, Event, VerbRefusal, decide};
 use crate::domain::id::{Name, ProxyId};
-use crate::domain::rollout::Attribution;
+use crate::domain::person::Attribution;
 use crate::store::{CommitError, Enforcement, EnforcementCommit, Store, Unavailable};
 
 /// Tries against an enforcement that moves meanwhile; it moves a few times a run.

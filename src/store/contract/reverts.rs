@@ -156,7 +156,11 @@ pub(crate) async fn the_longest_reasons_fit(store: &dyn Store) {
     let now = rollout(store, id).await;
     // As much as the API keeps of a reason, of characters that JSON writes as two; and as many
     // approvers as a plan may ask for.
-    let wordy = rollout::Attribution { by: "x".repeat(40), reason: "\"".repeat(500), at: at(5) };
+    let wordy = crate::domain::person::Attribution {
+        by: "x".repeat(40),
+        reason: "\"".repeat(500),
+        at: at(5),
+    };
     let approved = rollout::Approved { by: wordy.by.clone(), uid: Some(u32::MAX), at: at(5) };
     let revert = rollout::Revert {
         wave: 0,

@@ -35,5 +35,8 @@ pub const SCOREBOARD: &[(RuntimeBug, u64)] = &[
 pub fn by_name(name: Option<&str>) -> RuntimeBug {
     let Some(name) = name else { return RuntimeBug::Nothing };
     let known = SCOREBOARD.iter().map(|(planted, _)| *planted);
-    known.into_iter().find(|planted| format!("{planted:?}") == name).expect("a name of `Wrong`")
+    known
+        .into_iter()
+        .find(|planted| format!("{planted:?}") == name)
+        .expect("a name of `RuntimeBug`")
 }

@@ -1,7 +1,8 @@
 //! People: operators with verbs, and the kill-switch file.
 
 use fastrand::Rng;
-use sealift::domain::rollout::{Attribution, Requeue, Verb};
+use sealift::domain::person::Attribution;
+use sealift::domain::rollout::{Requeue, Verb};
 use sealift::engine::{Command, Input};
 use sealift::store::Rollout;
 
