@@ -3,5 +3,6 @@
 
 mod binary;
 mod end_to_end;
+mod pages;
 mod serve;
 mod systemd;
