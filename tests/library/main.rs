@@ -6,6 +6,7 @@ mod diagnostics;
 mod plans;
 mod probe;
 mod quota;
+mod reference;
 mod tidy;
 mod windows;
 
