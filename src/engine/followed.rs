@@ -50,7 +50,7 @@ pub(super) struct Followed {
     jobs: BTreeMap<ChangeId, Since>,
     /// Those that wait for the next list.
     due: BTreeSet<ChangeId>,
-    question: Option<ListRequest>,
+    list: ListProgress,
     /// A list of which a page failed: the next one goes on with that page.
     broken_off: Option<ListRequest>,
     listed_at: Option<Boot>,
@@ -60,6 +60,18 @@ pub(super) struct Followed {
     pages: u32,
     failures: u32,
     times: JobTimes,
+}
+
+/// How far the list is that is under way.
+#[derive(Default)]
+enum ListProgress {
+    /// None is.
+    #[default]
+    Idle,
+    /// It waits for its permit or its answer.
+    Waits(ListRequest),
+    /// A page of it is being read: the list is with whoever delivers what the page says.
+    Read,
 }
 
 struct Since {
@@ -161,7 +173,7 @@ impl Followed {
 
     /// Whether a list is wanted and none is under way.
     pub(super) fn wants_list(&self) -> bool {
-        self.question.is_none() && !self.due.is_empty()
+        matches!(self.list, ListProgress::Idle) && !self.due.is_empty()
     }
 
     /// Calls that are to leave before the next list where other work waits. One that failed told
@@ -179,7 +191,7 @@ impl Followed {
     /// on with the page that failed.
     pub(super) fn begin_list(&mut self, lane: &Name, now: Boot, cloud: TimeSpan) {
         let begun = self.broken_off.take();
-        self.question = Some(begun.unwrap_or_else(|| self.new_list(lane, now, cloud)));
+        self.list = ListProgress::Waits(begun.unwrap_or_else(|| self.new_list(lane, now, cloud)));
     }
 
     fn new_list(&self, lane: &Name, now: Boot, cloud: TimeSpan) -> ListRequest {
@@ -198,17 +210,27 @@ impl Followed {
 
     /// The list that is under way.
     pub(super) fn list(&self) -> Option<&ListRequest> {
-        self.question.as_ref()
+        match &self.list {
+            ListProgress::Waits(list) => Some(list),
+            ListProgress::Idle | ListProgress::Read => None,
+        }
     }
 
-    /// Takes the list that is under way, as a page of it is there.
+    /// Takes the list that is under way, as a page of it is there. It stays under way until it goes
+    /// on, ends or breaks off, so that whoever joins meanwhile begins no second one.
     pub(super) fn take_list(&mut self) -> Option<ListRequest> {
-        self.question.take()
+        match std::mem::replace(&mut self.list, ListProgress::Read) {
+            ListProgress::Waits(list) => Some(list),
+            other @ (ListProgress::Idle | ListProgress::Read) => {
+                self.list = other;
+                None
+            }
+        }
     }
 
     /// The list goes on with its next page.
     pub(super) fn go_on(&mut self, list: ListRequest) {
-        self.question = Some(list);
+        self.list = ListProgress::Waits(list);
     }
 
     /// A page was read: the rows that tell of followed jobs, each with the change that follows it.
@@ -243,7 +265,7 @@ impl Followed {
 
     /// The list is read as far as it goes. Those who waited for it and were not told of.
     pub(super) fn end_list(&mut self, list: &ListRequest, now: Boot) -> Vec<ChangeId> {
-        (self.listed_at, self.told) = (Some(now), true);
+        (self.list, self.listed_at, self.told) = (ListProgress::Idle, Some(now), true);
         self.pages = list.list.pages();
         list.open.intersection(&self.due).copied().collect()
     }
@@ -256,7 +278,7 @@ impl Followed {
         error: &CallError,
         now: Boot,
     ) -> (Vec<ChangeId>, bool) {
-        (self.listed_at, self.told) = (Some(now), false);
+        (self.list, self.listed_at, self.told) = (ListProgress::Idle, Some(now), false);
         let refused = matches!(error.disposition, Disposition::NotFound | Disposition::Fatal);
         self.failures += u32::from(refused || error.disposition == Disposition::Unknown);
         self.broken_off = (!refused && list.list.pages() > 0).then_some(list);

@@ -112,6 +112,23 @@ fn one_list_is_under_way_and_is_wanted_by_those_who_wait() {
 }
 
 #[test]
+fn who_joins_while_a_page_is_read_begins_no_second_list() {
+    let mut followed = followed(3);
+    followed.join(id(0));
+    let mut list = begun(&mut followed, 9);
+    list.found(&id(0));
+    followed.leave(id(0));
+    followed.join(id(1));
+    assert!(!followed.wants_list(), "the page is still being read");
+    assert!(followed.needs_more(&mut list, &page(0, 1_000)));
+    followed.go_on(list);
+    assert!(!followed.wants_list() && followed.list().is_some());
+    let list = followed.take_list().expect("under way");
+    assert_eq!(followed.end_list(&list, s(9)), [id(1)]);
+    assert!(followed.wants_list(), "the list is over, and one still waits");
+}
+
+#[test]
 fn a_list_asks_from_the_oldest_put_in_its_window_on() {
     let mut followed = followed(2);
     let (within, offset) = asked(&begun(&mut followed, 60));
