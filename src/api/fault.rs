@@ -161,6 +161,7 @@ impl From<Unavailable> for ApiError {
 impl From<CommandError> for ApiError {
     fn from(error: CommandError) -> Self {
         let status = match &error {
+            CommandError::TooMany => return Self::busy(error.to_string()),
             CommandError::NotFound(_) => StatusCode::NOT_FOUND,
             CommandError::Refused(_) => StatusCode::CONFLICT,
             CommandError::Moved => StatusCode::PRECONDITION_FAILED,

@@ -62,6 +62,9 @@ pub enum Input {
         id: u64,
         command: Command,
     },
+    /// Whoever asked for this verb no longer waits for its answer: it is dropped, unless it is being
+    /// committed already.
+    AskerGone(u64),
     /// A person's question to the cloud; answered by [`Effect::Told`].
     Asked {
         /// Names the waiting person.

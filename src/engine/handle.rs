@@ -29,6 +29,9 @@ use crate::store::{Submission, SubmitError, Submitted, Unavailable};
 /// Requests that may wait for the engine; beyond that a caller waits for a place.
 pub const REQUESTS_MAX: usize = 256;
 
+/// Verbs that may wait to be judged: what only a store that answers slowly lets gather.
+pub const VERBS_MAX: usize = 1024;
+
 /// Questions of people that may wait for a permit: what a few clients ask for at once.
 pub const ASKS_MAX: usize = 1024;
 
@@ -94,6 +97,9 @@ pub enum CommandError {
     /// It means nothing in this state.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// Too many wait already.
+    #[error("{VERBS_MAX} verbs wait already; ask again when some of them are done")]
+    TooMany,
     /// The record is not the one that was looked at; nothing was done.
     #[error("the rollout moved meanwhile; nothing was done")]
     Moved,
@@ -188,7 +194,8 @@ impl Handle {
     }
 
     /// Carries out an operator's verb; on success it is durable and no further PUT of that rollout
-    /// starts against it.
+    /// starts against it. Dropping the future takes the verb back, unless it is being committed
+    /// already.
     pub async fn command(&self, command: Command) -> Result<Acknowledged, CommandError> {
         let (answer, answered) = oneshot::channel();
         self.requests

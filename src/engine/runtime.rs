@@ -258,7 +258,9 @@ impl Runtime {
     async fn feed(&mut self, mut next: Vec<Input>) -> Result<(), Unavailable> {
         let mut effects = Vec::new();
         while !next.is_empty() {
-            self.core.step_all(self.clock.times(), next.drain(..), &mut effects);
+            // A verb is dropped before the read that comes now lets it be judged.
+            let gone = self.askers_gone().into_iter().map(Input::AskerGone);
+            self.core.step_all(self.clock.times(), gone.chain(next.drain(..)), &mut effects);
             if let Some(levels) = self.core.levels_to_keep() {
                 self.levels.keep(levels).await?;
             }
@@ -327,6 +329,11 @@ impl Runtime {
             }
         }
         Ok(())
+    }
+
+    /// Those who asked for a verb and no longer wait for its answer; each once.
+    fn askers_gone(&mut self) -> Vec<u64> {
+        self.waiting.extract_if(.., |_, answer| answer.is_closed()).map(|(id, _)| id).collect()
     }
 
     /// Hands a commit to the store; the answer, if it is there at once.

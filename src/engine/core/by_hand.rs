@@ -30,8 +30,12 @@ impl Core {
         let Act::ByHand { event, .. } = decision.effect else { return };
         let moved = change.as_ref().and_then(|change| self.swept(change, &event));
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
+        if tracked.verbs.drop_gone() {
+            tracked.again = true;
+            return self.count("verb_dropped");
+        }
         let Some(mut moved) = moved else {
-            if let Some((waiting, command)) = tracked.verbs.pop_front() {
+            if let Some((waiting, command)) = tracked.verbs.pop() {
                 let state =
                     change.as_ref().map_or("not there", |change| change.record.state.as_str());
                 let refusal =
@@ -45,7 +49,7 @@ impl Core {
         if moved.why != decision.why {
             moved.why = format!("{}; {}", moved.why, decision.why);
         }
-        moved.by = tracked.verbs.front().map(|(_, command)| command.by.name.clone());
+        moved.by = tracked.verbs.first().map(|command| command.by.name.clone());
         let goes_on = decision.record.version != tracked.view.record.version;
         let own = goes_on.then(|| RolloutMove {
             record: decision.record.clone(),

@@ -30,6 +30,7 @@ mod tickets;
 mod timers;
 mod tracked;
 mod unserved;
+mod verbs;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -95,8 +96,8 @@ pub struct Core {
     /// What is kept of the lanes' levels must be written anew before anything leaves.
     marks_due: bool,
     counters: BTreeMap<&'static str, u64>,
-    /// Verbs on rollouts that are not in hand, while the store is asked.
-    strangers: BTreeMap<u64, super::handle::Command>,
+    /// Verbs on rollouts that are not in hand, while the store is asked; `None`: its asker has gone.
+    strangers: BTreeMap<u64, Option<super::handle::Command>>,
     /// Questions of people that wait for a permit, an answer or their next try.
     asks: BTreeMap<u64, Inquiry>,
     /// Looks at the wire.
@@ -217,6 +218,7 @@ impl Core {
                 | None => self.count("unknown_ticket"),
             },
             Input::Command { id, command } => self.command(id, command, out),
+            Input::AskerGone(id) => self.asker_gone(id),
             Input::Asked { id, call } => self.asked(id, call, out),
             Input::Submitted(_) => self.scan_in(Duration::ZERO),
             Input::StopFile(file) => self.stop(Stop { file, ..self.stop.clone() }, out),

@@ -7,8 +7,8 @@
 //! other; what its changes commit meanwhile is met by the compare-and-swap. A verb is answered only
 //! when its commit is durable and the fence knows it.
 //!
-//! Deliberately not here: what is done to many stored changes (`bulk`), a verb on one change
-//! (`by_hand`), and the phases (`domain::rollout`).
+//! Deliberately not here: which verbs wait (`verbs`), what is done to many stored changes (`bulk`), a
+//! verb on one change (`by_hand`), and the phases (`domain::rollout`).
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use crate::domain::person::Attribution;
 use crate::domain::rollout::{self, Decision, Effect as Act, Event, LOOK_AGAIN, RolloutWake};
 use crate::domain::stop::Stop;
 use crate::engine::effect::{Effect, StoreAnswer, StoreQuery};
-use crate::engine::handle::{Acknowledged, Command, CommandError};
+use crate::engine::handle::{Acknowledged, CommandError};
 use crate::store::{
     Candidates, ChangeMove, Commit, CommitError, Durability, Obstacle, Passed, Rollout, RolloutMove,
 };
@@ -117,19 +117,6 @@ impl Core {
         }
     }
 
-    /// A verb came in.
-    pub(super) fn command(&mut self, id: u64, command: Command, out: &mut Vec<Effect>) {
-        let rollout = command.rollout;
-        if let Some(tracked) = self.rollouts.get_mut(&rollout) {
-            tracked.verbs.push_back((id, command));
-            return self.look(rollout, out);
-        }
-        // Not in hand: final, or not there. A read tells, and costs nothing but a moment.
-        self.strangers.insert(id, command);
-        let ticket = self.ticket(Owner::Stranger(id));
-        out.push(Effect::Read { ticket, query: StoreQuery::Rollout(rollout) });
-    }
-
     /// This stops everything from now on, or nothing does.
     pub(super) fn stop(&mut self, stop: Stop, out: &mut Vec<Effect>) {
         if self.stop == stop {
@@ -161,7 +148,7 @@ impl Core {
     }
 
     /// Begins the next look or verb, if none is under way.
-    fn look(&mut self, id: RolloutId, out: &mut Vec<Effect>) {
+    pub(super) fn look(&mut self, id: RolloutId, out: &mut Vec<Effect>) {
         let held = self.stop.stands() || self.draining;
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
         if self.stop.stands() {
@@ -218,30 +205,6 @@ impl Core {
         self.look(id, out);
     }
 
-    pub(super) fn stranger(&mut self, waiting: u64, found: StoreAnswer, out: &mut Vec<Effect>) {
-        let Some(command) = self.strangers.remove(&waiting) else { return };
-        match found {
-            StoreAnswer::Rollout(Some(view)) => {
-                let id = view.id;
-                self.rollout_seen(*view);
-                if let Some(tracked) = self.rollouts.get_mut(&id) {
-                    tracked.verbs.push_back((waiting, command));
-                }
-                self.look(id, out);
-            }
-            StoreAnswer::Rollout(None)
-            | StoreAnswer::Candidates(_)
-            | StoreAnswer::Stored(_)
-            | StoreAnswer::Change(_)
-            | StoreAnswer::KnownJobs(_) => {
-                out.push(Effect::Reply {
-                    id: waiting,
-                    result: Err(CommandError::NotFound(command.rollout)),
-                });
-            }
-        }
-    }
-
     /// Decides: the first verb in line, or else the look.
     fn judge(&mut self, id: RolloutId, out: &mut Vec<Effect>) {
         let (now, held_by, cloud) = (self.now, self.waits_for_lanes(id), self.cloud_time_of(id));
@@ -252,16 +215,22 @@ impl Core {
         let late = tracked.stall.counted() >= tracked.view.plan.strategy.progress_deadline();
         let at_work = if late { self.at_work(id) } else { String::new() };
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
-        let moved = |first: &mut (u64, Command)| {
-            first.1.only_if.is_some_and(|tag| tag != tracked.view.record.tag(id))
-        };
-        if let Some((waiting, _)) = tracked.verbs.pop_front_if(moved) {
+        if tracked.verbs.drop_gone() && tracked.verbs.is_empty() {
+            // The read was for that verb; whether a look may follow is asked anew.
+            tracked.again = true;
+            return self.count("verb_dropped");
+        }
+        let first = tracked.verbs.first();
+        let tag = first.and_then(|command| command.only_if);
+        if tag.is_some_and(|tag| tag != tracked.view.record.tag(id))
+            && let Some((waiting, _)) = tracked.verbs.pop()
+        {
             out.push(Effect::Reply { id: waiting, result: Err(CommandError::Moved) });
             tracked.again = true;
             return;
         }
-        let event = match tracked.verbs.front() {
-            Some((_, command)) => {
+        let event = match tracked.verbs.first() {
+            Some(command) => {
                 let mark = Attribution {
                     by: command.by.name.clone(),
                     reason: command.reason.clone(),
@@ -275,7 +244,7 @@ impl Core {
         match rollout::decide(&tracked.view.record, &event, &ctx) {
             Ok(decision) => self.carry_out_rollout(id, decision, out),
             Err(refusal) => {
-                if let Some((waiting, _)) = tracked.verbs.pop_front() {
+                if let Some((waiting, _)) = tracked.verbs.pop() {
                     out.push(Effect::Reply { id: waiting, result: Err(refusal.into()) });
                 }
                 tracked.again = true;
@@ -339,7 +308,7 @@ impl Core {
                 }
             };
         }
-        let by = tracked.verbs.front().map(|(_, command)| command.by.name.clone());
+        let by = tracked.verbs.first().map(|command| command.by.name.clone());
         let moves = RolloutMove { record: decision.record.clone(), why: decision.why, by };
         let moving = Moving {
             record: Some(decision.record),
@@ -487,7 +456,7 @@ impl Core {
         if moving.verb {
             let in_flight = self.in_flight_of(id);
             if let Some(tracked) = self.rollouts.get_mut(&id)
-                && let Some((waiting, command)) = tracked.verbs.pop_front()
+                && let Some((waiting, command)) = tracked.verbs.pop()
             {
                 self.count(command.verb.as_str());
                 let phase = &self.rollouts[&id].view.record.phase;

@@ -6,11 +6,12 @@
 //! Deliberately not here: what moves it from one stage to the next (`rollouts`, `bulk` and
 //! `by_hand` beside this file), and its phases (`domain::rollout`).
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::verbs::VerbLine;
 use crate::clock::Times;
 use crate::domain::change::{self, Change};
 use crate::domain::cloud_clock::TimeSpan;
@@ -21,7 +22,6 @@ use crate::domain::rollout::{self, Context, Decision, Effect as Act, Phase, Roll
 use crate::domain::window::Opening;
 use crate::domain::window_log::Gap;
 use crate::engine::fence::OpenWithin;
-use crate::engine::handle::Command;
 use crate::engine::opening::LastOpening;
 use crate::engine::slowest::Waits;
 use crate::engine::stall::Stall;
@@ -38,7 +38,7 @@ pub(super) struct Tracked {
     pub(super) stage: LookStage,
     /// Something happened since the last look began.
     pub(super) again: bool,
-    pub(super) verbs: VecDeque<(u64, Command)>,
+    pub(super) verbs: VerbLine,
     /// When its timer wakes it.
     pub(super) wake: Option<Boot>,
     /// Open-window time since a change last ended.
@@ -124,7 +124,7 @@ impl Tracked {
             opening,
             stage: LookStage::Idle,
             again: true,
-            verbs: VecDeque::new(),
+            verbs: VerbLine::default(),
             wake: None,
             stall: Stall::default(),
             watch: Watch::default(),

@@ -9,7 +9,7 @@ use crate::domain::call::{Answer, Call, Disposition, JobsPage, ProxyStatus, Prox
 use crate::domain::group::GroupBy;
 use crate::domain::id::{ChangeId, JobId};
 use crate::domain::lane::Lane;
-use crate::domain::rollout::{Phase, Verb};
+use crate::domain::rollout::{ByHand, Phase, Verb};
 use crate::domain::stop::StopFile;
 use crate::domain::target::Target;
 use crate::engine::staged::lane;
@@ -32,6 +32,8 @@ struct TestDaemon<'a> {
     looks: usize,
     /// Somebody else releases, and a scan shows it, while candidates are read for the first time.
     overtaken: bool,
+    /// The asker with this number goes during a read, after so many others.
+    leaves: Option<(u64, usize)>,
 }
 
 impl<'a> TestDaemon<'a> {
@@ -49,6 +51,7 @@ impl<'a> TestDaemon<'a> {
             unanswered: VecDeque::new(),
             looks: 0,
             overtaken: false,
+            leaves: None,
         }
     }
 
@@ -95,6 +98,9 @@ impl<'a> TestDaemon<'a> {
                 Times { wall: fixtures::at(self.second + self.ahead), ..times(self.second) };
             self.core.step(times, input, &mut effects);
             for effect in effects {
+                if matches!(effect, Effect::Read { .. }) {
+                    inputs.extend(self.leaves());
+                }
                 inputs.extend(self.perform(effect));
             }
         }
@@ -142,6 +148,21 @@ impl<'a> TestDaemon<'a> {
             Effect::Reply { .. } => Vec::new(),
             other => panic!("nothing here leads to {other:?}"),
         }
+    }
+
+    fn leaves(&mut self) -> Option<Input> {
+        let (id, reads) = self.leaves.take()?;
+        if reads == 0 {
+            return Some(Input::AskerGone(id));
+        }
+        self.leaves = Some((id, reads - 1));
+        None
+    }
+
+    fn ask(&mut self, number: u64, rollout: RolloutId, verb: Verb) {
+        let (by, reason) = ("ada".into(), "drill".into());
+        let command = Command { rollout, verb, by, reason, only_if: None };
+        self.step(Input::Command { id: number, command });
     }
 
     /// What a test has moved is in other hands until it is due.
@@ -408,16 +429,7 @@ fn a_step_of_the_clock_while_all_is_stopped_ends_no_pause() {
     daemon.wait(0);
     daemon.step(Input::StopFile(Some(StopFile::new("/state/STOP", "drill"))));
     let verb = Verb::Pause { until: Some(fixtures::at(daemon.second + 600)) };
-    daemon.step(Input::Command {
-        id: 1,
-        command: Command {
-            rollout: id,
-            verb,
-            by: "ada".into(),
-            reason: "drill".into(),
-            only_if: None,
-        },
-    });
+    daemon.ask(1, id, verb);
     daemon.ahead = 86_400;
     daemon.wait(1);
     daemon.step(Input::StopFile(None));
@@ -439,16 +451,7 @@ fn a_step_of_the_clock_while_its_commit_is_out_ends_no_pause() {
     daemon.wait(0);
     daemon.stepped = 300;
     let verb = Verb::Pause { until: Some(fixtures::at(daemon.second + 300)) };
-    daemon.step(Input::Command {
-        id: 1,
-        command: Command {
-            rollout: id,
-            verb,
-            by: "ada".into(),
-            reason: "drill".into(),
-            only_if: None,
-        },
-    });
+    daemon.ask(1, id, verb);
     assert_eq!(daemon.ahead, 300);
     let is_paused =
         || ready(store.rollout(id)).expect("memory").expect("there").record.paused.is_some();
@@ -457,4 +460,26 @@ fn a_step_of_the_clock_while_its_commit_is_out_ends_no_pause() {
     daemon.wait(262);
     daemon.wait(40);
     assert!(!is_paused(), "it is over by every clock");
+}
+
+/// A client that gave up minutes ago must not find its verb carried out.
+#[test]
+fn a_verb_whose_asker_has_gone_is_dropped_before_it_is_judged() {
+    let again = Verb::ByHand { ordinal: 0, what: ByHand::Again };
+    for (verb, reads) in [(Verb::Pause { until: None }, 0), (again.clone(), 0), (again, 1)] {
+        let (store, id) = shared();
+        let failed = fixtures::failed("refused");
+        ready(fixtures::put(&store, id, 0, failed)).expect("free to move");
+        let mut daemon = TestDaemon::new(&store, 5);
+        // So that nothing but verbs moves anything.
+        daemon.step(Input::StopFile(Some(StopFile::new("/state/STOP", "drill"))));
+        daemon.wait(0);
+        let entries = || ready(store.journal(None, 0, 100)).expect("memory").len();
+        let before = entries();
+        daemon.leaves = Some((1, reads));
+        daemon.ask(1, id, verb.clone());
+        assert_eq!((entries(), daemon.leaves), (before, None), "{verb:?}, {reads}");
+        daemon.ask(2, id, verb);
+        assert!(entries() > before, "the next one is judged");
+    }
 }
