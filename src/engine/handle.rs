@@ -4,7 +4,8 @@
 //! in a [`Snapshot`].
 //!
 //! Invariant: what a method here answers with success is durable. Only [`Handle::ask`] waits for
-//! the cloud; every other method answers within a second or fails with the reason.
+//! the cloud; verbs and submissions wait for the store, and every other method answers within a
+//! second or fails with the reason.
 //!
 //! Deliberately not here: what becomes of a request (`engine::core`).
 

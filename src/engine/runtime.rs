@@ -1,26 +1,24 @@
 //! The shell around the core: one task that performs effects and feeds the answers back.
 //!
-//! Invariant: the core is touched by this task alone; every call runs in a task of its own and
-//! comes back as an input. Reads are awaited in place: they come from the store's books and the
-//! next decision needs them. Commits go to the store in the order of their decisions; one that
-//! needs no sync is answered on the spot.
+//! Invariant: the core is touched by this task alone, and its loop waits for neither cloud nor
+//! store: every call runs in a task of its own, and what the store does not answer at once comes
+//! back as an input, so that a slow read holds up nothing but what asked for it. Commits go to the
+//! store in the order of their decisions. What is awaited in place is the one small file of
+//! [`KeepLevels`], which must be written before anything leaves.
 //!
 //! Deliberately not here: decisions, and any retry. A store that is out of order ends the loop with
 //! the reason.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, FutureExt, TryFutureExt};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::core::{Core, Options, TAKE_OVER_MAX};
-use super::effect::{Effect, Input, StoreAnswer, StoreQuery, Ticket};
+use super::effect::{Effect, Input, StoreAnswer, StoreQuery};
 use super::fence::Fence;
 use super::handle::{
     Acknowledged, AskError, CommandError, EngineRequest, Handle, REQUESTS_MAX, Snapshot,
@@ -33,7 +31,7 @@ use crate::cloud::{Cloud, Withheld};
 use crate::domain::call::Reply;
 use crate::domain::quota::Boot;
 use crate::probe::Probe;
-use crate::store::{Commit, Store, Unavailable};
+use crate::store::{Store, Unavailable};
 
 /// Answers that may wait for the core. Senders wait for a place, so a full channel slows calls and
 /// loses nothing.
@@ -73,7 +71,7 @@ pub fn start(
         clock,
         levels,
         answers,
-        commits: FuturesUnordered::new(),
+        asked: FuturesUnordered::new(),
         waiting: BTreeMap::new(),
         asking: BTreeMap::new(),
         next_reply: 1,
@@ -95,8 +93,9 @@ struct Runtime {
     clock: Arc<dyn Clock>,
     levels: Arc<dyn KeepLevels>,
     answers: mpsc::Sender<Input>,
-    /// Commits that wait for the disk; no more than there is work in hand.
-    commits: FuturesUnordered<BoxFuture<'static, Input>>,
+    /// What the store was asked and has not answered: commits that wait for the disk, and reads. No
+    /// more than there is work in hand.
+    asked: FuturesUnordered<BoxFuture<'static, Result<Input, Unavailable>>>,
     waiting: BTreeMap<u64, oneshot::Sender<Result<Acknowledged, CommandError>>>,
     /// People who asked the cloud something.
     asking: BTreeMap<u64, oneshot::Sender<Result<Reply, AskError>>>,
@@ -133,10 +132,12 @@ impl Runtime {
                         self.drain().await?;
                     }
                 },
-                committed = self.commits.next(), if !self.commits.is_empty() => {
-                    let mut came = Vec::from_iter(committed);
-                    while came.len() < ANSWERS_A_PASS && let Some(Some(committed)) = self.commits.next().now_or_never() {
-                        came.push(committed);
+                answered = self.asked.next(), if !self.asked.is_empty() => {
+                    let mut came = Vec::from_iter(answered.transpose()?);
+                    while came.len() < ANSWERS_A_PASS
+                        && let Some(Some(answered)) = self.asked.next().now_or_never()
+                    {
+                        came.push(answered?);
                     }
                     self.feed(came).await?;
                 }
@@ -266,13 +267,23 @@ impl Runtime {
             }
             for effect in effects.drain(..) {
                 match effect {
-                    Effect::Scan { until } => next.push(scan(&*self.store, until).await?),
-                    Effect::Read { ticket, query } => next.push(Input::Read {
-                        ticket,
-                        found: Box::new(read(&*self.store, query).await?),
-                    }),
+                    Effect::Scan { until } => {
+                        let scanned = scan(Arc::clone(&self.store), until);
+                        next.extend(self.ask_store(scanned)?);
+                    }
+                    Effect::Read { ticket, query } => {
+                        let found = read(Arc::clone(&self.store), query);
+                        let found = found.map_ok(Box::new);
+                        let read = found.map_ok(move |found| Input::Read { ticket, found });
+                        next.extend(self.ask_store(read)?);
+                    }
                     Effect::Commit { ticket, commit } => {
-                        next.extend(self.commit(ticket, *commit).await)
+                        let store = Arc::clone(&self.store);
+                        let committed = async move {
+                            let result = store.commit(*commit).await;
+                            Ok(Input::Committed { ticket, result })
+                        };
+                        next.extend(self.ask_store(committed)?);
                     }
                     Effect::Call { ticket, call, check } => {
                         let (cloud, answers) = (Arc::clone(&self.cloud), self.answers.clone());
@@ -336,30 +347,29 @@ impl Runtime {
         self.waiting.extract_if(.., |_, answer| answer.is_closed()).map(|(id, _)| id).collect()
     }
 
-    /// Hands a commit to the store; the answer, if it is there at once.
-    async fn commit(&mut self, ticket: Ticket, commit: Commit) -> Option<Input> {
-        let store = Arc::clone(&self.store);
-        let mut committed: BoxFuture<'static, Input> = Box::pin(async move {
-            let result = store.commit(commit).await;
-            Input::Committed { ticket, result }
-        });
-        match poll_fn(|context| Poll::Ready(committed.as_mut().poll(context))).await {
-            Poll::Ready(input) => Some(input),
-            Poll::Pending => {
-                self.commits.push(committed);
-                None
+    /// Asks the store for something; gives its answer, if that is there at once.
+    fn ask_store(
+        &mut self,
+        asked: impl Future<Output = Result<Input, Unavailable>> + Send + 'static,
+    ) -> Result<Option<Input>, Unavailable> {
+        let mut asked = asked.boxed();
+        match (&mut asked).now_or_never() {
+            Some(answered) => answered.map(Some),
+            None => {
+                self.asked.push(asked);
+                Ok(None)
             }
         }
     }
 }
 
-async fn scan(store: &dyn Store, until: jiff::Timestamp) -> Result<Input, Unavailable> {
+async fn scan(store: Arc<dyn Store>, until: jiff::Timestamp) -> Result<Input, Unavailable> {
     let open = store.open_rollouts().await?;
     let due = store.due(until, TAKE_OVER_MAX).await?;
     Ok(Input::Scanned { open, due })
 }
 
-async fn read(store: &dyn Store, query: StoreQuery) -> Result<StoreAnswer, Unavailable> {
+async fn read(store: Arc<dyn Store>, query: StoreQuery) -> Result<StoreAnswer, Unavailable> {
     Ok(match query {
         StoreQuery::Rollout(id) => StoreAnswer::Rollout(store.rollout(id).await?.map(Box::new)),
         StoreQuery::Candidates { rollout, wave, limit } => {

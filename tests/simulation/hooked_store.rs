@@ -25,6 +25,11 @@ pub trait Hooks: Send + Sync {
         self.store().enforce(commit)
     }
 
+    /// What each read of the engine waits for.
+    fn before_read(&self) -> Pending<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
     /// What is told of a rollout that was read.
     fn rollout_read(&self, rollout: Rollout) -> Rollout {
         rollout
@@ -49,11 +54,17 @@ impl<H: Hooks> Store for Hooked<H> {
     }
 
     fn due(&self, now: Timestamp, limit: usize) -> Pending<'_, Result<Vec<Active>, Unavailable>> {
-        self.0.store().due(now, limit)
+        Box::pin(async move {
+            self.0.before_read().await;
+            self.0.store().due(now, limit).await
+        })
     }
 
     fn open_rollouts(&self) -> Pending<'_, Result<Vec<Rollout>, Unavailable>> {
-        self.0.store().open_rollouts()
+        Box::pin(async move {
+            self.0.before_read().await;
+            self.0.store().open_rollouts().await
+        })
     }
 
     fn rollouts(
@@ -66,12 +77,16 @@ impl<H: Hooks> Store for Hooked<H> {
 
     fn rollout(&self, id: RolloutId) -> Pending<'_, Result<Option<Rollout>, Unavailable>> {
         Box::pin(async move {
+            self.0.before_read().await;
             Ok(self.0.store().rollout(id).await?.map(|rollout| self.0.rollout_read(rollout)))
         })
     }
 
     fn change(&self, id: ChangeId) -> Pending<'_, Result<Option<Active>, Unavailable>> {
-        self.0.store().change(id)
+        Box::pin(async move {
+            self.0.before_read().await;
+            self.0.store().change(id).await
+        })
     }
 
     fn candidates(
@@ -80,7 +95,10 @@ impl<H: Hooks> Store for Hooked<H> {
         wave: u16,
         limit: usize,
     ) -> Pending<'_, Result<Candidates, Unavailable>> {
-        self.0.store().candidates(id, wave, limit)
+        Box::pin(async move {
+            self.0.before_read().await;
+            self.0.store().candidates(id, wave, limit).await
+        })
     }
 
     fn stored(
@@ -90,7 +108,10 @@ impl<H: Hooks> Store for Hooked<H> {
         places: std::ops::Range<u32>,
         limit: usize,
     ) -> Pending<'_, Result<Vec<Change>, Unavailable>> {
-        self.0.store().stored(id, words, places, limit)
+        Box::pin(async move {
+            self.0.before_read().await;
+            self.0.store().stored(id, words, places, limit).await
+        })
     }
 
     fn holder(&self, instance: &InstanceId) -> Pending<'_, Result<Option<ChangeId>, Unavailable>> {
@@ -106,7 +127,11 @@ impl<H: Hooks> Store for Hooked<H> {
     }
 
     fn known_jobs(&self, instance: &InstanceId) -> Pending<'_, Result<Vec<JobId>, Unavailable>> {
-        self.0.store().known_jobs(instance)
+        let instance = *instance;
+        Box::pin(async move {
+            self.0.before_read().await;
+            self.0.store().known_jobs(&instance).await
+        })
     }
 
     fn page(

@@ -44,6 +44,9 @@ pub struct DrawnScenario {
     pub slow_path: f64,
     /// Share of commits that take long enough for a scan to come upon the change meanwhile.
     pub stuck_store: f64,
+    /// Longest way of a read to the store, and of its answer back, in milliseconds; 0: it answers
+    /// at once, as a store on this machine does.
+    pub read_ms: u64,
     pub verbs: u32,
     pub stop_file: bool,
     /// Virtual seconds at which a person pauses the lane and resumes it.
@@ -86,6 +89,10 @@ pub const VISIBILITY_LAG: Duration = Duration::from_secs(2);
 pub const SETTLE: Duration = Duration::from_secs(6);
 /// Longest commit of a stuck store: beyond the 17 s after which a scan comes upon a call's change.
 pub const STUCK_COMMIT: Duration = Duration::from_secs(40);
+
+/// Longest way of a read to a store that is far, and back: a look reads twice, and two looks and a
+/// commit must fit into what a person waits for.
+const READ_MS_MAX: u64 = 200;
 
 /// Steps of the cloud's clock are aimed at the time at which most runs are at work.
 const CLOCK_STEPS_WITHIN: u64 = 90;
@@ -141,6 +148,7 @@ impl DrawnScenario {
             refuse: some(&mut rng, 0.3, 0.2),
             slow_path: some(&mut rng, if short { 0.9 } else { 0.5 }, if short { 0.6 } else { 0.3 }),
             stuck_store: some(&mut rng, 0.15, 0.3),
+            read_ms: 0,
             verbs: if rng.bool() { rng.u32(1..6) } else { 0 },
             stop_file: rng.f64() < 0.15,
             lane_paused: None,
@@ -160,6 +168,7 @@ impl DrawnScenario {
         drawn.draw_undocumented();
         drawn.draw_lane();
         drawn.draw_stop();
+        drawn.draw_reads();
         drawn.gates = ClearanceTally::draw(seed, drawn.calm_at);
         drawn
     }
@@ -221,6 +230,14 @@ impl DrawnScenario {
         if rng.f64() < 0.1 {
             let from = rng.u64(0..self.calm_at.min(60));
             self.stop_all = Some((from, rng.u64(from..=self.calm_at)));
+        }
+    }
+
+    /// Drawn apart, so that everything else of a seed stays as it is.
+    fn draw_reads(&mut self) {
+        let mut rng = Rng::with_seed(self.seed ^ 0x5ea1_1f70_0000_0074);
+        if rng.f64() < 0.2 {
+            self.read_ms = rng.u64(1..=READ_MS_MAX);
         }
     }
 

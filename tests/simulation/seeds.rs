@@ -61,6 +61,7 @@ const MUST_FIRE: &[&str] = &[
     "revert",
     "running_listed",
     "slow",
+    "slow_read",
     "slow_to_wire",
     "slow_way",
     "started",

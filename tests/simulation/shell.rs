@@ -17,6 +17,7 @@ mod outcomes;
 mod planted;
 mod script;
 mod store;
+mod unanswered;
 
 use std::sync::Arc;
 
@@ -43,6 +44,7 @@ const MUST_FIRE: &[&str] = &[
     "restart",
     "slow",
     "slow_commit",
+    "slow_read",
     "stop_file",
     "throttle",
     "verb_acknowledged",

@@ -41,6 +41,7 @@ use daemon::SimDaemon;
 pub use drawn::draw_verb;
 pub use network::unanswered;
 pub use person::verb_of_a_person;
+use store_side::StoreAsked;
 
 /// More events than any honest run needs: beyond it something spins.
 const EVENTS_MAX: u64 = 400_000;
@@ -90,6 +91,7 @@ pub(in crate::world) enum SimEvent {
     Feed { life: u32, input: Box<Input> },
     Answer { life: u32, ticket: Ticket, number: u64, reply: Box<sealift::domain::call::Reply> },
     Apply { life: u32, ticket: Ticket, commit: Box<Commit> },
+    StoreAsked { life: u32, asked: Box<StoreAsked>, back: Nanos },
     Wire { life: u32, ticket: Ticket, number: u64, call: Box<(Call, CheckSpec)> },
     Arrive { life: u32, ticket: Ticket, number: u64, call: Box<Call> },
     Crash,
@@ -118,6 +120,7 @@ impl SimEvent {
             | Self::Feed { .. }
             | Self::Answer { .. }
             | Self::Apply { .. }
+            | Self::StoreAsked { .. }
             | Self::AskWire { .. }
             | Self::TellStop { .. }
             | Self::Wire { .. } => true,
@@ -144,6 +147,8 @@ pub struct SimWorld {
     scenario: DrawnScenario,
     planted: Planted,
     rng: Rng,
+    /// How long reads of the store take.
+    reads: Rng,
     now: Nanos,
     wall_offset: i64,
     queue: EventQueue<SimEvent>,
@@ -221,6 +226,7 @@ impl SimWorld {
         let oracle = Oracle::new(&scenario, &submission, rollout, &fleet);
         let mut world = Self {
             rng: Rng::with_seed(scenario.seed),
+            reads: Rng::with_seed(scenario.seed ^ 0x5ea1_1f70_0000_0075),
             now: S,
             wall_offset: 0,
             queue: EventQueue::default(),
@@ -407,6 +413,7 @@ impl SimWorld {
             SimEvent::Answer { life, ticket, number, reply } => {
                 self.answered(life, ticket, number, *reply)
             }
+            SimEvent::StoreAsked { life, asked, back } => self.store_asked(life, *asked, back),
             SimEvent::Apply { life, ticket, commit } => self.apply(life, ticket, *commit),
             SimEvent::Wire { life, ticket, number, call } => self.wire(life, ticket, number, *call),
             SimEvent::Arrive { life, ticket, number, call } => {

@@ -88,6 +88,8 @@ pub struct Core {
     next_place: u64,
     timers: Timers,
     scanning: bool,
+    /// Something happened that the scan that is out may not show.
+    scan_again: bool,
     scan_at: Option<Boot>,
     scans: u64,
     failed: bool,
@@ -96,7 +98,8 @@ pub struct Core {
     /// What is kept of the lanes' levels must be written anew before anything leaves.
     marks_due: bool,
     counters: BTreeMap<&'static str, u64>,
-    /// Verbs on rollouts that are not in hand, while the store is asked; `None`: its asker has gone.
+    /// Verbs on rollouts that are not in hand, while the store is asked; `None`: its asker has
+    /// gone.
     strangers: BTreeMap<u64, Option<super::handle::Command>>,
     /// Questions of people that wait for a permit, an answer or their next try.
     asks: BTreeMap<u64, Inquiry>,
@@ -140,6 +143,7 @@ impl Core {
             next_place: 1,
             timers,
             scanning: false,
+            scan_again: false,
             scan_at: Some(now.boot),
             scans: 0,
             failed: false,
@@ -350,7 +354,11 @@ impl Core {
 
     fn scan(&mut self, out: &mut Vec<Effect>) {
         self.scan_at = None;
-        if self.scanning || self.draining {
+        if self.scanning {
+            self.scan_again = true;
+            return;
+        }
+        if self.draining {
             return;
         }
         self.scanning = true;
@@ -367,7 +375,8 @@ impl Core {
     ) {
         self.scanning = false;
         self.scans += 1;
-        self.scan_in(SCAN_EVERY);
+        let again = std::mem::take(&mut self.scan_again);
+        self.scan_in(if again { Duration::ZERO } else { SCAN_EVERY });
         self.rollouts_seen(open, out);
         for active in due {
             self.take_over(active);

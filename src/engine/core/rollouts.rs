@@ -7,8 +7,8 @@
 //! other; what its changes commit meanwhile is met by the compare-and-swap. A verb is answered only
 //! when its commit is durable and the fence knows it.
 //!
-//! Deliberately not here: which verbs wait (`verbs`), what is done to many stored changes (`bulk`), a
-//! verb on one change (`by_hand`), and the phases (`domain::rollout`).
+//! Deliberately not here: which verbs wait (`verbs`), what is done to many stored changes (`bulk`),
+//! a verb on one change (`by_hand`), and the phases (`domain::rollout`).
 
 use std::time::Duration;
 
@@ -63,12 +63,12 @@ impl Core {
     }
 
     /// Takes over what the store says of a rollout. An older view than the one in hand changes
-    /// nothing.
+    /// nothing: what the store is asked may be answered late.
     pub(super) fn rollout_seen(&mut self, view: Rollout) {
         let id = view.id;
         let now = self.now;
         let moved = match self.rollouts.get_mut(&id) {
-            Some(tracked) if view.record.version < tracked.view.record.version => return,
+            Some(tracked) if age(&view.record) < age(&tracked.view.record) => return,
             Some(tracked) => {
                 let moved = view.record.version != tracked.view.record.version;
                 // A change may have ended in other hands: its place is free.
@@ -500,6 +500,11 @@ impl Core {
             self.timers.set(Timer::Rollout(id), was, at);
         }
     }
+}
+
+/// What only grows in a rollout's record.
+fn age(record: &rollout::Record) -> (u64, u64) {
+    (record.version, record.releases)
 }
 
 #[cfg(test)]

@@ -18,10 +18,13 @@ use tokio::time::Instant;
 use super::planted::RuntimeBug;
 use crate::oracle::{Around, Oracle, SeenFact};
 use crate::scenario::DrawnScenario;
-use crate::world::{Nanos, S, start};
+use crate::world::{MS, Nanos, S, start};
 
 /// From then on the clock of [`Wrong::ClockStands`] stands.
 const STANDS_FROM: Nanos = 10 * S;
+
+/// Longest read of a store that takes its time: a verb reads twice, behind a look that does.
+const READ_MAX: Nanos = 20 * MS;
 
 pub struct RuntimeFixture {
     pub scenario: DrawnScenario,
@@ -30,6 +33,10 @@ pub struct RuntimeFixture {
     pub store: MemoryStore,
     /// Half of the runs have a store that takes its time for what must be synced.
     pub slow_store: bool,
+    /// A quarter of them have one that takes its time for reads.
+    slow_reads: bool,
+    /// Whether reads are answered.
+    pub reads_answered: watch::Sender<bool>,
     origin: Instant,
     told: bool,
     state: Mutex<State>,
@@ -38,6 +45,7 @@ pub struct RuntimeFixture {
 /// What changes; held for a moment at a time.
 pub struct State {
     pub rng: Rng,
+    reads: Rng,
     pub oracle: Oracle,
     pub cloud: Model,
     pub calm: bool,
@@ -70,8 +78,11 @@ impl RuntimeFixture {
     ) -> Self {
         let mut rng = Rng::with_seed(scenario.seed);
         let slow_store = rng.bool();
+        let mut reads = Rng::with_seed(scenario.seed ^ 0x5ea1_1f70_0000_0074);
+        let slow_reads = reads.u8(0..4) == 0;
         let state = State {
             rng,
+            reads,
             oracle,
             cloud,
             calm: false,
@@ -91,10 +102,24 @@ impl RuntimeFixture {
             rollout,
             store: MemoryStore::new(),
             slow_store,
+            slow_reads,
+            reads_answered: watch::Sender::new(true),
             origin: Instant::now(),
             told,
             state: Mutex::new(state),
         }
+    }
+
+    /// Waits for as long as the store takes to answer a read.
+    pub async fn read_comes(&self) {
+        if self.slow_reads {
+            self.fire("slow_read");
+            let wait = Duration::from_nanos(self.state().reads.u64(0..READ_MAX));
+            tokio::time::sleep(wait).await;
+        }
+        let mut answered = self.reads_answered.subscribe();
+        // Its sender is beside it.
+        let _ = answered.wait_for(|answered| *answered).await;
     }
 
     pub fn state(&self) -> MutexGuard<'_, State> {

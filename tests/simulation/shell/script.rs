@@ -41,9 +41,9 @@ enum Act {
 }
 
 pub struct RuntimeScript {
-    shared: RunShared,
+    pub(super) shared: RunShared,
     rng: Rng,
-    submission: sealift::store::Submission,
+    pub(super) submission: sealift::store::Submission,
     acts: Vec<(Nanos, Act)>,
     desk: Arc<Mutex<()>>,
     verbs: u64,

@@ -27,6 +27,11 @@ impl Hooks for WatchedStore {
         &self.0.store
     }
 
+    fn before_read(&self) -> Pending<'_, ()> {
+        let shared = RunShared::clone(&self.0);
+        Box::pin(async move { shared.read_comes().await })
+    }
+
     fn commit(&self, commit: Commit) -> Pending<'_, Result<(), CommitError>> {
         let shared = RunShared::clone(&self.0);
         Box::pin(async move {

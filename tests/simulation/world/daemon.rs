@@ -10,6 +10,7 @@ use sealift::engine::{Core, Effect, Fence, Input, Level, Options, Ticket};
 use sealift::rehearse::observation::Observation;
 use sealift::store::{Commit, Store};
 
+use super::store_side::StoreAsked;
 use super::{MS, Nanos, S, SimEvent, SimWorld};
 use crate::oracle::SeenFact;
 use crate::planted::Planted;
@@ -165,14 +166,8 @@ impl SimWorld {
     fn perform(&mut self, effect: Effect) {
         let life = self.daemon.life;
         match effect {
-            Effect::Scan { until } => {
-                let (open, due) = self.scan(until);
-                self.push_input(0, Input::Scanned { open, due });
-            }
-            Effect::Read { ticket, query } => {
-                let found = Box::new(self.read(query));
-                self.push_input(0, Input::Read { ticket, found });
-            }
+            Effect::Scan { until } => self.ask_store(StoreAsked::Scan { until }),
+            Effect::Read { ticket, query } => self.ask_store(StoreAsked::Read { ticket, query }),
             Effect::Commit { ticket, commit } => {
                 let mut wait = self.rng.u64(0..3 * MS);
                 if self.planted == Planted::JobIdUsedBeforeSaved

@@ -13,11 +13,50 @@ use sealift::engine::{Input, StoreAnswer, StoreQuery, Ticket};
 use sealift::store::memory::MemoryStore;
 use sealift::store::{Active, Commit, CommitError, Durability, Rollout, Store};
 
-use super::{Kill, MS, SimWorld};
+use super::{Kill, MS, Nanos, SimEvent, SimWorld};
 use crate::oracle::SeenFact;
 use crate::planted::Planted;
 
+/// What the core reads.
+pub(in crate::world) enum StoreAsked {
+    Scan { until: Timestamp },
+    Read { ticket: Ticket, query: StoreQuery },
+}
+
 impl SimWorld {
+    /// The store is asked: it answers at once, or what it shows is of some instant between question
+    /// and answer.
+    pub(super) fn ask_store(&mut self, asked: StoreAsked) {
+        let longest = self.scenario.read_ms * MS;
+        if longest == 0 || self.calm {
+            let answer = self.store_answer(asked);
+            return self.push_input(0, answer);
+        }
+        self.fire("slow_read");
+        let (there, back) = (self.reads.u64(0..longest), self.reads.u64(0..longest));
+        let life = self.daemon.life;
+        self.push(there, SimEvent::StoreAsked { life, asked: Box::new(asked), back });
+    }
+
+    pub(super) fn store_asked(&mut self, life: u32, asked: StoreAsked, back: Nanos) {
+        if self.daemon.life == life {
+            let answer = self.store_answer(asked);
+            self.push_input(back, answer);
+        }
+    }
+
+    fn store_answer(&self, asked: StoreAsked) -> Input {
+        match asked {
+            StoreAsked::Scan { until } => {
+                let (open, due) = self.scan(until);
+                Input::Scanned { open, due }
+            }
+            StoreAsked::Read { ticket, query } => {
+                Input::Read { ticket, found: Box::new(self.read(query)) }
+            }
+        }
+    }
+
     pub(super) fn apply(&mut self, life: u32, ticket: Ticket, commit: Commit) {
         if self.daemon.life != life {
             // It was on its way when its daemon died.
