@@ -298,6 +298,9 @@ pub(super) async fn release(
 impl From<EnforceError> for ApiError {
     fn from(error: EnforceError) -> Self {
         let status = match &error {
+            EnforceError::Away(away) | EnforceError::NotKnown(away) => {
+                return Self::away(error.to_string(), away);
+            }
             EnforceError::NotFound(_) | EnforceError::NoTarget(_) => StatusCode::NOT_FOUND,
             EnforceError::Refused(_) | EnforceError::Moving => StatusCode::CONFLICT,
             EnforceError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,

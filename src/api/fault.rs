@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::wire::{Problem, ProblemCode, RolloutRow};
 use crate::engine::CommandError;
-use crate::store::{SubmitError, Unavailable};
+use crate::store::{Away, SubmitError, Unavailable};
 
 /// What problems are called on the wire.
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -46,6 +46,13 @@ impl ApiError {
     /// `Retry-After`.
     pub fn busy(detail: impl Into<String>) -> Self {
         Self { busy: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
+    }
+
+    /// The store is away: nothing can be done until it is back.
+    pub fn away(detail: impl Into<String>, away: &Away) -> Self {
+        let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, detail);
+        error.body.since = Some(away.since);
+        error
     }
 
     /// Nobody is known to ask.
@@ -162,6 +169,9 @@ impl From<CommandError> for ApiError {
     fn from(error: CommandError) -> Self {
         let status = match &error {
             CommandError::TooMany => return Self::busy(error.to_string()),
+            CommandError::Away(away) | CommandError::NotKnown(away) => {
+                return Self::away(error.to_string(), away);
+            }
             CommandError::NotFound(_) => StatusCode::NOT_FOUND,
             CommandError::Refused(_) => StatusCode::CONFLICT,
             CommandError::Moved => StatusCode::PRECONDITION_FAILED,
@@ -174,11 +184,38 @@ impl From<CommandError> for ApiError {
 impl From<SubmitError> for ApiError {
     fn from(error: SubmitError) -> Self {
         let status = match &error {
+            SubmitError::Away(away) => return Self::away(error.to_string(), away),
             SubmitError::Overlap { .. } | SubmitError::Changed { .. } => StatusCode::CONFLICT,
             SubmitError::Refusing(_) | SubmitError::Unavailable(_) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
         };
         Self::new(status, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_is_away_is_answered_with_since_when() {
+        let since = jiff::Timestamp::from_second(1_800_000_000).expect("an instant");
+        let away = Away { since, why: "connection refused".into() };
+        let errors = [
+            ApiError::from(CommandError::Away(away.clone())),
+            ApiError::from(CommandError::NotKnown(away.clone())),
+            ApiError::from(SubmitError::Away(away)),
+        ];
+        for error in errors {
+            let body = serde_json::to_value(error.problem()).expect("JSON");
+            assert_eq!(error.status, StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(
+                (&body["since"], &body["code"]),
+                (&since.to_string().into(), &"unavailable".into())
+            );
+            let detail = body["detail"].as_str().expect("a text");
+            assert!(detail.contains("connection refused") && detail.contains("when it is back"));
+        }
     }
 }

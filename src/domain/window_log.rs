@@ -62,6 +62,8 @@ pub enum Gap {
     Down,
     /// A person, or the kill-switch file, stopped everything.
     Stopped,
+    /// The store was away.
+    Away,
     /// The wall clock was stepped by so much; negative: back.
     Stepped(SignedDuration),
     /// The process stood still for so long.
@@ -123,7 +125,7 @@ impl WindowLog {
                 windows: self.clone(),
                 why: format!("{}; {}", stepped(by, facts), stands(facts)),
             }),
-            (note, Gap::None | Gap::Down | Gap::Stopped | Gap::Still(_)) => note,
+            (note, Gap::None | Gap::Down | Gap::Stopped | Gap::Away | Gap::Still(_)) => note,
         }
     }
 
@@ -242,6 +244,7 @@ fn because(facts: &NoteInput<'_>, last: MissedWindows) -> String {
     match facts.gap {
         Gap::Down => "no daemon ran".into(),
         Gap::Stopped => "everything was stopped".into(),
+        Gap::Away => "the store was away".into(),
         Gap::Stepped(_) => "the clock went past it".into(),
         Gap::Still(long) => format!("the daemon stood still for {long:#}"),
         Gap::None => "it was over before anything could begin".into(),

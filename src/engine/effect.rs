@@ -21,7 +21,7 @@ use crate::domain::person::Attribution;
 use crate::domain::proof::{Endpoint, Proof};
 use crate::domain::quota::{Boot, Quota};
 use crate::domain::stop::StopFile;
-use crate::store::{Active, Candidates, Commit, CommitError, Rollout, Unavailable};
+use crate::store::{Active, Away, Candidates, Commit, CommitError, Rollout, Unavailable};
 
 /// Pairs an effect with its answer; unique within one run of the core.
 pub type Ticket = u64;
@@ -62,8 +62,8 @@ pub enum Input {
         id: u64,
         command: Command,
     },
-    /// Whoever asked for this verb no longer waits for its answer: it is dropped, unless it is being
-    /// committed already.
+    /// Whoever asked for this verb no longer waits for its answer: it is dropped, unless it is
+    /// being committed already.
     AskerGone(u64),
     /// A person's question to the cloud; answered by [`Effect::Told`].
     Asked {
@@ -83,6 +83,8 @@ pub enum Input {
     Lanes(Vec<(Name, Option<Attribution>)>),
     /// Begin nothing new any more.
     Drain,
+    /// The store is away, or it is back. What it was asked is answered when it is back.
+    StoreAway(Option<Away>),
     /// The store is out of order.
     StoreFailed(Unavailable),
 }

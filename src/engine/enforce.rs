@@ -107,6 +107,9 @@ impl Enforcer {
 
     /// Looks at everything once.
     pub async fn pass(&mut self) -> Result<(), Unavailable> {
+        if self.store.away().borrow().is_some() {
+            return Ok(());
+        }
         let seq = self.store.health().seq;
         let now = self.clock.times().wall;
         let stepped_back = std::mem::replace(&mut self.looked, now) > now;
@@ -360,6 +363,10 @@ impl Enforcer {
             }
             Err(error @ (SubmitError::Overlap { .. } | SubmitError::Changed { .. })) => {
                 Ok(Some(Event::Refused { why: error.to_string() }))
+            }
+            Err(SubmitError::Away(_)) => {
+                self.again = true;
+                Ok(None)
             }
             Err(SubmitError::Refusing(why)) => {
                 tracing::warn!(plan = %name, run = run.number, why, "a run of the enforcement is not taken yet; it is tried again");

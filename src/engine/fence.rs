@@ -1,7 +1,7 @@
 //! The fence: the state that the last check reads when bytes are about to leave.
 //!
-//! Job: keep what forbids a write (verbs, stops, paused lanes, clocks), and check each write
-//! against it at the last instant.
+//! Job: keep what forbids a call (verbs, stops, paused lanes, clocks, a store that is away), and
+//! check each call against it at the last instant.
 //!
 //! Invariant: an operator's verb is acknowledged only after the fence has it, and every write asks
 //! the fence while its request is still incomplete; both take the same lock. So after an
@@ -90,6 +90,8 @@ pub struct Fence {
 struct FenceState {
     stop: Stop,
     draining: bool,
+    /// The store is away.
+    away: bool,
     rollouts: BTreeMap<RolloutId, rollout::Record>,
     clocks: Clocks,
     /// Lanes that a person paused.
@@ -163,16 +165,31 @@ impl Fence {
         }
     }
 
+    /// The store is away, or it is back.
+    pub(super) fn set_away(&self, away: bool) {
+        self.lock().away = away;
+    }
+
     pub(super) fn set_draining(&self) {
         self.lock().draining = true;
     }
 
-    /// The last check, at the wire instant.
+    /// The last check of a read, at its wire instant.
+    pub fn check_read(&self, deadline: Boot, times: Times) -> Result<(), Withheld> {
+        if times.boot >= deadline {
+            return Err(Withheld("the call's deadline has passed".to_owned()));
+        }
+        if self.lock().away {
+            // What it would tell could not be saved.
+            return Err(Withheld("the store is away".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// The last check of a change's call, at its wire instant.
     pub fn check(&self, spec: &CheckSpec, times: Times) -> Result<(), Withheld> {
         let withheld = |why: &str| Err(Withheld(why.to_owned()));
-        if times.boot >= spec.deadline {
-            return withheld("the call's deadline has passed");
-        }
+        self.check_read(spec.deadline, times)?;
         if !spec.write {
             return Ok(());
         }

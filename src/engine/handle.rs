@@ -25,7 +25,7 @@ use crate::domain::person::{Attribution, Person};
 use crate::domain::quota::Quota;
 use crate::domain::rollout::{Refusal, Verb};
 use crate::domain::stop::{Stop, StopFile};
-use crate::store::{Submission, SubmitError, Submitted, Unavailable};
+use crate::store::{Away, Submission, SubmitError, Submitted, Unavailable};
 
 /// Requests that may wait for the engine; beyond that a caller waits for a place.
 pub const REQUESTS_MAX: usize = 256;
@@ -104,6 +104,12 @@ pub enum CommandError {
     /// The record is not the one that was looked at; nothing was done.
     #[error("the rollout moved meanwhile; nothing was done")]
     Moved,
+    /// The store is away; nothing was done.
+    #[error("{0}; nothing was done, ask again when it is back")]
+    Away(Away),
+    /// The store went away while the verb was being committed.
+    #[error("{0}; whether the verb was carried out is not known, look when it is back")]
+    NotKnown(Away),
     /// The store is out of order.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{BoxFuture, FutureExt, TryFutureExt};
+use futures_util::future::{BoxFuture, FutureExt, TryFutureExt, pending};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -27,11 +27,11 @@ use super::handle::{
 use super::lane::Level;
 use super::mark::KeepLevels;
 use crate::clock::Clock;
-use crate::cloud::{Cloud, Withheld};
+use crate::cloud::Cloud;
 use crate::domain::call::Reply;
 use crate::domain::quota::Boot;
 use crate::probe::Probe;
-use crate::store::{Store, Unavailable};
+use crate::store::{Away, Store, SubmitError, Unavailable};
 
 /// Answers that may wait for the core. Senders wait for a place, so a full channel slows calls and
 /// loses nothing.
@@ -62,10 +62,12 @@ pub fn start(
     let core = Core::new(options, clock.times());
     let fence = core.fence();
     let (answers, inputs) = mpsc::channel(ANSWERS_MAX);
+    let away = store.away();
     let shell = Runtime {
         fence: Arc::clone(&fence),
         core,
         store,
+        away,
         cloud,
         probe,
         clock,
@@ -88,6 +90,8 @@ struct Runtime {
     core: Core,
     fence: Arc<Fence>,
     store: Arc<dyn Store>,
+    /// Whether the store is away.
+    away: watch::Receiver<Option<Away>>,
     cloud: Arc<dyn Cloud>,
     probe: Arc<dyn Probe>,
     clock: Arc<dyn Clock>,
@@ -114,7 +118,8 @@ impl Runtime {
         mut requests: mpsc::Receiver<EngineRequest>,
         mut inputs: mpsc::Receiver<Input>,
     ) -> Result<Vec<Level>, Unavailable> {
-        self.feed(vec![Input::Tick]).await?;
+        let away = self.away.borrow_and_update().clone();
+        self.feed(vec![Input::StoreAway(away), Input::Tick]).await?;
         let mut listening = true;
         loop {
             if self.draining && self.core.is_quiet() {
@@ -124,6 +129,15 @@ impl Runtime {
             let sleep = tokio::time::sleep(self.idle());
             tokio::select! {
                 biased;
+                away = turned(&mut self.away) => {
+                    match &away {
+                        Some(Away { since, why }) => {
+                            tracing::warn!(%since, why, "the store is away: nothing begins until it is back");
+                        }
+                        None => tracing::info!("the store is back"),
+                    }
+                    self.feed(vec![Input::StoreAway(away)]).await?;
+                }
                 request = requests.recv(), if listening => match request {
                     Some(request) => self.requested(request).await?,
                     // Nobody can ask for anything any more: as good as a drain.
@@ -202,15 +216,32 @@ impl Runtime {
     async fn requested(&mut self, request: EngineRequest) -> Result<(), Unavailable> {
         match request {
             EngineRequest::Submit(submission, answer) => {
+                if let Some(away) = self.away.borrow().clone() {
+                    // The submitter may have gone.
+                    let _ = answer.send(Err(SubmitError::Away(away)));
+                    return Ok(());
+                }
                 let (store, answers) = (Arc::clone(&self.store), self.answers.clone());
+                let mut away = self.away.clone();
                 tokio::spawn(async move {
-                    let result = store.submit(*submission).await;
+                    let mut submitted = store.submit(*submission);
+                    let (result, answer) = tokio::select! {
+                        biased;
+                        result = &mut submitted => (result, Some(answer)),
+                        why = Away::comes(&mut away) => {
+                            // Who submits is told at once; what is on its way goes on.
+                            let _ = answer.send(Err(SubmitError::Away(why)));
+                            (submitted.await, None)
+                        }
+                    };
                     if let Ok(submitted) = &result {
                         // A core that is gone needs no hint.
                         let _ = answers.send(Input::Submitted(submitted.id)).await;
                     }
-                    // The submitter may have gone; what was submitted stands all the same.
-                    let _ = answer.send(result);
+                    if let Some(answer) = answer {
+                        // The submitter may have gone; what was submitted stands all the same.
+                        let _ = answer.send(result);
+                    }
                 });
                 Ok(())
             }
@@ -305,20 +336,11 @@ impl Runtime {
                         });
                     }
                     Effect::Ask { ticket, call, deadline } => {
-                        let (cloud, answers, clock) = (
-                            Arc::clone(&self.cloud),
-                            self.answers.clone(),
-                            Arc::clone(&self.clock),
-                        );
+                        let (cloud, answers) = (Arc::clone(&self.cloud), self.answers.clone());
+                        let (fence, clock) = (Arc::clone(&self.fence), Arc::clone(&self.clock));
                         tokio::spawn(async move {
-                            let late = move || {
-                                if clock.times().boot < deadline {
-                                    Ok(())
-                                } else {
-                                    Err(Withheld("it is late".into()))
-                                }
-                            };
-                            let reply = cloud.perform(call, Box::new(late)).await;
+                            let last = Box::new(move || fence.check_read(deadline, clock.times()));
+                            let reply = cloud.perform(call, last).await;
                             // A core that is gone asks nothing any more.
                             let _ = answers.send(Input::Answered { ticket, reply }).await;
                         });
@@ -361,6 +383,14 @@ impl Runtime {
             }
         }
     }
+}
+
+/// Waits until the store goes away, or comes back; for ever where it does neither.
+async fn turned(away: &mut watch::Receiver<Option<Away>>) -> Option<Away> {
+    if away.changed().await.is_err() {
+        pending::<()>().await;
+    }
+    away.borrow_and_update().clone()
 }
 
 async fn scan(store: Arc<dyn Store>, until: jiff::Timestamp) -> Result<Input, Unavailable> {

@@ -25,17 +25,24 @@ pub(super) struct Watch {
     last: Option<Times>,
     /// Everything was stopped since, so nobody looked.
     stopped: bool,
+    /// The store was away since, so nobody could look.
+    away: bool,
 }
 
 impl Watch {
     /// What is known of the windows is written down, as of then.
     pub(super) fn seen(&mut self, at: Times) {
-        *self = Self { last: Some(at), stopped: false };
+        *self = Self { last: Some(at), ..Self::default() };
     }
 
     /// Everything is stopped, so nobody looks.
     pub(super) fn stopped(&mut self) {
         self.stopped = true;
+    }
+
+    /// The store is away, so nobody can look.
+    pub(super) fn away(&mut self) {
+        self.away = true;
     }
 
     /// Why nobody looked since the last look.
@@ -49,6 +56,9 @@ impl Watch {
         }
         if self.stopped {
             return Gap::Stopped;
+        }
+        if self.away {
+            return Gap::Away;
         }
         if boot > STILL { Gap::Still(signed) } else { Gap::None }
     }
@@ -83,6 +93,8 @@ mod tests {
         for (now, gap) in table {
             assert_eq!(watch.gap(now), gap);
         }
+        watch.away();
+        assert_eq!(watch.gap(times(7_200, 7_300)), Gap::Away);
         watch.stopped();
         assert_eq!(watch.gap(times(7_200, 7_300)), Gap::Stopped);
         watch.seen(times(7_200, 7_300));

@@ -81,8 +81,9 @@ pub(crate) use self::files::{sync_dir, write_whole};
 use std::ops::Range;
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, pending};
 use jiff::Timestamp;
+use tokio::sync::watch;
 
 use crate::domain::change::{self, Change};
 use crate::domain::enforce;
@@ -103,6 +104,9 @@ pub(crate) const SCHEMA: u32 = 1;
 pub type Pending<'a, T> = BoxFuture<'a, T>;
 
 /// What a store does. Every implementation passes `store::contract`.
+///
+/// A store that is *away* ([`Self::away`]) comes back by itself: what it was asked waits, and is
+/// done and answered then. [`Unavailable`] is for good: the process must end.
 pub trait Store: Send + Sync {
     /// Takes over a rollout: idempotent by its id. Refused while another open rollout holds one of
     /// the proxies.
@@ -209,6 +213,12 @@ pub trait Store: Send + Sync {
     /// nothing is kept.
     fn growth(&self, _now: Timestamp) -> Pending<'_, Result<Option<Growth>, Unavailable>> {
         Box::pin(std::future::ready(Ok(None)))
+    }
+
+    /// Becomes `Some` while the store is away. One on this machine never is: it works, or it fails
+    /// for good.
+    fn away(&self) -> watch::Receiver<Option<Away>> {
+        watch::channel(None).1
     }
 
     /// Facts about the store for `status` and preflight.
@@ -465,6 +475,9 @@ pub enum SubmitError {
         /// The next free revision.
         next: u32,
     },
+    /// The store is away: whether it takes this rollout is not known yet.
+    #[error("{0}; submit it again when it is back, which does nothing if it was taken already")]
+    Away(Away),
     /// The store takes nothing new.
     #[error("the store accepts nothing new: {0}")]
     Refusing(String),
@@ -499,6 +512,25 @@ pub enum CommitError {
     /// The store is out of order.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+}
+
+/// The store cannot be reached for now; nothing is lost, and it goes on by itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the store is away since {since:.0}: {why}")]
+pub struct Away {
+    pub since: Timestamp,
+    /// What reaching for it said.
+    pub why: String,
+}
+
+impl Away {
+    /// Waits until the store is away; for ever where it never is.
+    pub async fn comes(away: &mut watch::Receiver<Option<Self>>) -> Self {
+        match away.wait_for(Option::is_some).await.ok().and_then(|away| away.clone()) {
+            Some(away) => away,
+            None => pending().await,
+        }
+    }
 }
 
 /// The store is out of order; for the sled store this is final for the process (a failed sync may

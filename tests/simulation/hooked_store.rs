@@ -9,9 +9,10 @@ use sealift::domain::journal::Entry;
 use sealift::domain::target::Target;
 use sealift::store::memory::MemoryStore;
 use sealift::store::{
-    Active, Candidates, Commit, CommitError, Enforcement, EnforcementCommit, Health, Page, Pending,
-    Rollout, Store, Submission, SubmitError, Submitted, Unavailable,
+    Active, Away, Candidates, Commit, CommitError, Enforcement, EnforcementCommit, Health, Page,
+    Pending, Rollout, Store, Submission, SubmitError, Submitted, Unavailable,
 };
+use tokio::sync::watch;
 
 /// What a run does differently from the store itself; without a word, nothing.
 pub trait Hooks: Send + Sync {
@@ -23,6 +24,11 @@ pub trait Hooks: Send + Sync {
 
     fn enforce(&self, commit: EnforcementCommit) -> Pending<'_, Result<(), CommitError>> {
         self.store().enforce(commit)
+    }
+
+    /// Whether the store is away.
+    fn away(&self) -> watch::Receiver<Option<Away>> {
+        self.store().away()
     }
 
     /// What each read of the engine waits for.
@@ -178,6 +184,10 @@ impl<H: Hooks> Store for Hooked<H> {
 
     fn enforce(&self, commit: EnforcementCommit) -> Pending<'_, Result<(), CommitError>> {
         self.0.enforce(commit)
+    }
+
+    fn away(&self) -> watch::Receiver<Option<Away>> {
+        self.0.away()
     }
 
     fn health(&self) -> Health {

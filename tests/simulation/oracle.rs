@@ -90,6 +90,8 @@ pub enum SeenFact {
     LaneSwitched { paused: bool },
     /// Up to then something happened that may hold work up without anybody's fault.
     Disturbed { now: Nanos },
+    /// The daemon notices that its store is away, or back.
+    StoreAway { away: bool },
     /// The store lost its unsynced tail in a crash.
     Rebuilt,
 }

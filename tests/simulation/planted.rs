@@ -50,6 +50,8 @@ pub enum Planted {
     SyncedIsNotSynced,
     /// A crash loses commits from the middle of what was not synced, and keeps later ones.
     LogWithHoles,
+    /// A store that is away for a while says that it has failed.
+    AwayTakenForFailed,
     /// The store tells that nothing is in flight.
     InFlightToldTooLow,
     /// The store counts every failure twice.
@@ -110,6 +112,8 @@ pub enum Planted {
     StopFileNotTold,
     /// The last check goes by what it was told of the kill-switch file.
     StopFileNotLookedAt,
+    /// That the store is away is not passed on.
+    AwayNotTold,
     /// Timers fire a minute late.
     WakesLate,
     /// The lane's own limit of changes in flight is not passed on.
@@ -167,6 +171,7 @@ pub const SCOREBOARD: &[(Planted, u64)] = &[
     (Planted::NothingTakenOver, 50),
     (Planted::SyncedIsNotSynced, 50),
     (Planted::LogWithHoles, 1_000),
+    (Planted::AwayTakenForFailed, 100),
     (Planted::InFlightToldTooLow, 50),
     (Planted::FailuresCountedTwice, 100),
     (Planted::HalfFailedNotTold, 300),
@@ -195,6 +200,7 @@ pub const SCOREBOARD: &[(Planted, u64)] = &[
     (Planted::NoDeadlineAtWire, 300),
     (Planted::StopFileNotTold, 200),
     (Planted::StopFileNotLookedAt, 1_000),
+    (Planted::AwayNotTold, 100),
     (Planted::WakesLate, 100),
     (Planted::LaneLimitIgnored, 200),
     (Planted::JobListLost, 50),

@@ -47,6 +47,8 @@ pub struct DrawnScenario {
     /// Longest way of a read to the store, and of its answer back, in milliseconds; 0: it answers
     /// at once, as a store on this machine does.
     pub read_ms: u64,
+    /// From when on and for how long the store is away, in virtual milliseconds.
+    pub outages: Vec<(u64, u64)>,
     pub verbs: u32,
     pub stop_file: bool,
     /// Virtual seconds at which a person pauses the lane and resumes it.
@@ -93,6 +95,12 @@ pub const STUCK_COMMIT: Duration = Duration::from_secs(40);
 /// Longest way of a read to a store that is far, and back: a look reads twice, and two looks and a
 /// commit must fit into what a person waits for.
 const READ_MS_MAX: u64 = 200;
+
+/// Outages of the store are aimed at the time at which most runs are at work.
+const OUTAGES_WITHIN_MS: u64 = 60_000;
+
+/// Longest outage of the store.
+const OUTAGE_MS_MAX: u64 = 120_000;
 
 /// Steps of the cloud's clock are aimed at the time at which most runs are at work.
 const CLOCK_STEPS_WITHIN: u64 = 90;
@@ -149,6 +157,7 @@ impl DrawnScenario {
             slow_path: some(&mut rng, if short { 0.9 } else { 0.5 }, if short { 0.6 } else { 0.3 }),
             stuck_store: some(&mut rng, 0.15, 0.3),
             read_ms: 0,
+            outages: Vec::new(),
             verbs: if rng.bool() { rng.u32(1..6) } else { 0 },
             stop_file: rng.f64() < 0.15,
             lane_paused: None,
@@ -169,6 +178,7 @@ impl DrawnScenario {
         drawn.draw_lane();
         drawn.draw_stop();
         drawn.draw_reads();
+        drawn.draw_outages();
         drawn.gates = ClearanceTally::draw(seed, drawn.calm_at);
         drawn
     }
@@ -191,6 +201,7 @@ impl DrawnScenario {
             window: None,
             crash_every: 0,
             freezes: 0,
+            outages: Vec::new(),
             stuck_store: 0.0,
             verbs: 3,
             stop_file: false,
@@ -238,6 +249,21 @@ impl DrawnScenario {
         let mut rng = Rng::with_seed(self.seed ^ 0x5ea1_1f70_0000_0074);
         if rng.f64() < 0.2 {
             self.read_ms = rng.u64(1..=READ_MS_MAX);
+        }
+    }
+
+    /// Drawn apart, so that everything else of a seed stays as it is. Half of the outages are so
+    /// short that nothing falls due in them; all are over by the calm.
+    fn draw_outages(&mut self) {
+        let mut rng = Rng::with_seed(self.seed ^ 0x5ea1_1f70_0000_0076);
+        if rng.f64() >= 0.15 {
+            return;
+        }
+        let calm = self.calm_at * 1_000;
+        for _ in 0..rng.u32(1..=3) {
+            let from = rng.u64(0..calm.min(OUTAGES_WITHIN_MS));
+            let lasts = if rng.bool() { rng.u64(100..5_000) } else { rng.u64(100..OUTAGE_MS_MAX) };
+            self.outages.push((from, lasts.min(calm - from)));
         }
     }
 

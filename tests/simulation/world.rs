@@ -6,6 +6,7 @@
 //! [`store_side`], [`network`], [`person`], [`gates`], [`drawn`].
 
 mod asks;
+mod away;
 mod daemon;
 mod drawn;
 mod gates;
@@ -92,6 +93,9 @@ pub(in crate::world) enum SimEvent {
     Answer { life: u32, ticket: Ticket, number: u64, reply: Box<sealift::domain::call::Reply> },
     Apply { life: u32, ticket: Ticket, commit: Box<Commit> },
     StoreAsked { life: u32, asked: Box<StoreAsked>, back: Nanos },
+    StoreSays { life: u32, input: Box<Input> },
+    StoreAway { lasts: Nanos },
+    TellAway { life: u32 },
     Wire { life: u32, ticket: Ticket, number: u64, call: Box<(Call, CheckSpec)> },
     Arrive { life: u32, ticket: Ticket, number: u64, call: Box<Call> },
     Crash,
@@ -121,6 +125,8 @@ impl SimEvent {
             | Self::Answer { .. }
             | Self::Apply { .. }
             | Self::StoreAsked { .. }
+            | Self::StoreSays { .. }
+            | Self::TellAway { .. }
             | Self::AskWire { .. }
             | Self::TellStop { .. }
             | Self::Wire { .. } => true,
@@ -128,6 +134,7 @@ impl SimEvent {
             | Self::AskArrive { .. }
             | Self::Probe { .. }
             | Self::Look { .. }
+            | Self::StoreAway { .. }
             | Self::Crash { .. }
             | Self::Start { .. }
             | Self::Freeze { .. }
@@ -175,6 +182,8 @@ pub struct SimWorld {
     calm: bool,
     /// When a person may look in again after the calm.
     person_at: Nanos,
+    /// The store is away until then.
+    away_until: Nanos,
     /// The kill-switch file, as every last check sees it.
     stop: Arc<Mutex<Option<String>>>,
     /// A person stopped everything.
@@ -249,6 +258,7 @@ impl SimWorld {
             kills: kills.to_vec(),
             calm: false,
             person_at: 0,
+            away_until: 0,
             stop: Arc::default(),
             stopped: false,
             stop_order: 0,
@@ -264,6 +274,7 @@ impl SimWorld {
         world.draw_events();
         world.draw_gates();
         world.draw_asks();
+        world.draw_outages();
         world
     }
 
@@ -398,6 +409,9 @@ impl SimWorld {
             let rest = self.daemon.frozen_until - self.now;
             return self.push(rest, what);
         }
+        if what.is_at_the_store() && self.away_until > self.now {
+            return self.wait_for_store(what);
+        }
         match what {
             SimEvent::Wake { life, at } => {
                 if self.daemon.life == life && self.daemon.wake == Some(at) {
@@ -413,6 +427,13 @@ impl SimWorld {
             SimEvent::Answer { life, ticket, number, reply } => {
                 self.answered(life, ticket, number, *reply)
             }
+            SimEvent::StoreSays { life, input } => {
+                if self.daemon.life == life {
+                    self.feed(*input);
+                }
+            }
+            SimEvent::StoreAway { lasts } => self.store_away(lasts),
+            SimEvent::TellAway { life } => self.tell_away(life),
             SimEvent::StoreAsked { life, asked, back } => self.store_asked(life, *asked, back),
             SimEvent::Apply { life, ticket, commit } => self.apply(life, ticket, *commit),
             SimEvent::Wire { life, ticket, number, call } => self.wire(life, ticket, number, *call),

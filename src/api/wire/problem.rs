@@ -1,5 +1,6 @@
 //! Every answer that is not a success (RFC 9457).
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -109,6 +110,10 @@ pub struct Problem {
     /// The rollouts that an ambiguous reference may mean.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub candidates: Vec<RolloutRow>,
+    /// Since when the store is away, if that is why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub since: Option<Timestamp>,
     /// How the rollout stands that moved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub now: Option<Box<RolloutRow>>,
@@ -128,6 +133,7 @@ impl Problem {
             diagnostics: None,
             rendered: None,
             candidates: Vec::new(),
+            since: None,
             now: None,
         }
     }

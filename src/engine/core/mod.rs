@@ -12,6 +12,7 @@
 //!
 //! Deliberately not here: I/O, clocks, randomness, and the tables themselves (`domain`).
 
+mod away;
 mod bulk;
 mod by_hand;
 mod changes;
@@ -56,6 +57,7 @@ use crate::domain::id::{ChangeId, Name, RolloutId};
 use crate::domain::lane::{self, Lane};
 use crate::domain::quota::Boot;
 use crate::domain::stop::Stop;
+use crate::store::Away;
 
 /// How often the store is asked for rollouts and for changes that nobody works on.
 const SCAN_EVERY: Duration = Duration::from_secs(1);
@@ -84,6 +86,8 @@ pub struct Core {
     fence: Arc<Fence>,
     stop: Stop,
     draining: bool,
+    /// Since when the store is away, while it is.
+    away: Option<Away>,
     tickets: Tickets,
     next_place: u64,
     timers: Timers,
@@ -139,6 +143,7 @@ impl Core {
             fence,
             stop: Stop::default(),
             draining: false,
+            away: None,
             tickets: Tickets::new(),
             next_place: 1,
             timers,
@@ -234,6 +239,7 @@ impl Core {
                 self.fence.set_draining();
                 self.dismiss_asks(out);
             }
+            Input::StoreAway(away) => self.store_away(away, out),
             Input::StoreFailed(why) => self.fail(why, out),
         }
     }
@@ -254,7 +260,7 @@ impl Core {
 
     /// When the core wants its next [`Input::Tick`], in boot time.
     pub fn next_wake(&self) -> Option<Boot> {
-        self.timers.next()
+        self.timers.next().filter(|_| self.away.is_none())
     }
 
     /// Whether nothing is out: neither a call nor a commit nor a read.
@@ -332,7 +338,10 @@ impl Core {
     }
 
     fn fire(&mut self, out: &mut Vec<Effect>) {
-        while let Some((due, timer)) = self.timers.pop_due(self.now.boot) {
+        // Whatever a timer wakes wants to read or to commit: it waits until the store is back.
+        while self.away.is_none()
+            && let Some((due, timer)) = self.timers.pop_due(self.now.boot)
+        {
             match timer {
                 Timer::Change(id) => self.work_woken(id, due, out),
                 Timer::Rollout(id) => self.rollout_woken(id, out),

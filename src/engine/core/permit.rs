@@ -26,8 +26,9 @@ use crate::engine::lane::NotYet;
 impl Core {
     /// Lets calls go out as far as permits reach, lane by lane.
     pub(super) fn pump(&mut self, out: &mut Vec<Effect>) {
-        if self.draining {
-            // What is in flight is taken up again by the next start; no call begins any more.
+        if self.draining || self.away.is_some() {
+            // No call begins: what is in flight is taken up again by the next start, or when the
+            // store is back.
             return;
         }
         while let Some(name) = self.stirred.pop_first() {

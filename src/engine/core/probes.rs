@@ -57,6 +57,7 @@ impl Core {
     /// Lets probes go out as far as there are places.
     pub(super) fn pump_probes(&mut self, out: &mut Vec<Effect>) {
         while !self.draining
+            && self.away.is_none()
             && self.probes.out < PROBES_MAX
             && let Some((_, id)) = self.probes.line.pop_first()
         {

@@ -149,7 +149,7 @@ impl Core {
 
     /// Begins the next look or verb, if none is under way.
     pub(super) fn look(&mut self, id: RolloutId, out: &mut Vec<Effect>) {
-        let held = self.stop.stands() || self.draining;
+        let held = self.stop.stands() || self.draining || self.away.is_some();
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
         if self.stop.stands() {
             tracked.watch.stopped();

@@ -1,11 +1,12 @@
 //! The verbs of people: which of them wait, for which rollout, and which are dropped.
 //!
 //! Job: put a verb in line at its rollout, look for a rollout that is not in hand, and drop verbs
-//! whose askers have gone.
+//! whose askers have gone or
+//! have been told that the store is away.
 //!
-//! Invariants: only the first verb of a rollout is judged; one whose asker has gone is not judged any
-//! more, and one that is being committed already is carried out all the same. At most [`VERBS_MAX`]
-//! verbs wait.
+//! Invariants: only the first verb of a rollout is judged; one whose asker has gone is not judged
+//! any more, and one that is being committed already is carried out all the same. At most
+//! [`VERBS_MAX`] verbs wait.
 //!
 //! Deliberately not here: what a verb does (`domain::rollout`), and how it is judged and answered
 //! (`rollouts` and `by_hand` beside this file).
@@ -14,8 +15,10 @@ use std::collections::VecDeque;
 
 use super::Core;
 use super::tickets::Owner;
+use super::tracked::LookStage;
 use crate::engine::effect::{Effect, StoreAnswer, StoreQuery};
 use crate::engine::handle::{Command, CommandError, VERBS_MAX};
+use crate::store::Away;
 
 /// The verbs of one rollout, first come, first served.
 #[derive(Debug, Default)]
@@ -59,6 +62,16 @@ impl VerbLine {
         }
     }
 
+    /// Takes all verbs whose askers wait from the line; of each the asker, and whether it is the
+    /// first. That one may be under way, so it stays as if its asker had gone.
+    fn dismiss(&mut self) -> Vec<(u64, bool)> {
+        let numbered = self.0.iter().enumerate().filter(|(_, verb)| !verb.gone);
+        let waiting = numbered.map(|(place, verb)| (verb.id, place == 0)).collect();
+        self.0.truncate(1);
+        self.0.iter_mut().for_each(|verb| verb.gone = true);
+        waiting
+    }
+
     /// Drops the first verb if its asker has gone; tells whether it did.
     pub(super) fn drop_gone(&mut self) -> bool {
         self.0.pop_front_if(|first| first.gone).is_some()
@@ -68,6 +81,9 @@ impl VerbLine {
 impl Core {
     /// A verb came in.
     pub(super) fn command(&mut self, id: u64, command: Command, out: &mut Vec<Effect>) {
+        if let Some(away) = &self.away {
+            return out.push(Effect::Reply { id, result: Err(CommandError::Away(away.clone())) });
+        }
         let rollout = command.rollout;
         let in_line: usize = self.rollouts.values().map(|tracked| tracked.verbs.0.len()).sum();
         if in_line + self.strangers.len() >= VERBS_MAX {
@@ -102,6 +118,27 @@ impl Core {
             | StoreAnswer::KnownJobs(_) => {
                 let result = Err(CommandError::NotFound(command.rollout));
                 out.push(Effect::Reply { id, result });
+            }
+        }
+    }
+
+    /// The store is away: who waits is told so at once, and no verb is carried out that was not
+    /// being committed already.
+    pub(super) fn dismiss_verbs(&mut self, away: &Away, out: &mut Vec<Effect>) {
+        for (id, verb) in &mut self.strangers {
+            if verb.take().is_some() {
+                let result = Err(CommandError::Away(away.clone()));
+                out.push(Effect::Reply { id: *id, result });
+            }
+        }
+        for tracked in self.rollouts.values_mut() {
+            let commits = matches!(&tracked.stage, LookStage::Committing(moving, _) if moving.verb);
+            for (id, first) in tracked.verbs.dismiss() {
+                let why = away.clone();
+                let on_its_way = commits && first;
+                let error =
+                    if on_its_way { CommandError::NotKnown(why) } else { CommandError::Away(why) };
+                out.push(Effect::Reply { id, result: Err(error) });
             }
         }
     }

@@ -9,7 +9,7 @@ use super::found;
 use crate::domain::enforce::{Context, EnforcementStage, Event, VerbRefusal, decide};
 use crate::domain::id::{Name, ProxyId};
 use crate::domain::person::Attribution;
-use crate::store::{CommitError, Enforcement, EnforcementCommit, Store, Unavailable};
+use crate::store::{Away, CommitError, Enforcement, EnforcementCommit, Store, Unavailable};
 
 /// Tries against an enforcement that moves meanwhile; it moves a few times a run.
 const TRIES_MAX: usize = 8;
@@ -41,6 +41,12 @@ pub enum EnforceError {
     /// It moved every time.
     #[error("the enforcement moves at this very moment; try again")]
     Moving,
+    /// The store is away; nothing was done.
+    #[error("{0}; nothing was done, ask again when it is back")]
+    Away(Away),
+    /// The store went away meanwhile.
+    #[error("{0}; whether the verb was carried out is not known, look when it is back")]
+    NotKnown(Away),
     /// The store is out of order.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -51,6 +57,25 @@ pub enum EnforceError {
 /// # Errors
 /// See [`EnforceError`].
 pub async fn command(
+    store: &dyn Store,
+    name: &Name,
+    asked: &EnforcementVerb,
+    by: &str,
+    reason: &str,
+    now: Timestamp,
+) -> Result<Enforcement, EnforceError> {
+    let mut away = store.away();
+    if let Some(away) = away.borrow().clone() {
+        return Err(EnforceError::Away(away));
+    }
+    tokio::select! {
+        biased;
+        done = carry_out(store, name, asked, by, reason, now) => done,
+        why = Away::comes(&mut away) => Err(EnforceError::NotKnown(why)),
+    }
+}
+
+async fn carry_out(
     store: &dyn Store,
     name: &Name,
     asked: &EnforcementVerb,

@@ -218,7 +218,11 @@ impl EnforcementScript {
             ) => {
                 self.bed.fire("refused");
             }
-            Err(EnforceError::Unavailable(error)) => panic!("a store in memory: {error}"),
+            Err(
+                error @ (EnforceError::Away(_)
+                | EnforceError::NotKnown(_)
+                | EnforceError::Unavailable(_)),
+            ) => panic!("a store in memory: {error}"),
         }
     }
 

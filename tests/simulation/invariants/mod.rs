@@ -17,6 +17,7 @@ mod job_ids_kept;
 mod never_idle;
 mod never_silent;
 mod no_needless_repeat;
+mod nothing_leaves_away;
 mod quota_refusals;
 mod reverts;
 mod seen;
@@ -46,6 +47,7 @@ pub fn all(setting: &OracleSetting<'_>) -> Vec<(&'static str, Box<dyn WorldInvar
         ("never_idle", Box::new(never_idle::NeverIdle::new(setting))),
         ("never_silent", Box::new(never_silent::NeverSilent::new(setting))),
         ("no_needless_repeat", Box::new(no_needless_repeat::NoNeedlessRepeat)),
+        ("nothing_leaves_away", Box::new(nothing_leaves_away::NothingLeavesAway::default())),
         ("quota_refusals", Box::new(quota_refusals::QuotaRefusals::new(setting))),
         ("reverts", Box::new(reverts::Reverts::new(setting))),
         ("seen", Box::new(seen::SeenIsCompared::new(setting))),

@@ -11,7 +11,7 @@ use sealift::domain::id::{JobId, RolloutId};
 use sealift::engine::{Level, Snapshot};
 use sealift::simcloud::model::Model;
 use sealift::store::memory::MemoryStore;
-use sealift::store::{Commit, CommitError, Rollout, Store};
+use sealift::store::{Away, Commit, CommitError, Rollout, Store};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -37,6 +37,8 @@ pub struct RuntimeFixture {
     slow_reads: bool,
     /// Whether reads are answered.
     pub reads_answered: watch::Sender<bool>,
+    /// Whether the store is away.
+    pub away: watch::Sender<Option<Away>>,
     origin: Instant,
     told: bool,
     state: Mutex<State>,
@@ -104,6 +106,7 @@ impl RuntimeFixture {
             slow_store,
             slow_reads,
             reads_answered: watch::Sender::new(true),
+            away: watch::Sender::default(),
             origin: Instant::now(),
             told,
             state: Mutex::new(state),

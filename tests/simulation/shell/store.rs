@@ -3,7 +3,8 @@
 
 use futures_util::future::pending;
 use sealift::store::memory::MemoryStore;
-use sealift::store::{Commit, CommitError, Durability, Pending};
+use sealift::store::{Away, Commit, CommitError, Durability, Pending};
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::RunShared;
@@ -25,6 +26,10 @@ pub struct WatchedStore(pub RunShared);
 impl Hooks for WatchedStore {
     fn store(&self) -> &MemoryStore {
         &self.0.store
+    }
+
+    fn away(&self) -> watch::Receiver<Option<Away>> {
+        self.0.away.subscribe()
     }
 
     fn before_read(&self) -> Pending<'_, ()> {

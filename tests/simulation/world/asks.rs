@@ -72,9 +72,9 @@ impl SimWorld {
         if self.daemon.life != life {
             return;
         }
-        if self.times().boot >= deadline {
-            self.fire("look_late");
-            return self.ask_told(0, life, ticket, not_sent(Disposition::Withheld, "it is late"));
+        if let Err(withheld) = self.daemon.fence.check_read(deadline, self.times()) {
+            self.fire("look_withheld");
+            return self.ask_told(0, life, ticket, not_sent(Disposition::Withheld, &withheld.0));
         }
         let (oracle, around) = self.watch();
         oracle.leaves(ticket, &call, &around);

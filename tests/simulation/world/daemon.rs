@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use sealift::domain::id::ChangeId;
-use sealift::engine::{Core, Effect, Fence, Input, Level, Options, Ticket};
+use sealift::engine::{CommandError, Core, Effect, Fence, Input, Level, Options, Ticket};
 use sealift::rehearse::observation::Observation;
 use sealift::store::{Commit, Store};
 
@@ -39,7 +39,8 @@ impl SimWorld {
         if self.daemon.core.is_some() {
             return;
         }
-        let thaw = self.daemon.frozen_until;
+        // A store that is away is not opened.
+        let thaw = self.daemon.frozen_until.max(self.away_until);
         if thaw > self.now {
             return self.push(thaw - self.now, SimEvent::Start);
         }
@@ -218,6 +219,8 @@ impl SimWorld {
                 let Some(verb) = self.verbs_out.remove(&id) else { return };
                 self.oracle.see(SeenFact::VerbAnswered { id });
                 match result {
+                    Err(CommandError::Away(_)) => self.fire("verb_refused_away"),
+                    Err(CommandError::NotKnown(_)) => self.fire("verb_not_known"),
                     Ok(_) => {
                         self.fire("verb_acknowledged");
                         self.oracle.see(SeenFact::Acknowledged { verb });

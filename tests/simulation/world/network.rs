@@ -52,6 +52,9 @@ impl SimWorld {
         if let Err(withheld) = self.daemon.fence.check(&check, times)
             && !self.is_let_through(&withheld.0)
         {
+            if withheld.0.contains("away") {
+                self.fire("withheld_away");
+            }
             self.fire(if call.is_write() { "withheld_write" } else { "withheld_read" });
             self.oracle.see(SeenFact::NotSent { id, now: self.now });
             return self.push_answer(

@@ -28,12 +28,16 @@ impl SimWorld {
     /// and answer.
     pub(super) fn ask_store(&mut self, asked: StoreAsked) {
         let longest = self.scenario.read_ms * MS;
-        if longest == 0 || self.calm {
+        if (longest == 0 || self.calm) && self.away_until <= self.now {
             let answer = self.store_answer(asked);
             return self.push_input(0, answer);
         }
-        self.fire("slow_read");
-        let (there, back) = (self.reads.u64(0..longest), self.reads.u64(0..longest));
+        let (there, back) = if longest == 0 {
+            (0, 0)
+        } else {
+            self.fire("slow_read");
+            (self.reads.u64(0..longest), self.reads.u64(0..longest))
+        };
         let life = self.daemon.life;
         self.push(there, SimEvent::StoreAsked { life, asked: Box::new(asked), back });
     }
@@ -41,7 +45,7 @@ impl SimWorld {
     pub(super) fn store_asked(&mut self, life: u32, asked: StoreAsked, back: Nanos) {
         if self.daemon.life == life {
             let answer = self.store_answer(asked);
-            self.push_input(back, answer);
+            self.push(back, SimEvent::StoreSays { life, input: Box::new(answer) });
         }
     }
 
@@ -80,7 +84,8 @@ impl SimWorld {
             self.synced = self.log.len();
         }
         let wait = self.rng.u64(0..3 * MS);
-        self.push_input(wait, Input::Committed { ticket, result });
+        let input = Box::new(Input::Committed { ticket, result });
+        self.push(wait, SimEvent::StoreSays { life, input });
     }
 
     pub(super) fn commit_now(&mut self, commit: Commit) -> Result<(), CommitError> {

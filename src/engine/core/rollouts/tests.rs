@@ -15,7 +15,7 @@ use crate::domain::target::Target;
 use crate::engine::staged::lane;
 use crate::engine::{Command, Input, Options, Ticket};
 use crate::store::memory::MemoryStore;
-use crate::store::{Active, Store, fixtures};
+use crate::store::{Active, Away, Store, fixtures};
 
 /// A daemon on a store on which a test moves things too; what it calls is noted, and answered only
 /// when a test does.
@@ -32,8 +32,11 @@ struct TestDaemon<'a> {
     looks: usize,
     /// Somebody else releases, and a scan shows it, while candidates are read for the first time.
     overtaken: bool,
-    /// The asker with this number goes during a read, after so many others.
-    leaves: Option<(u64, usize)>,
+    /// What happens during a read, after so many others.
+    during_read: Option<(Input, usize)>,
+    /// What happens while the next commit is out.
+    during_commit: Option<Input>,
+    replies: Vec<(u64, Result<Acknowledged, CommandError>)>,
 }
 
 impl<'a> TestDaemon<'a> {
@@ -51,7 +54,9 @@ impl<'a> TestDaemon<'a> {
             unanswered: VecDeque::new(),
             looks: 0,
             overtaken: false,
-            leaves: None,
+            during_read: None,
+            during_commit: None,
+            replies: Vec::new(),
         }
     }
 
@@ -99,7 +104,7 @@ impl<'a> TestDaemon<'a> {
             self.core.step(times, input, &mut effects);
             for effect in effects {
                 if matches!(effect, Effect::Read { .. }) {
-                    inputs.extend(self.leaves());
+                    inputs.extend(self.during_read());
                 }
                 inputs.extend(self.perform(effect));
             }
@@ -138,24 +143,29 @@ impl<'a> TestDaemon<'a> {
             }
             Effect::Commit { ticket, commit } => {
                 self.ahead += std::mem::take(&mut self.stepped);
-                vec![Input::Committed { ticket, result: ready(store.commit(*commit)) }]
+                let result = ready(store.commit(*commit));
+                let meanwhile = self.during_commit.take();
+                meanwhile.into_iter().chain([Input::Committed { ticket, result }]).collect()
             }
             Effect::Call { ticket, call, .. } | Effect::Ask { ticket, call, .. } => {
                 self.called.push(call);
                 self.unanswered.push_back(ticket);
                 Vec::new()
             }
-            Effect::Reply { .. } => Vec::new(),
+            Effect::Reply { id, result } => {
+                self.replies.push((id, result));
+                Vec::new()
+            }
             other => panic!("nothing here leads to {other:?}"),
         }
     }
 
-    fn leaves(&mut self) -> Option<Input> {
-        let (id, reads) = self.leaves.take()?;
+    fn during_read(&mut self) -> Option<Input> {
+        let (input, reads) = self.during_read.take()?;
         if reads == 0 {
-            return Some(Input::AskerGone(id));
+            return Some(input);
         }
-        self.leaves = Some((id, reads - 1));
+        self.during_read = Some((input, reads - 1));
         None
     }
 
@@ -476,10 +486,62 @@ fn a_verb_whose_asker_has_gone_is_dropped_before_it_is_judged() {
         daemon.wait(0);
         let entries = || ready(store.journal(None, 0, 100)).expect("memory").len();
         let before = entries();
-        daemon.leaves = Some((1, reads));
+        daemon.during_read = Some((Input::AskerGone(1), reads));
         daemon.ask(1, id, verb.clone());
-        assert_eq!((entries(), daemon.leaves), (before, None), "{verb:?}, {reads}");
+        assert!(daemon.during_read.is_none(), "it has happened");
+        assert_eq!((entries(), daemon.replies.len()), (before, 0), "{verb:?}, {reads}");
         daemon.ask(2, id, verb);
         assert!(entries() > before, "the next one is judged");
     }
+}
+
+fn away() -> Input {
+    Input::StoreAway(Some(Away { since: fixtures::at(5), why: "cut off".into() }))
+}
+
+#[test]
+fn while_the_store_is_away_nothing_begins_and_verbs_are_refused_at_once() {
+    let store = MemoryStore::new();
+    let (mut daemon, id) = hurried(&store);
+    daemon.wait(0);
+    let entries = || ready(store.journal(None, 0, 100)).expect("memory").len();
+    let (called, before) = (daemon.called.len(), entries());
+    assert_eq!(called, 1, "a look is out");
+    daemon.step(away());
+    daemon.ask(1, id, Verb::Pause { until: None });
+    assert!(matches!(daemon.replies[..], [(1, Err(CommandError::Away(_)))]));
+    let look = busy(&daemon.called[0]);
+    daemon.answer(look);
+    assert_eq!(entries(), before + 1, "what comes is kept");
+    daemon.wait(3_600);
+    assert_eq!((daemon.called.len(), daemon.core.next_wake()), (called, None));
+
+    daemon.step(Input::StoreAway(None));
+    daemon.ask(2, id, Verb::Pause { until: None });
+    assert!(matches!(daemon.replies[1..], [(2, Ok(_))]));
+    daemon.ask(3, id, Verb::Resume);
+    daemon.wait(1);
+    assert!(daemon.called.len() > called, "it goes on");
+    assert_eq!(daemon.phase(id).as_str(), "advancing", "an hour away is nobody's stall");
+}
+
+#[test]
+fn of_a_verb_on_its_way_to_a_store_that_goes_away_nobody_knows() {
+    let (store, id) = shared();
+    let mut daemon = TestDaemon::new(&store, 5);
+    daemon.step(Input::StopFile(Some(StopFile::new("/state/STOP", "drill"))));
+    daemon.wait(0);
+    daemon.during_read = Some((away(), 0));
+    daemon.ask(1, id, Verb::Abort);
+    daemon.step(Input::StoreAway(None));
+    assert!(matches!(daemon.replies[..], [(1, Err(CommandError::Away(_)))]));
+    assert_eq!(daemon.phase(id).as_str(), "advancing", "it was not being committed");
+
+    daemon.during_commit = Some(away());
+    daemon.ask(2, id, Verb::Abort);
+    let told =
+        |daemon: &TestDaemon<'_>| matches!(daemon.replies[1], (2, Err(CommandError::NotKnown(_))));
+    assert!(told(&daemon), "{:?}", daemon.replies);
+    daemon.step(Input::StoreAway(None));
+    assert_eq!(daemon.phase(id).as_str(), "aborted", "this time it was");
 }
