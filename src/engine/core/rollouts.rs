@@ -17,7 +17,6 @@ use super::bulk::change_move;
 use super::tickets::Owner;
 use super::timers::Timer;
 use super::tracked::{Broom, LookStage, Moving, STRETCH, Sweep, Tracked};
-use super::work::SEND_WITHIN;
 use crate::clock::Times;
 use crate::domain::change::{State, Wake};
 use crate::domain::id::{ChangeId, RolloutId};
@@ -376,7 +375,8 @@ impl Core {
         let more = free.len() < count as usize
             && (unseen || free.len() == stretch || passed.len() == stretch);
         let wake = if more { RolloutWake::Change(Wake::In(Duration::ZERO)) } else { decision.wake };
-        let due = self.wall_at(self.now.boot + SEND_WITHIN);
+        // No call of theirs is out: whoever finds them may take them into hand at once.
+        let due = self.now.wall;
         let mut record = decision.record;
         record.cursor = cursor;
         let mut moves: Vec<ChangeMove> = Vec::with_capacity(free.len() + passed.len());
