@@ -21,7 +21,7 @@ use crate::domain::person::Attribution;
 use crate::domain::proof::{Endpoint, Proof};
 use crate::domain::quota::{Boot, Quota};
 use crate::domain::stop::StopFile;
-use crate::store::{Active, Away, Candidates, Commit, CommitError, Rollout, Unavailable};
+use crate::store::{Active, Away, Candidates, Commit, CommitError, DuePlace, Rollout, Unavailable};
 
 /// Pairs an effect with its answer; unique within one run of the core.
 pub type Ticket = u64;
@@ -92,10 +92,13 @@ pub enum Input {
 /// What must be done outside.
 #[derive(Debug)]
 pub enum Effect {
-    /// Read the open rollouts and the changes that may be taken over by now.
+    /// Read the open rollouts and the changes that may be taken over by now, at most
+    /// [`super::TAKE_OVER_MAX`].
     Scan {
         /// Changes due until then.
         until: Timestamp,
+        /// Only those behind this one.
+        after: Option<DuePlace>,
     },
     Read {
         ticket: Ticket,

@@ -45,7 +45,7 @@ mod watch;
 
 pub use self::cloud_time::ClockStanding;
 pub use self::core::probes::PROBES_MAX;
-pub use self::core::{Core, Options};
+pub use self::core::{Core, Options, TAKE_OVER_MAX};
 pub use self::effect::{Effect, Input, StoreAnswer, StoreQuery, Ticket};
 pub use self::fence::{CheckSpec, Fence, OpenWithin, PlanRef, StopLook};
 pub use self::handle::{

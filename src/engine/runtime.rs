@@ -31,7 +31,7 @@ use crate::cloud::Cloud;
 use crate::domain::call::Reply;
 use crate::domain::quota::Boot;
 use crate::probe::Probe;
-use crate::store::{Away, Store, SubmitError, Unavailable};
+use crate::store::{Away, DuePlace, Store, SubmitError, Unavailable};
 
 /// Answers that may wait for the core. Senders wait for a place, so a full channel slows calls and
 /// loses nothing.
@@ -298,8 +298,8 @@ impl Runtime {
             }
             for effect in effects.drain(..) {
                 match effect {
-                    Effect::Scan { until } => {
-                        let scanned = scan(Arc::clone(&self.store), until);
+                    Effect::Scan { until, after } => {
+                        let scanned = scan(Arc::clone(&self.store), until, after);
                         next.extend(self.ask_store(scanned)?);
                     }
                     Effect::Read { ticket, query } => {
@@ -393,9 +393,13 @@ async fn turned(away: &mut watch::Receiver<Option<Away>>) -> Option<Away> {
     away.borrow_and_update().clone()
 }
 
-async fn scan(store: Arc<dyn Store>, until: jiff::Timestamp) -> Result<Input, Unavailable> {
+async fn scan(
+    store: Arc<dyn Store>,
+    until: jiff::Timestamp,
+    after: Option<DuePlace>,
+) -> Result<Input, Unavailable> {
     let open = store.open_rollouts().await?;
-    let due = store.due(until, TAKE_OVER_MAX).await?;
+    let due = store.due(until, after, TAKE_OVER_MAX).await?;
     Ok(Input::Scanned { open, due })
 }
 

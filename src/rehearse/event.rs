@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use crate::domain::call::{Call, Reply};
 use crate::domain::id::ChangeId;
 use crate::engine::{Input, Ticket};
+use crate::store::DuePlace;
 
 /// An event of a rehearsal.
 pub(super) enum WorldEvent {
@@ -21,6 +22,8 @@ pub(super) enum WorldEvent {
     Scan {
         /// Changes due until then may be taken over.
         until: Timestamp,
+        /// Only those behind this one.
+        after: Option<DuePlace>,
     },
     /// Something reaches the core.
     Feed(Box<Input>),

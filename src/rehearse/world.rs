@@ -28,7 +28,8 @@ use crate::domain::id::{ChangeId, RolloutId};
 use crate::domain::journal::Entry;
 use crate::domain::rollout::{LOOK_AGAIN, Phase, Verb};
 use crate::engine::{
-    CheckSpec, Command, Core, Effect, Fence, Input, Level, Options, StoreAnswer, StoreQuery, Ticket,
+    CheckSpec, Command, Core, Effect, Fence, Input, Level, Options, StoreAnswer, StoreQuery,
+    TAKE_OVER_MAX, Ticket,
 };
 use crate::probe::PROBE_WITHIN;
 use crate::store::memory::MemoryStore;
@@ -37,9 +38,6 @@ use crate::store::{Commit, Rollout, Store as _, Submission};
 /// Boot time at the start: a machine that has been up for a while, so that nothing counts from
 /// zero.
 const BOOT: Duration = Duration::from_secs(3600);
-
-/// Changes that one scan may hand over; as many as the core takes in one go.
-const SCAN_MAX: usize = 4096;
 
 /// Ways there and back of a probe: connection, greeting, handshake, login and its refusal.
 const PROBE_WAYS: u32 = 8;
@@ -249,11 +247,11 @@ impl<'a> RehearsalWorld<'a> {
                 self.wake = None;
                 self.feed(Input::Tick);
             }
-            WorldEvent::Scan { until } if current => {
+            WorldEvent::Scan { until, after } if current => {
                 let until = until.max(self.times().wall);
                 let open =
                     ready(self.store.open_rollouts()).expect("the store in memory never fails");
-                let due = ready(self.store.due(until, SCAN_MAX))
+                let due = ready(self.store.due(until, after, TAKE_OVER_MAX))
                     .expect("the store in memory never fails");
                 self.feed(Input::Scanned { open, due });
             }
@@ -292,7 +290,7 @@ impl<'a> RehearsalWorld<'a> {
         self.fence = core.fence();
         self.core = Some(core);
         self.scanned = false;
-        let active = ready(self.store.due(Timestamp::MAX, usize::MAX))
+        let active = ready(self.store.due(Timestamp::MAX, None, usize::MAX))
             .expect("the store in memory never fails");
         self.see(&Observation::Started { rollout: Some(&self.read_rollout()), active: &active });
         self.feed(Input::Tick);
@@ -343,16 +341,13 @@ impl<'a> RehearsalWorld<'a> {
 
     fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Scan { until } => {
+            Effect::Scan { until, after } => {
                 // Nobody else works on this store, so a scan finds nothing new, but right after a
                 // start: the others are answered as rarely as the engine looks by itself, which is
                 // what makes idle months cheap.
-                let wait = if std::mem::replace(&mut self.scanned, true) {
-                    LOOK_AGAIN
-                } else {
-                    Duration::ZERO
-                };
-                self.queue.push(self.now + wait, (self.life, WorldEvent::Scan { until }));
+                let again = std::mem::replace(&mut self.scanned, true);
+                let wait = if again && after.is_none() { LOOK_AGAIN } else { Duration::ZERO };
+                self.queue.push(self.now + wait, (self.life, WorldEvent::Scan { until, after }));
             }
             Effect::Read { ticket, query } => {
                 let found = Box::new(self.read(query));

@@ -293,12 +293,15 @@ pub(crate) async fn due_is_as_the_last_move_says(store: &dyn Store) {
     let id = started(store, given).await;
     release(store, id, 0, 3).await;
     let due = |now, limit| async move {
-        let due = store.due(now, limit).await.expect("available");
+        let due = store.due(now, None, limit).await.expect("available");
         due.into_iter().map(|active| active.change.id.ordinal).collect::<Vec<_>>()
     };
     assert_eq!(due(at(32), 9).await, [0_u32; 0]);
     assert_eq!(due(at(33), 9).await, [0, 1, 2]);
     assert_eq!(due(at(33), 2).await, [0, 1]);
+    let first = store.due(at(33), None, 1).await.expect("available")[0].due_place();
+    let behind = store.due(at(33), first, 1).await.expect("available");
+    assert_eq!(behind[0].change.id.ordinal, 1, "a page goes on where the last one ended");
 
     put(store, id, 0, State::Queued).await.expect("free");
     put(store, id, 1, failed("no")).await.expect("free");

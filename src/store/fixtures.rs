@@ -316,7 +316,7 @@ impl Driver {
         }
         let durability =
             if self.random.u8(..5) == 0 { Durability::Ordered } else { Durability::Synced };
-        let active = store.due(Timestamp::MAX, 1_000).await.expect("available");
+        let active = store.due(Timestamp::MAX, None, 1_000).await.expect("available");
         let mine: Vec<Active> =
             active.into_iter().filter(|active| active.change.id.rollout == id).collect();
         if mine.len() < 3 || self.random.u8(..8) == 0 {

@@ -27,8 +27,8 @@ use super::row::{StoredChange, change};
 use super::state::StoreState;
 use super::targets::{Fingerprints, FrozenTargets, all};
 use super::{
-    Active, Candidates, Commit, CommitError, Enforcement, EnforcementCommit, Health, Page, Pending,
-    Rollout, Store, Submission, SubmitError, Submitted, Unavailable,
+    Active, Candidates, Commit, CommitError, DuePlace, Enforcement, EnforcementCommit, Health,
+    Page, Pending, Rollout, Store, Submission, SubmitError, Submitted, Unavailable,
 };
 
 /// A store that lives as long as its process.
@@ -257,8 +257,13 @@ impl Store for MemoryStore {
         Box::pin(ready(self.inner().commit(commit)))
     }
 
-    fn due(&self, now: Timestamp, limit: usize) -> Pending<'_, Result<Vec<Active>, Unavailable>> {
-        Box::pin(ready(Ok(self.inner().state.due(now, limit))))
+    fn due(
+        &self,
+        now: Timestamp,
+        after: Option<DuePlace>,
+        limit: usize,
+    ) -> Pending<'_, Result<Vec<Active>, Unavailable>> {
+        Box::pin(ready(Ok(self.inner().state.due(now, after, limit))))
     }
 
     fn open_rollouts(&self) -> Pending<'_, Result<Vec<Rollout>, Unavailable>> {

@@ -115,9 +115,14 @@ pub trait Store: Send + Sync {
     /// Applies one decision, whole or not at all.
     fn commit(&self, commit: Commit) -> Pending<'_, Result<(), CommitError>>;
 
-    /// Active changes whose time has come, soonest first: those that a crashed process left, or
-    /// that wait.
-    fn due(&self, now: Timestamp, limit: usize) -> Pending<'_, Result<Vec<Active>, Unavailable>>;
+    /// Active changes whose time has come, soonest first, behind the place `after` in that order:
+    /// those that a crashed process left, or that wait.
+    fn due(
+        &self,
+        now: Timestamp,
+        after: Option<DuePlace>,
+        limit: usize,
+    ) -> Pending<'_, Result<Vec<Active>, Unavailable>>;
 
     /// The rollouts that are not final, and final ones with active changes left, oldest first.
     fn open_rollouts(&self) -> Pending<'_, Result<Vec<Rollout>, Unavailable>>;
@@ -294,6 +299,16 @@ pub struct Active {
     pub due: Option<Timestamp>,
     /// When its latest transition was committed; `None` for one that never moved.
     pub moved_at: Option<Timestamp>,
+}
+
+/// A place in the order in which changes fall due.
+pub type DuePlace = (Timestamp, ChangeId);
+
+impl Active {
+    /// Its place in the order in which changes fall due; `None`: it is not active.
+    pub fn due_place(&self) -> Option<DuePlace> {
+        Some((self.due?, self.change.id))
+    }
 }
 
 /// What a release may pick from.

@@ -44,8 +44,8 @@ use super::shared::{CommitQueue, Item, StoreShared, SyncedUpTo, WriterProgress};
 use super::workers::{NoAnswer, Workers};
 use super::writer::{JournalWriter, synced};
 use super::{
-    Active, Candidates, Commit, CommitError, Durability, Enforcement, EnforcementCommit, Growth,
-    Health, Page, Pending, Rollout, Store, Submission, SubmitError, Submitted, Unavailable,
+    Active, Candidates, Commit, CommitError, DuePlace, Durability, Enforcement, EnforcementCommit,
+    Growth, Health, Page, Pending, Rollout, Store, Submission, SubmitError, Submitted, Unavailable,
 };
 
 /// Commits that may be in line for the writer; who comes later waits for a place.
@@ -381,8 +381,13 @@ impl Store for SledStore {
         Box::pin(self.commit_now(commit))
     }
 
-    fn due(&self, now: Timestamp, limit: usize) -> Pending<'_, Result<Vec<Active>, Unavailable>> {
-        self.answer_from_state(|inner| Ok(inner.state.due(now, limit)))
+    fn due(
+        &self,
+        now: Timestamp,
+        after: Option<DuePlace>,
+        limit: usize,
+    ) -> Pending<'_, Result<Vec<Active>, Unavailable>> {
+        self.answer_from_state(|inner| Ok(inner.state.due(now, after, limit)))
     }
 
     fn open_rollouts(&self) -> Pending<'_, Result<Vec<Rollout>, Unavailable>> {

@@ -10,6 +10,7 @@
 //! Deliberately not here: whether a commit is allowed (`check`), and anything durable.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
 
 use jiff::Timestamp;
 
@@ -29,7 +30,7 @@ use super::progress::Progress;
 use super::record::JournalRecord;
 use super::row::{StoredChange, is_settled};
 use super::targets::{Fingerprints, FrozenTargets, Overlap, overlap};
-use super::{Active, Enforcement, Rollout, SubmitError, Submitted, Unavailable};
+use super::{Active, DuePlace, Enforcement, Rollout, SubmitError, Submitted, Unavailable};
 
 /// The state of one store.
 #[derive(Debug, Clone, Default)]
@@ -462,9 +463,11 @@ impl StoreState {
         (id, &self.rollouts[&id])
     }
 
-    /// Active changes due by `now`, soonest first.
-    pub fn due(&self, now: Timestamp, limit: usize) -> Vec<Active> {
-        let come = self.due.iter().take_while(|(due, _)| *due <= now).take(limit);
+    /// Active changes due by `now`, soonest first, behind this place.
+    pub fn due(&self, now: Timestamp, after: Option<DuePlace>, limit: usize) -> Vec<Active> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let behind = self.due.range((from, Bound::Unbounded));
+        let come = behind.take_while(|(due, _)| *due <= now).take(limit);
         come.filter_map(|(_, id)| self.active(*id)).collect()
     }
 

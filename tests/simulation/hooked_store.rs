@@ -9,8 +9,8 @@ use sealift::domain::journal::Entry;
 use sealift::domain::target::Target;
 use sealift::store::memory::MemoryStore;
 use sealift::store::{
-    Active, Away, Candidates, Commit, CommitError, Enforcement, EnforcementCommit, Health, Page,
-    Pending, Rollout, Store, Submission, SubmitError, Submitted, Unavailable,
+    Active, Away, Candidates, Commit, CommitError, DuePlace, Enforcement, EnforcementCommit,
+    Health, Page, Pending, Rollout, Store, Submission, SubmitError, Submitted, Unavailable,
 };
 use tokio::sync::watch;
 
@@ -59,10 +59,15 @@ impl<H: Hooks> Store for Hooked<H> {
         self.0.store().submit(submission)
     }
 
-    fn due(&self, now: Timestamp, limit: usize) -> Pending<'_, Result<Vec<Active>, Unavailable>> {
+    fn due(
+        &self,
+        now: Timestamp,
+        after: Option<DuePlace>,
+        limit: usize,
+    ) -> Pending<'_, Result<Vec<Active>, Unavailable>> {
         Box::pin(async move {
             self.0.before_read().await;
-            self.0.store().due(now, limit).await
+            self.0.store().due(now, after, limit).await
         })
     }
 

@@ -192,7 +192,7 @@ impl Oracle {
         let rollout = around.rollout(self.rollout);
         let active = around
             .store
-            .due(Timestamp::MAX, usize::MAX)
+            .due(Timestamp::MAX, None, usize::MAX)
             .now_or_never()
             .expect("ready")
             .expect("memory");

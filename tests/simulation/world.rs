@@ -394,8 +394,12 @@ impl SimWorld {
 
     fn unfinished(&self) -> String {
         let rollout = self.read_rollout();
-        let due =
-            self.store.due(Timestamp::MAX, 100).now_or_never().expect("ready").expect("memory");
+        let due = self
+            .store
+            .due(Timestamp::MAX, None, 100)
+            .now_or_never()
+            .expect("ready")
+            .expect("memory");
         let states: Vec<_> = due
             .iter()
             .map(|active| format!("{} {:?}", active.change.id, active.change.record.state))

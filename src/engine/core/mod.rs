@@ -62,8 +62,8 @@ use crate::store::Away;
 /// How often the store is asked for rollouts and for changes that nobody works on.
 const SCAN_EVERY: Duration = Duration::from_secs(1);
 
-/// Changes taken over in one scan, so that a scan after a crash stays short.
-pub(super) const TAKE_OVER_MAX: usize = 4096;
+/// Changes taken over in one scan, so that a scan after a crash stays short; the next one follows.
+pub const TAKE_OVER_MAX: usize = 4096;
 
 /// What a core needs to know at its start.
 #[derive(Debug, Clone)]
@@ -268,7 +268,7 @@ impl Core {
         self.tickets.is_empty() && !self.scanning
     }
 
-    /// Whether the first scan is done.
+    /// Whether the first scan is done, and all that was active is in hand.
     pub fn is_ready(&self) -> bool {
         self.scans > 0
     }
@@ -373,7 +373,7 @@ impl Core {
         self.scanning = true;
         // At the start, whatever is active was left by the process before, whatever the clock says.
         let until = if self.scans == 0 { Timestamp::MAX } else { self.now.wall };
-        out.push(Effect::Scan { until });
+        out.push(Effect::Scan { until, after: None });
     }
 
     fn scanned(
@@ -382,13 +382,21 @@ impl Core {
         due: Vec<crate::store::Active>,
         out: &mut Vec<Effect>,
     ) {
-        self.scanning = false;
-        self.scans += 1;
-        let again = std::mem::take(&mut self.scan_again);
-        self.scan_in(if again { Duration::ZERO } else { SCAN_EVERY });
+        // At the start all that is active comes into hand before anything new begins.
+        let full = !self.is_ready() && due.len() >= TAKE_OVER_MAX;
+        let after = due.last().filter(|_| full).and_then(crate::store::Active::due_place);
+        if after.is_none() {
+            self.scanning = false;
+            self.scans += 1;
+            let again = std::mem::take(&mut self.scan_again);
+            self.scan_in(if again { Duration::ZERO } else { SCAN_EVERY });
+        }
         self.rollouts_seen(open, out);
         for active in due {
             self.take_over(active);
+        }
+        if after.is_some() {
+            out.push(Effect::Scan { until: Timestamp::MAX, after });
         }
     }
 

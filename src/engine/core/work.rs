@@ -1,7 +1,8 @@
 //! One change in hand: its stage, what it waits for, and what it knows beside its record.
 //!
-//! Invariant: a change counts in its lane's changes in flight exactly while it is past `Ready` and
-//! not settled, or a decision is being committed that brings it there.
+//! Invariant: whatever is active is in hand from the start on, and nothing new begins before it is.
+//! A change counts in its lane's changes in flight exactly while it is past `Ready` and not
+//! settled, or a decision is being committed that brings it there.
 //!
 //! Deliberately not here: what moves it from one stage to the next (the other chapters of
 //! `engine::core`), and its states (`domain::change`).

@@ -79,7 +79,7 @@ async fn a_store_in_which_two_lanes_work_on_one_instance_opens_and_goes_on() {
 
     let store = reopened(dir.path());
     assert_eq!((store.health().rebuilt, store.torn()), (None, None), "nothing is wrong with it");
-    let due = store.due(at(1_000), 9).await.expect("available");
+    let due = store.due(at(1_000), None, 9).await.expect("available");
     assert_eq!(due.len(), 2, "both are followed: {due:?}");
     put(&store, second, 0, State::Following { job: job(2) }).await.expect("who is in stays in");
     store.close().expect("nothing failed");

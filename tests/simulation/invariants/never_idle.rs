@@ -94,8 +94,11 @@ impl NeverIdle {
     /// The groups of which nothing more may begin.
     fn full_groups(&self, store: &impl Store) -> BTreeSet<(usize, String)> {
         let mut counts: BTreeMap<_, u32> = BTreeMap::new();
-        for active in
-            store.due(Timestamp::MAX, usize::MAX).now_or_never().expect("ready").expect("memory")
+        for active in store
+            .due(Timestamp::MAX, None, usize::MAX)
+            .now_or_never()
+            .expect("ready")
+            .expect("memory")
         {
             self.groups(&active.change.target)
                 .for_each(|group| *counts.entry(group).or_default() += 1);

@@ -63,7 +63,7 @@ impl WorldInvariant for NeverSilent {
                 if !self.stepped && self.up && *now > self.quiet_from + SILENT_MAX =>
             {
                 let active = store
-                    .due(Timestamp::MAX, usize::MAX)
+                    .due(Timestamp::MAX, None, usize::MAX)
                     .now_or_never()
                     .expect("ready")
                     .expect("memory");

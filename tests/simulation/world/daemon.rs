@@ -6,9 +6,11 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use sealift::domain::id::ChangeId;
-use sealift::engine::{CommandError, Core, Effect, Fence, Input, Level, Options, Ticket};
+use sealift::engine::{
+    CommandError, Core, Effect, Fence, Input, Level, Options, TAKE_OVER_MAX, Ticket,
+};
 use sealift::rehearse::observation::Observation;
-use sealift::store::{Commit, Store};
+use sealift::store::{Commit, DuePlace, Store};
 
 use super::store_side::StoreAsked;
 use super::{MS, Nanos, S, SimEvent, SimWorld};
@@ -167,7 +169,9 @@ impl SimWorld {
     fn perform(&mut self, effect: Effect) {
         let life = self.daemon.life;
         match effect {
-            Effect::Scan { until } => self.ask_store(StoreAsked::Scan { until }),
+            Effect::Scan { until, after } => {
+                self.ask_store(StoreAsked::Scan { until, after });
+            }
             Effect::Read { ticket, query } => self.ask_store(StoreAsked::Read { ticket, query }),
             Effect::Commit { ticket, commit } => {
                 let mut wait = self.rng.u64(0..3 * MS);
@@ -233,8 +237,12 @@ impl SimWorld {
     }
 
     /// What may be taken over, as a planted bug tells it.
-    pub(super) fn due(&self, until: Timestamp) -> Vec<sealift::store::Active> {
+    pub(super) fn due(
+        &self,
+        until: Timestamp,
+        after: Option<DuePlace>,
+    ) -> Vec<sealift::store::Active> {
         let until = if self.planted == Planted::NothingTakenOver { Timestamp::MIN } else { until };
-        self.store.due(until, 4096).now_or_never().expect("ready").expect("memory")
+        self.store.due(until, after, TAKE_OVER_MAX).now_or_never().expect("ready").expect("memory")
     }
 }

@@ -11,7 +11,7 @@ use sealift::domain::target::Target;
 use sealift::domain::window_log::WindowLog;
 use sealift::engine::{Input, StoreAnswer, StoreQuery, Ticket};
 use sealift::store::memory::MemoryStore;
-use sealift::store::{Active, Commit, CommitError, Durability, Rollout, Store};
+use sealift::store::{Active, Commit, CommitError, DuePlace, Durability, Rollout, Store};
 
 use super::{Kill, MS, Nanos, SimEvent, SimWorld};
 use crate::oracle::SeenFact;
@@ -19,7 +19,7 @@ use crate::planted::Planted;
 
 /// What the core reads.
 pub(in crate::world) enum StoreAsked {
-    Scan { until: Timestamp },
+    Scan { until: Timestamp, after: Option<DuePlace> },
     Read { ticket: Ticket, query: StoreQuery },
 }
 
@@ -51,8 +51,8 @@ impl SimWorld {
 
     fn store_answer(&self, asked: StoreAsked) -> Input {
         match asked {
-            StoreAsked::Scan { until } => {
-                let (open, due) = self.scan(until);
+            StoreAsked::Scan { until, after } => {
+                let (open, due) = self.scan(until, after);
                 Input::Scanned { open, due }
             }
             StoreAsked::Read { ticket, query } => {
@@ -126,10 +126,15 @@ impl SimWorld {
         self.oracle.see(SeenFact::Rebuilt);
     }
 
-    pub(super) fn scan(&self, until: Timestamp) -> (Vec<Rollout>, Vec<Active>) {
+    pub(super) fn scan(
+        &self,
+        until: Timestamp,
+        after: Option<DuePlace>,
+    ) -> (Vec<Rollout>, Vec<Active>) {
         let open = self.store.open_rollouts().now_or_never().expect("ready").expect("memory");
         let open = open.into_iter().map(|rollout| self.told_rollout(rollout)).collect();
-        let due = self.due(until).into_iter().map(|active| self.told_change(active)).collect();
+        let due =
+            self.due(until, after).into_iter().map(|active| self.told_change(active)).collect();
         (open, due)
     }
 

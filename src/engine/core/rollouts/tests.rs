@@ -6,6 +6,7 @@ use super::*;
 use crate::clock::Times;
 use crate::cloud::answer::{lost, not_sent};
 use crate::domain::call::{Answer, Call, Disposition, JobsPage, ProxyStatus, ProxyView, Reply};
+use crate::domain::change;
 use crate::domain::group::GroupBy;
 use crate::domain::id::{ChangeId, JobId};
 use crate::domain::lane::Lane;
@@ -13,7 +14,7 @@ use crate::domain::rollout::{ByHand, Phase, Verb};
 use crate::domain::stop::StopFile;
 use crate::domain::target::Target;
 use crate::engine::staged::lane;
-use crate::engine::{Command, Input, Options, Ticket};
+use crate::engine::{Command, Input, Options, TAKE_OVER_MAX, Ticket};
 use crate::store::memory::MemoryStore;
 use crate::store::{Active, Away, Store, fixtures};
 
@@ -178,7 +179,7 @@ impl<'a> TestDaemon<'a> {
     /// What a test has moved is in other hands until it is due.
     fn scanned(&self) -> Input {
         let open = ready(self.store.open_rollouts()).expect("memory");
-        let due = ready(self.store.due(fixtures::at(self.second), 100)).expect("memory");
+        let due = ready(self.store.due(fixtures::at(self.second), None, 100)).expect("memory");
         Input::Scanned { open, due }
     }
 }
@@ -492,6 +493,52 @@ fn a_verb_whose_asker_has_gone_is_dropped_before_it_is_judged() {
         assert_eq!((entries(), daemon.replies.len()), (before, 0), "{verb:?}, {reads}");
         daemon.ask(2, id, verb);
         assert!(entries() > before, "the next one is judged");
+    }
+}
+
+/// Of what is active at the start a page is ready, and what the next one has is in flight.
+#[test]
+fn nothing_new_begins_before_all_that_is_active_is_counted() {
+    let store = MemoryStore::new();
+    let places = TAKE_OVER_MAX + 8;
+    let count = u32::try_from(places).expect("small");
+    let mut submission = fixtures::submission("alpha", &[count], 0);
+    submission.plan.strategy.max_in_flight = count;
+    let id = ready(fixtures::started(&store, submission));
+    let open = ready(store.open_rollouts()).expect("memory");
+    let page = ready(store.page(id, Vec::new(), None, places)).expect("memory");
+    let taken = |(mut active, place): (Active, u64)| {
+        let follows = place >= TAKE_OVER_MAX as u64;
+        let job = fixtures::job(place);
+        let state = if follows { State::Following { job } } else { State::Ready };
+        active.change.record = change::Record { state, version: 1, ..change::Record::queued() };
+        active.change.target.lane = fixtures::name("main");
+        Active { due: Some(fixtures::at(place.cast_signed())), ..active }
+    };
+    let active: Vec<Active> = page.changes.into_iter().zip(0..).map(taken).collect();
+    for (in_flight, begins) in [(8, 0), (7, 1)] {
+        let mut core = TestDaemon::new(&store, 5).core;
+        let mut step = |input| {
+            let mut out = Vec::new();
+            core.step(times(5), input, &mut out);
+            out
+        };
+        let scanned = |due: &[Active]| Input::Scanned { open: open.clone(), due: due.to_vec() };
+        let begun = |out: &[Effect]| {
+            let commits = out.iter().filter(|effect| matches!(effect, Effect::Commit { .. }));
+            commits.count()
+        };
+        step(Input::Tick);
+        let (first, rest) = active.split_at(TAKE_OVER_MAX);
+        let out = step(scanned(first));
+        assert_eq!(begun(&out), 0);
+        let next = out.iter().find_map(|effect| match effect {
+            Effect::Scan { after, .. } => Some(*after),
+            _ => None,
+        });
+        assert_eq!(next, Some(first[TAKE_OVER_MAX - 1].due_place()), "it reads on");
+        let out = step(scanned(&rest[..in_flight]));
+        assert_eq!(begun(&out), begins, "with {in_flight} in flight, and room for 8");
     }
 }
 
