@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::logs;
 use super::parts::{DaemonSetup, RunningParts};
+use super::store::StoreSetup;
 use crate::api::Callers;
 use crate::api::wire::SavedJob;
 use crate::cli::args::{DemoArgs, LogFormat};
@@ -89,10 +90,9 @@ pub async fn demo(args: &DemoArgs) -> Result<Exit> {
     ))?;
     let reach = Reach { config: Some(files.config.clone()), ..Reach::default() };
     let config = configuration(&reach)?;
-    let sled = SledOptions { floor_bytes: FLOOR, ..SledOptions::default() };
+    let options = SledOptions { floor_bytes: FLOOR, ..SledOptions::default() };
     let mut parts = RunningParts::start(DaemonSetup {
-        store: config.store.clone(),
-        sled,
+        store: StoreSetup { folder: config.store.clone(), options },
         state: folder.0.clone(),
         socket: config.socket.clone(),
         door: config.door.clone(),

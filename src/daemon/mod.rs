@@ -15,6 +15,7 @@ mod logs;
 mod parts;
 mod plans;
 mod stop_file;
+mod store;
 mod supervisor;
 
 use std::path::PathBuf;
@@ -36,6 +37,7 @@ use crate::engine::Handle;
 use crate::store::sled::SledOptions;
 use crate::yaml::length::Length;
 use parts::{DaemonSetup, DrainOutcome, RunningParts};
+use store::StoreSetup;
 
 pub use demo::demo;
 
@@ -61,8 +63,10 @@ pub async fn serve(args: &ServeArgs, reach: &Reach) -> Result<Exit> {
     let (faults, told) = watch::channel(Vec::new());
     let callers = Callers::new(config.people.clone());
     let mut parts = RunningParts::start(DaemonSetup {
-        store: config.store.clone(),
-        sled: SledOptions { id_beside: true, ..SledOptions::default() },
+        store: StoreSetup {
+            folder: config.store.clone(),
+            options: SledOptions { id_beside: true, ..SledOptions::default() },
+        },
         state: state.clone(),
         socket: config.socket.clone(),
         door: config.door.clone(),

@@ -4,7 +4,7 @@
 //! open; when one part ends by itself the process cannot go on, and [`RunningParts::ended`] says
 //! why; a drain begins nothing new and waits a bounded time for calls that are out.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::levels::Levels;
-use super::{stop_file, supervisor};
+use super::stop_file;
+use super::store::{StartedStore, StoreSetup};
 use crate::api::wire::PlanFault;
 use crate::api::{self, Api, Callers, Doors, NetworkDoor, Switches};
-use crate::cli::{Exit, ExitFailure};
 use crate::clock::{Clock, SystemClock};
 use crate::cloud::http::HttpCloud;
 use crate::config::DoorConfig;
@@ -27,16 +27,12 @@ use crate::engine::enforce::Enforcer;
 use crate::engine::{self, Handle, Level, Options};
 use crate::page;
 use crate::probe::{Probe, Prober};
-use crate::store::error::OpenError;
-use crate::store::sled::{SledOptions, SledStore};
-use crate::store::{Store as _, Unavailable};
+use crate::store::Unavailable;
+use crate::store::running::RunningStore;
 
 /// What the parts need to know.
 pub struct DaemonSetup {
-    /// Folder of the store.
-    pub store: PathBuf,
-    /// How it is opened.
-    pub sled: SledOptions,
+    pub store: StoreSetup,
     /// The state directory: the spool and the kill-switch file are in it.
     pub state: PathBuf,
     pub socket: PathBuf,
@@ -54,7 +50,7 @@ pub struct DaemonSetup {
 pub struct RunningParts {
     /// Speaks to the engine.
     pub handle: Handle,
-    pub store: Arc<SledStore>,
+    pub store: Arc<dyn RunningStore>,
     failed: watch::Receiver<Option<String>>,
     engine: JoinHandle<Result<Vec<Level>, Unavailable>>,
     server: JoinHandle<std::io::Result<()>>,
@@ -83,8 +79,8 @@ impl RunningParts {
         let levels = Levels::of(&setup.state, clock.clone());
         let doors = Doors::open(&setup.door, &setup.state, setup.callers, clock.clone())?
             .with_signed_out(page::sign_in_first);
-        let (left, first) = (levels.read(), !SledStore::is_at(&setup.store));
-        let store = open(&setup.store, setup.sled).await?;
+        let left = levels.read();
+        let StartedStore { store, new } = setup.store.start().await?;
         let failed = store.failed();
         if let Some(rebuilt) = store.health().rebuilt {
             tracing::error!(
@@ -108,7 +104,7 @@ impl RunningParts {
         }
         // Nobody called before where there was neither a store nor a level. An imported store was
         // another daemon's a moment ago.
-        let quota_spent = left.is_some() || !first;
+        let quota_spent = left.is_some() || !new;
         let left = match store.fresh_import() {
             Some(import) => {
                 tracing::warn!("{import}");
@@ -253,30 +249,5 @@ impl RunningParts {
             .await
             .context("closing the store broke")??;
         Ok(drained)
-    }
-}
-
-async fn open(folder: &Path, options: SledOptions) -> Result<Arc<SledStore>> {
-    let (dir, headway) = (folder.to_owned(), options.headway.subscribe());
-    let opening = tokio::task::spawn_blocking(move || SledStore::open(&dir, options));
-    let opened = tokio::select! {
-        // What there is to tell is told before the end of it is seen.
-        biased;
-        () = supervisor::starting(headway) => unreachable!("it ends with the start"),
-        opened = opening => opened.context("opening the store broke")?,
-    };
-    match opened {
-        Ok(store) => Ok(Arc::new(store)),
-        // Another start finds the same: it is for a person.
-        Err(
-            error @ (OpenError::Lost { .. } | OpenError::Nameless { .. } | OpenError::Other { .. }),
-        ) => Err(ExitFailure::new(
-            Exit::StoreMissing,
-            format!("cannot open the store in {}: {error}", folder.display()),
-        )
-        .into()),
-        Err(error) => {
-            Err(error).with_context(|| format!("cannot open the store in {}", folder.display()))
-        }
     }
 }

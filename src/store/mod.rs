@@ -24,7 +24,8 @@
 //!   `error`, `held` and `beside` notice that it is gone, `growth` says how fast it fills,
 //!   `maintenance` checks, copies, repairs and compacts it;
 //! - *put together*: `sled` on disk, with what its threads share (`shared`, `workers`); `memory`
-//!   without one; `contract` is what both must do.
+//!   without one; `contract` is what both must do, `running` what whoever runs a store needs beside
+//!   it.
 //!
 //! Deliberately not here: any decision about what happens next.
 
@@ -67,6 +68,7 @@ mod queue_writer;
 mod reader;
 mod record;
 mod row;
+pub mod running;
 mod segment;
 mod shared;
 pub mod sled;

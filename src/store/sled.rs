@@ -40,6 +40,7 @@ use super::packer::Packer;
 use super::packing::PackingLine;
 use super::page::PageQuery;
 use super::queue_writer::QueueWriter;
+use super::running::RunningStore;
 use super::shared::{CommitQueue, Item, StoreShared, SyncedUpTo, WriterProgress};
 use super::workers::{NoAnswer, Workers};
 use super::writer::{JournalWriter, synced};
@@ -362,6 +363,20 @@ impl SledStore {
             durable
         };
         Ok(durable.await.map_err(|_| Unavailable("the store has failed".into()))??)
+    }
+}
+
+impl RunningStore for SledStore {
+    fn failed(&self) -> watch::Receiver<Option<String>> {
+        Self::failed(self)
+    }
+
+    fn fresh_import(&self) -> Option<&str> {
+        Self::fresh_import(self)
+    }
+
+    fn close(&self) -> Result<(), Unavailable> {
+        Self::close(self)
     }
 }
 
