@@ -1,8 +1,8 @@
 //! A rollout's frozen targets, read by their place in the list.
 //!
-//! Invariant: the list never changes. The fingerprints serve one question only, whether two
-//! rollouts share a proxy: sixteen bytes a target, so that a million targets cost 16 MB instead of
-//! being held.
+//! Invariants: the list never changes, and lies in memory or in a file of this machine. The
+//! fingerprints serve one question only, whether two rollouts share a proxy: sixteen bytes a
+//! target, so that a million targets cost 16 MB instead of being held.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -13,8 +13,9 @@ use crate::domain::target::{Target, TargetList};
 
 use super::Unavailable;
 
-/// A frozen list of targets.
-pub(crate) trait FrozenTargets: Send + Sync + std::fmt::Debug {
+/// A frozen list of targets. It is read while the state is locked, so nothing that is far may stand
+/// behind it: [`local::Local`] lists what may.
+pub(crate) trait FrozenTargets: local::Local + Send + Sync + std::fmt::Debug {
     fn count(&self) -> u32;
 
     /// Reads the list once from end to end, so that no later question meets damage in it.
@@ -38,6 +39,18 @@ pub(crate) trait FrozenTargets: Send + Sync + std::fmt::Debug {
         first: u32,
         each: &mut dyn FnMut(u32, &Target) -> ControlFlow<()>,
     ) -> Result<(), Unavailable>;
+}
+
+mod local {
+    use crate::domain::target::TargetList;
+    use crate::store::submission::StoredSubmission;
+
+    /// What may be read under the state's lock: memory, and files of this machine. Nothing outside
+    /// of this file can name it, so whoever adds a kind of list does it here.
+    pub trait Local {}
+
+    impl Local for TargetList {}
+    impl Local for StoredSubmission {}
 }
 
 pub(crate) fn all(targets: &dyn FrozenTargets) -> Result<Vec<Target>, Unavailable> {
