@@ -27,8 +27,7 @@ impl Core {
                 }
                 self.dismiss_verbs(&away, out);
                 for tracked in self.rollouts.values_mut() {
-                    tracked.stall.stops();
-                    tracked.watch.away();
+                    tracked.store_away();
                 }
             }
             None if was => {

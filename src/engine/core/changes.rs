@@ -62,7 +62,7 @@ impl Core {
         let mut work = Work::new(change, now);
         work.recount(&mut self.lanes, &mut self.stirred);
         if let Some(tracked) = self.rollouts.get_mut(&id.rollout) {
-            tracked.lanes.insert(work.change.target.lane.clone());
+            tracked.works_on(work.lane().clone());
         }
         self.work.insert(id, work);
         self.timers.set(Timer::Change(id), None, now);
@@ -76,8 +76,8 @@ impl Core {
             .work
             .range(first..=last)
             .filter(|(_, work)| {
-                work.change.record.state == State::Ready
-                    && matches!(work.stage, WorkStage::Asleep | WorkStage::Waiting { .. })
+                *work.state() == State::Ready
+                    && matches!(work.stage(), WorkStage::Asleep | WorkStage::Waiting { .. })
             })
             .map(|(id, _)| *id)
             .collect();
@@ -92,14 +92,14 @@ impl Core {
         let last = ChangeId { rollout, ordinal: u32::MAX };
         self.work
             .range(first..=last)
-            .filter(|(_, work)| work.change.record.state != State::Ready)
+            .filter(|(_, work)| *work.state() != State::Ready)
             .map(|(id, _)| *id)
             .collect()
     }
 
     pub(super) fn work_woken(&mut self, id: ChangeId, due: Boot, out: &mut Vec<Effect>) {
         if let Some(work) = self.work.get_mut(&id) {
-            work.wake = None;
+            work.wake_at(None);
             self.look_due(id, due);
             self.consider(id, out);
         }
@@ -108,7 +108,7 @@ impl Core {
     /// Decides with the waiting event, as far as that needs no permit; else queues for one.
     pub(super) fn consider(&mut self, id: ChangeId, out: &mut Vec<Effect>) {
         let Some(work) = self.work.get(&id) else { return };
-        if !matches!(work.stage, WorkStage::Asleep | WorkStage::Waiting { .. }) {
+        if !matches!(work.stage(), WorkStage::Asleep | WorkStage::Waiting { .. }) {
             return;
         }
         match self.decide(id) {
@@ -120,7 +120,7 @@ impl Core {
             Some(Ok(decision)) if decision.call.is_some() => self.queue(id, &decision),
             Some(Ok(decision))
                 if decision.probe.is_some()
-                    && decision.record.version == work.change.record.version =>
+                    && decision.record.version == work.change().record.version =>
             {
                 self.line_up(id)
             }
@@ -137,22 +137,23 @@ impl Core {
     pub(super) fn decide(&self, id: ChangeId) -> Option<Result<Decision, Stale>> {
         let work = self.work.get(&id)?;
         let tracked = self.rollouts.get(&id.rollout)?;
-        let lane = self.lanes.get(&work.change.target.lane)?;
-        let ctx = tracked.change_context(&work.change, &lane.lane.timing, self.now);
+        let lane = self.lanes.get(work.lane())?;
+        let ctx = tracked.change_context(work.change(), &lane.lane.timing, self.now);
         let gate = match ctx.gate {
             // While everything is stopped or the process ends, nothing new begins anywhere.
             Clearance::Open if self.stop.stands() || self.draining => Clearance::Held,
             gate => gate,
         };
-        let occupied = lane.occupied.on(&work.change.target.instance_id, self.now.boot);
+        let occupied = lane.occupied.on(&work.change().target.instance_id, self.now.boot);
         let (cloud, clock_holds) = self.cloud_time(id);
         let lane_held = lane.takes_no_put().or(clock_holds);
-        let waited = self.now.boot.saturating_sub(work.entered);
-        let ctx = Context { cloud, lane_held, gate, waited, looks: work.looks, occupied, ..ctx };
-        let decided = change::decide(&work.change, &work.event, &ctx);
-        Some(decided.map(|decision| match (&decision.call, &work.question) {
-            (Some(Call::FindJobs { .. }), Some(question)) => {
-                Decision { call: Some(question.list.call()), ..decision }
+        let waited = work.waited(self.now.boot);
+        let ctx = Context { cloud, lane_held, gate, waited, looks: work.looks(), occupied, ..ctx };
+        let decided = change::decide(work.change(), work.event(), &ctx);
+        let asked = work.question_call();
+        Some(decided.map(|decision| match asked {
+            Some(call) if matches!(decision.call, Some(Call::FindJobs { .. })) => {
+                Decision { call: Some(call), ..decision }
             }
             _ => decision,
         }))
@@ -161,7 +162,7 @@ impl Core {
     fn queue(&mut self, id: ChangeId, decision: &Decision) {
         let verifies = matches!(decision.record.state, State::Verifying { .. });
         let may_wait = if verifies { self.may_wait(id) } else { None };
-        let rank = match (&decision.call, &self.work[&id].change.record.state) {
+        let rank = match (&decision.call, self.work[&id].state()) {
             (Some(call), _) if call.is_write() => Rank::Switch,
             (_, State::Ready) => Rank::Start,
             // The state that the decision leads to: that the job has ended is committed with the
@@ -171,12 +172,13 @@ impl Core {
         };
         let place = self.next_place;
         let Some(work) = self.work.get_mut(&id) else { return };
-        let lane = work.change.target.lane.clone();
-        match work.stage {
+        let lane = work.lane().clone();
+        match *work.stage() {
             WorkStage::Waiting { rank: was, .. } if was == rank => {}
             WorkStage::Waiting { .. } | WorkStage::Asleep => {
                 self.next_place += 1;
-                let was = std::mem::replace(&mut work.stage, WorkStage::Waiting { rank, place });
+                let was = work.take_stage();
+                work.set_stage(WorkStage::Waiting { rank, place });
                 let state = self.lanes.get_mut(&lane).expect("decided with its lane");
                 if let WorkStage::Waiting { rank, place } = was {
                     state.line.remove(rank, place, Waiter::Change(id));
@@ -202,15 +204,15 @@ impl Core {
 
     fn leave_queue(&mut self, id: ChangeId) {
         let Some(work) = self.work.get_mut(&id) else { return };
-        match work.stage {
+        match *work.stage() {
             WorkStage::Waiting { rank, place } => {
-                work.stage = WorkStage::Asleep;
-                if let Some(lane) = self.lanes.get_mut(&work.change.target.lane) {
+                work.set_stage(WorkStage::Asleep);
+                if let Some(lane) = self.lanes.get_mut(work.lane()) {
                     lane.line.remove(rank, place, Waiter::Change(id));
                 }
             }
             WorkStage::Lined { place } => {
-                work.stage = WorkStage::Asleep;
+                work.set_stage(WorkStage::Asleep);
                 self.probes.leave(place);
             }
             _ => {}
@@ -221,18 +223,18 @@ impl Core {
     /// or sleeps.
     pub(super) fn carry_out(&mut self, id: ChangeId, decision: Decision, out: &mut Vec<Effect>) {
         let Some(work) = self.work.get(&id) else { return };
-        if decision.record.version != work.change.record.version {
+        if decision.record.version != work.change().record.version {
             let Some(tracked) = self.rollouts.get(&id.rollout) else { return };
             let synced =
                 matches!(decision.record.state, State::Submitting { .. } | State::Following { .. });
             let change = ChangeMove {
                 ordinal: id.ordinal,
-                version: work.change.record.version,
+                version: work.change().record.version,
                 record: decision.record.clone(),
                 due: self.due_after(work, &decision),
                 why: decision.why.clone(),
                 call: decision.call.as_ref().map(Call::as_str),
-                answer: work.trace.clone(),
+                answer: work.trace().cloned(),
                 by: None,
             };
             let commit = Commit {
@@ -265,7 +267,7 @@ impl Core {
         if decision.record.state.is_settled() || decision.record.state == State::Queued {
             return None;
         }
-        let lane = self.lanes.get(&work.change.target.lane)?;
+        let lane = self.lanes.get(work.lane())?;
         let ahead = match (&decision.call, decision.wake) {
             (Some(_), _) => SEND_WITHIN + lane.lane.call_timeout,
             (None, Wake::In(wait)) => wait,
@@ -276,14 +278,13 @@ impl Core {
 
     pub(super) fn set_stage(&mut self, id: ChangeId, stage: WorkStage) {
         if let Some(work) = self.work.get_mut(&id) {
-            work.stage = stage;
+            work.set_stage(stage);
         }
     }
 
     fn done_with_event(&mut self, id: ChangeId) {
         if let Some(work) = self.work.get_mut(&id) {
-            work.event = Event::Woken;
-            work.trace = None;
+            work.done_with_event();
         }
     }
 
@@ -294,7 +295,7 @@ impl Core {
         let poll = self
             .work
             .get(&id)
-            .and_then(|work| self.lanes.get(&work.change.target.lane))
+            .and_then(|work| self.lanes.get(work.lane()))
             .map(|lane| lane.lane.timing.poll);
         self.sleep(id, poll.unwrap_or(SEND_WITHIN));
     }
@@ -310,7 +311,7 @@ impl Core {
     fn wake_in(&mut self, id: ChangeId, wait: Duration) {
         let at = self.now.boot + wait;
         if let Some(work) = self.work.get_mut(&id) {
-            let was = work.wake.replace(at);
+            let was = work.wake_at(Some(at));
             self.timers.set(Timer::Change(id), was, at);
         }
     }
@@ -326,14 +327,14 @@ impl Core {
         }
         let Some(tracked) = self.rollouts.get(&id.rollout) else { return };
         let Some(work) = self.work.get_mut(&id) else { return };
-        work.stage = WorkStage::Out(Box::new(call.clone()));
+        work.set_stage(WorkStage::Out(Box::new(call.clone())));
         let check = CheckSpec {
             write: call.is_write(),
             deadline: decided.boot + SEND_WITHIN,
             rollout: id.rollout,
-            lane: work.change.target.lane.clone(),
-            wave: work.change.wave,
-            undo: work.change.record.undo.is_some(),
+            lane: work.lane().clone(),
+            wave: work.change().wave,
+            undo: work.change().record.undo.is_some(),
             decided,
             open: tracked.open_within(decided),
             plan: tracked.view.plan.clone(),
@@ -350,12 +351,10 @@ impl Core {
         out: &mut Vec<Effect>,
     ) {
         let Some(work) = self.work.get_mut(&id) else { return };
-        let WorkStage::Committing(decision, decided) =
-            std::mem::replace(&mut work.stage, WorkStage::Asleep)
-        else {
+        let WorkStage::Committing(decision, decided) = work.take_stage() else {
             return;
         };
-        let lane = work.change.target.lane.clone();
+        let lane = work.lane().clone();
         match result {
             Ok(()) => self.moved(id, *decision, decided, out),
             Err(CommitError::Conflict | CommitError::InstanceTaken { .. }) => {
@@ -373,17 +372,11 @@ impl Core {
     fn moved(&mut self, id: ChangeId, decision: Decision, decided: Times, out: &mut Vec<Effect>) {
         let now = self.now.boot;
         let Some(work) = self.work.get_mut(&id) else { return };
-        let (was, is) = (work.change.record.state.kind(), decision.record.state.kind());
-        let completed = work.event == Event::Answer(AnswerEvent::Job(JobView::Completed));
-        if was != is {
-            work.entered = now;
-            work.looks = 0;
-            work.asks_alone = false;
-            work.question = None;
-        }
-        let waits = decision.record.waits > work.change.record.waits;
-        work.change.record = decision.record;
-        let lane = work.change.target.lane.clone();
+        let (was, is) = (work.state().kind(), decision.record.state.kind());
+        let completed = *work.event() == Event::Answer(AnswerEvent::Job(JobView::Completed));
+        let waits = decision.record.waits > work.change().record.waits;
+        work.move_to(decision.record, now);
+        let lane = work.lane().clone();
         match (was, is) {
             (StateKind::Submitting, StateKind::Following) => self.follows(id),
             (StateKind::Verifying, StateKind::Recovering) => self.count("presumed_set_aside"),
@@ -411,7 +404,7 @@ impl Core {
     fn count_in_flight(&mut self, id: ChangeId) -> bool {
         let Some(work) = self.work.get_mut(&id) else { return true };
         work.recount(&mut self.lanes, &mut self.stirred);
-        work.change.record.state.is_settled() || work.change.record.state == State::Queued
+        work.state().is_settled() || *work.state() == State::Queued
     }
 
     /// The change is settled, queued again, or somebody else's: it is no longer in hand.
@@ -419,11 +412,11 @@ impl Core {
         self.leave_queue(id);
         self.leave_list(id);
         if let Some(mut work) = self.work.remove(&id) {
-            let lane = work.change.target.lane.clone();
+            let lane = work.lane().clone();
             self.uncount_unserved(id, &lane);
             self.follows_no_more(id, &lane, false);
-            self.timers.clear(Timer::Change(id), work.wake);
-            let settled = work.change.record.state.is_settled();
+            self.timers.clear(Timer::Change(id), work.wakes_at());
+            let settled = work.state().is_settled();
             // Settled, or somebody else's now: it no longer uses our lane's places.
             work.leave_lane(&mut self.lanes, &mut self.stirred);
             self.rollout_stirred(id.rollout, settled);
@@ -455,13 +448,7 @@ impl Core {
     /// After a conflict: take what the store has, and decide again with the same event.
     fn reconcile(&mut self, id: ChangeId, active: Active, out: &mut Vec<Effect>) {
         let Some(work) = self.work.get_mut(&id) else { return };
-        let moved = active.change.record.version != work.change.record.version;
-        work.change = active.change;
-        if moved {
-            work.entered = self.now.boot;
-            work.looks = 0;
-            work.question = None;
-        }
+        let moved = work.replace(active.change, self.now.boot);
         if self.count_in_flight(id) {
             return self.let_go(id);
         }
@@ -470,12 +457,12 @@ impl Core {
         // an earlier PUT than the one that the state speaks of. Everything else is the business of
         // whoever moved it.
         let work = &self.work[&id];
-        let named = if let Event::Answer(AnswerEvent::Accepted(job)) = &work.event {
+        let named = if let Event::Answer(AnswerEvent::Accepted(job)) = work.event() {
             job.as_ref()
         } else {
             None
         };
-        let told_before = named.is_some_and(|job| work.change.record.jobs.contains(job));
+        let told_before = named.is_some_and(|job| work.change().record.jobs.contains(job));
         let news = named.is_some() && !told_before;
         if moved && !news {
             if told_before {
@@ -502,13 +489,14 @@ impl Core {
         out: &mut Vec<Effect>,
     ) {
         let Some(work) = self.work.get_mut(&id) else { return };
-        let WorkStage::Out(call) = std::mem::replace(&mut work.stage, WorkStage::Asleep) else {
+        let WorkStage::Out(call) = work.take_stage() else {
             return;
         };
-        let name = work.change.target.lane.clone();
-        work.looks = work.looks.saturating_add(1);
-        work.trace = Some(trace(&call, &reply));
-        work.put = call.is_write().then_some((since, self.now.boot)).or(work.put);
+        let name = work.lane().clone();
+        work.looked(trace(&call, &reply));
+        if call.is_write() {
+            work.put_was_out(since, self.now.boot);
+        }
         self.keep_fresh(&call, &reply);
         let mut outcome = reply.outcome;
         let paused = self.permit_back(&name, reply.sent, &outcome);
@@ -527,7 +515,7 @@ impl Core {
                 {
                     // A page that is refused for good may be so because of its offset: the next
                     // question begins anew.
-                    work.question = None;
+                    *work.question() = None;
                 }
                 let Some(event) = Event::of(other) else { return };
                 self.decide_with(id, event, out);
@@ -540,7 +528,7 @@ impl Core {
             self.still_runs(id);
         }
         if let Some(work) = self.work.get_mut(&id) {
-            work.event = event;
+            work.set_event(event);
             self.consider(id, out);
         }
     }

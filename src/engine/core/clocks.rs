@@ -19,7 +19,7 @@ impl Core {
     pub(super) fn hear(&self, owner: &Owner, sent: Boot, reply: &Reply) {
         let Some(date) = reply.cloud_time else { return };
         let lane = match owner {
-            Owner::Change(id) => self.work.get(id).map(|work| &work.change.target.lane),
+            Owner::Change(id) => self.work.get(id).map(|work| work.lane()),
             Owner::Ask(id) => self.asks.get(id).map(|asked| asked.lane()),
             Owner::List(lane) | Owner::Running(lane) => Some(lane),
             Owner::Rollout(_) | Owner::Stranger(_) => None,
@@ -33,8 +33,8 @@ impl Core {
     /// from ours, or the window is shut by it.
     pub(super) fn cloud_time(&self, id: ChangeId) -> (Option<TimeSpan>, Option<&'static str>) {
         let Some(work) = self.work.get(&id) else { return (None, None) };
-        let lane = &work.change.target.lane;
-        let begins = matches!(work.change.record.state, State::Ready | State::Inspecting);
+        let lane = work.lane();
+        let begins = matches!(work.state(), State::Ready | State::Inspecting);
         let holds = self.fence.clock(lane, self.now).filter(|_| begins).and_then(|standing| {
             if standing.holds() {
                 return Some("its lane's clock and this machine's are too far apart");
@@ -52,7 +52,7 @@ impl Core {
         let all = self
             .lanes
             .keys()
-            .filter(|name| tracked.lanes.is_empty() || tracked.lanes.contains(name));
+            .filter(|name| tracked.lanes().is_empty() || tracked.lanes().contains(name));
         all.filter_map(|name| self.fence.cloud(name, self.now.boot)).reduce(|one, other| TimeSpan {
             from: one.from.min(other.from),
             to: one.to.min(other.to),

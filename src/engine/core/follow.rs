@@ -36,19 +36,19 @@ impl Core {
     /// A change has come to follow its job, right after its own PUT.
     pub(super) fn follows(&mut self, id: ChangeId) {
         let Some(work) = self.work.get(&id) else { return };
-        let State::Following { job } = &work.change.record.state else { return };
-        if let Some(lane) = self.lanes.get_mut(&work.change.target.lane) {
-            lane.followed.follow(id, job.clone(), work.put, self.now.boot);
+        let State::Following { job } = work.state() else { return };
+        if let Some(lane) = self.lanes.get_mut(work.lane()) {
+            lane.followed.follow(id, job.clone(), work.put(), self.now.boot);
         }
     }
 
     /// A look at a change's job is due, and its lane lets it go. With an answer in hand the change
     /// waits for something else.
     pub(super) fn look_due(&mut self, id: ChangeId, due: Boot) {
-        let Some(work) = self.work.get(&id).filter(|work| work.event == Event::Woken) else {
+        let Some(work) = self.work.get(&id).filter(|work| *work.event() == Event::Woken) else {
             return;
         };
-        if let Some(lane) = self.lanes.get_mut(&work.change.target.lane) {
+        if let Some(lane) = self.lanes.get_mut(work.lane()) {
             lane.followed.look_due(id, due);
         }
     }
@@ -56,7 +56,7 @@ impl Core {
     /// A change's job was seen to run.
     pub(super) fn still_runs(&mut self, id: ChangeId) {
         let Some(work) = self.work.get(&id) else { return };
-        if let Some(lane) = self.lanes.get_mut(&work.change.target.lane) {
+        if let Some(lane) = self.lanes.get_mut(work.lane()) {
             lane.followed.still_runs(id);
         }
     }
@@ -73,14 +73,14 @@ impl Core {
     /// Whether the change waits for a list of its lane rather than asking alone.
     pub(super) fn joins(&self, id: ChangeId) -> bool {
         let Some(work) = self.work.get(&id) else { return false };
-        let Some(lane) = self.lanes.get(&work.change.target.lane) else { return false };
-        !work.asks_alone && lane.followed.takes(id, self.now.boot)
+        let Some(lane) = self.lanes.get(work.lane()) else { return false };
+        !work.asks_alone() && lane.followed.takes(id, self.now.boot)
     }
 
     /// Its time has come: it waits for the next list.
     pub(super) fn join(&mut self, id: ChangeId) {
         self.set_stage(id, WorkStage::Listed);
-        let name = self.work[&id].change.target.lane.clone();
+        let name = self.work[&id].lane().clone();
         if let Some(lane) = self.lanes.get_mut(&name) {
             lane.followed.join(id);
         }
@@ -90,10 +90,10 @@ impl Core {
     /// The change waits for no list any more.
     pub(super) fn leave_list(&mut self, id: ChangeId) {
         if let Some(work) = self.work.get_mut(&id)
-            && matches!(work.stage, WorkStage::Listed)
+            && matches!(work.stage(), WorkStage::Listed)
         {
-            work.stage = WorkStage::Asleep;
-            if let Some(lane) = self.lanes.get_mut(&work.change.target.lane) {
+            work.set_stage(WorkStage::Asleep);
+            if let Some(lane) = self.lanes.get_mut(work.lane()) {
                 lane.followed.leave(id);
             }
         }
@@ -174,11 +174,10 @@ impl Core {
         self.leave_list(id);
         let Some(work) = self.work.get_mut(&id) else { return };
         // One that has just asked for itself hears its own answer.
-        if matches!(work.stage, WorkStage::Asleep)
-            && matches!(work.change.record.state, State::Following { .. })
+        if matches!(work.stage(), WorkStage::Asleep)
+            && matches!(work.state(), State::Following { .. })
         {
-            work.looks = work.looks.saturating_add(1);
-            work.trace = Some(told.clone());
+            work.looked(told.clone());
             self.decide_with(id, Event::Answer(AnswerEvent::Job(view)), out);
         }
     }
@@ -221,7 +220,7 @@ impl Core {
     fn asks_alone(&mut self, id: ChangeId, out: &mut Vec<Effect>) {
         self.leave_list(id);
         if let Some(work) = self.work.get_mut(&id) {
-            work.asks_alone = true;
+            work.ask_alone();
         }
         self.consider(id, out);
     }
@@ -232,11 +231,10 @@ impl Core {
     /// asked again.
     pub(super) fn may_wait(&self, id: ChangeId) -> Option<Duration> {
         let work = self.work.get(&id)?;
-        let (lane, tracked) =
-            (self.lanes.get(&work.change.target.lane)?, self.rollouts.get(&id.rollout)?);
+        let (lane, tracked) = (self.lanes.get(work.lane())?, self.rollouts.get(&id.rollout)?);
         let job = lane.lane.quota.and_then(|_| lane.followed.middle_job())?;
         let queued =
-            tracked.view.tallies.get(work.change.wave as usize).map_or(0, |tally| tally.queued);
+            tracked.view.tallies.get(work.change().wave as usize).map_or(0, |tally| tally.queued);
         let left = u32::try_from(lane.line.starts()).unwrap_or(u32::MAX).saturating_add(queued);
         (left > 0 && lane.time_for(left.saturating_mul(CALLS_TO_BEGIN)) <= job * 2)
             .then_some(job * 2)
@@ -247,8 +245,8 @@ impl Core {
         let asleep = self
             .work
             .get(&id)
-            .filter(|work| matches!(work.stage, WorkStage::Asleep))
-            .and_then(|work| work.wake);
+            .filter(|work| matches!(work.stage(), WorkStage::Asleep))
+            .and_then(|work| work.wakes_at());
         let Some(wait) = asleep.map(|at| at.saturating_sub(self.now.boot)) else { return };
         let known = self.patience(id, wait);
         if known < wait {
@@ -259,7 +257,7 @@ impl Core {
     /// How long a change sleeps that the table lets sleep for `wait`: while it follows a job, by
     /// what jobs here take.
     pub(super) fn patience(&self, id: ChangeId, wait: Duration) -> Duration {
-        let lane = self.work.get(&id).and_then(|work| self.lanes.get(&work.change.target.lane));
+        let lane = self.work.get(&id).and_then(|work| self.lanes.get(work.lane()));
         lane.map_or(wait, |lane| lane.followed.patience(id, wait, self.now.boot, &lane.lane.timing))
     }
 }

@@ -59,7 +59,7 @@ impl Core {
         }
         let mut needed = BTreeSet::new();
         for work in self.in_hand(id) {
-            let lane = &work.change.target.lane;
+            let lane = work.lane();
             if self.lanes.contains_key(lane) && !held.contains_key(lane) {
                 return None;
             }
@@ -74,8 +74,8 @@ impl Core {
         let mut states: BTreeMap<&'static str, u32> = BTreeMap::new();
         let mut lanes = BTreeSet::new();
         for work in self.in_hand(id) {
-            *states.entry(work.change.record.state.as_str()).or_default() += 1;
-            lanes.insert(&work.change.target.lane);
+            *states.entry(work.state().as_str()).or_default() += 1;
+            lanes.insert(work.lane());
         }
         if states.is_empty() {
             return "all that is queued waits for its instance or its group".to_owned();
@@ -89,11 +89,7 @@ impl Core {
 
     /// Rollouts with a change in hand that needs this lane.
     pub(super) fn needing(&self, name: &Name) -> BTreeSet<RolloutId> {
-        self.work
-            .iter()
-            .filter(|(_, work)| work.change.target.lane == *name)
-            .map(|(id, _)| id.rollout)
-            .collect()
+        self.work.iter().filter(|(_, work)| work.lane() == name).map(|(id, _)| id.rollout).collect()
     }
 
     /// Of these lanes, those that are held, each with the reason.

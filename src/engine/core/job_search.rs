@@ -35,8 +35,8 @@ impl Core {
             return;
         }
         let Some(work) = self.work.get_mut(&id) else { return };
-        let instance = work.change.target.instance_id;
-        let question = work.question.get_or_insert_with(|| JobSearch::new(call.clone()));
+        let instance = work.change().target.instance_id;
+        let question = work.question().get_or_insert_with(|| JobSearch::new(call.clone()));
         question.jobs.extend(jobs.into_iter().filter(|seen| seen.instance_id == instance));
         match question.list.read(page) {
             ListStep::Whole => {
@@ -48,7 +48,7 @@ impl Core {
             ListStep::Part => {}
         }
         let message = question.list.to_string();
-        work.question = None;
+        *work.question() = None;
         self.count("list_not_whole");
         let error = CallError {
             disposition: Disposition::Unknown,
@@ -65,9 +65,9 @@ impl Core {
         let (cloud_now, _) = self.cloud_time(id);
         let now = self.now.wall;
         let Some(work) = self.work.get_mut(&id) else { return };
-        let question = work.question.take();
+        let question = work.question().take();
         let (Some(JobSearch { list, jobs }), State::Recovering { sent, cloud, .. }) =
-            (question, &work.change.record.state)
+            (question, work.state())
         else {
             return self.stale(id);
         };
@@ -75,9 +75,10 @@ impl Core {
         // What was set aside is not sought again; nor does it date what is sought, for it may be
         // the younger one.
         let jobs =
-            jobs.into_iter().filter(|seen| !work.change.record.presumes(&seen.job)).collect();
+            jobs.into_iter().filter(|seen| !work.change().record.presumes(&seen.job)).collect();
         let doubt = JobSearchBounds { sent: *sent, cloud: *cloud, now, cloud_now };
-        let explained = |job: &JobId| known.contains(job) || work.change.record.jobs.contains(job);
+        let explained =
+            |job: &JobId| known.contains(job) || work.change().record.jobs.contains(job);
         let jobs = unexplained(jobs, explained, &doubt);
         self.decide_with(id, Event::Answer(AnswerEvent::Found { jobs, asked: within }), out);
     }

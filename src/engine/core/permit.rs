@@ -78,10 +78,7 @@ impl Core {
             if paced {
                 self.look_due(id, now);
             }
-            let stage = self
-                .work
-                .get_mut(&id)
-                .map(|work| std::mem::replace(&mut work.stage, WorkStage::Asleep));
+            let stage = self.work.get_mut(&id).map(|work| work.take_stage());
             assert!(
                 matches!(stage, Some(WorkStage::Waiting { place: own, .. }) if own == place),
                 "a waiter is queued at most once"

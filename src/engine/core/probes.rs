@@ -45,12 +45,12 @@ impl Core {
     /// Puts a change in line for a probe.
     pub(super) fn line_up(&mut self, id: ChangeId) {
         let Some(work) = self.work.get_mut(&id) else { return };
-        if matches!(work.stage, WorkStage::Lined { .. }) {
+        if matches!(work.stage(), WorkStage::Lined { .. }) {
             return;
         }
         let place = self.next_place;
         self.next_place += 1;
-        work.stage = WorkStage::Lined { place };
+        work.set_stage(WorkStage::Lined { place });
         self.probes.line.insert(place, id);
     }
 
@@ -90,10 +90,8 @@ impl Core {
     pub(super) fn work_probed(&mut self, id: ChangeId, proof: Box<Proof>, out: &mut Vec<Effect>) {
         self.probes.out -= 1;
         let Some(work) = self.work.get_mut(&id) else { return };
-        work.stage = WorkStage::Asleep;
-        work.looks = work.looks.saturating_add(1);
-        work.trace =
-            Some(Trace { call: "probe".into(), proof: Some(proof.clone()), ..Trace::default() });
+        work.set_stage(WorkStage::Asleep);
+        work.looked(Trace { call: "probe".into(), proof: Some(proof.clone()), ..Trace::default() });
         self.decide_with(id, Event::Answer(AnswerEvent::Proved(proof)), out);
     }
 }

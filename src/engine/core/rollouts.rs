@@ -46,7 +46,7 @@ impl Core {
             .collect();
         for id in gone {
             if let Some(tracked) = self.rollouts.remove(&id) {
-                self.timers.clear(Timer::Rollout(id), tracked.wake);
+                self.timers.clear(Timer::Rollout(id), tracked.wakes_at());
                 self.fence.forget_rollout(id);
             }
         }
@@ -89,7 +89,7 @@ impl Core {
     /// out must not shorten a wait.
     fn gate_moved(&mut self, id: RolloutId, decided: Times) {
         if let Some(tracked) = self.rollouts.get_mut(&id) {
-            tracked.waits.seen(&tracked.view.record, decided);
+            tracked.record_moved(decided);
             self.fence.set_rollout(id, &tracked.view.record);
             self.wake_ready(id);
         }
@@ -97,7 +97,7 @@ impl Core {
 
     pub(super) fn rollout_woken(&mut self, id: RolloutId, out: &mut Vec<Effect>) {
         if let Some(tracked) = self.rollouts.get_mut(&id) {
-            tracked.wake = None;
+            tracked.wake_at(None);
             tracked.again = true;
         }
         self.look(id, out);
@@ -111,7 +111,7 @@ impl Core {
             if settled {
                 tracked.goes_on();
             }
-            let was = tracked.wake.replace(now);
+            let was = tracked.wake_at(Some(now));
             self.timers.set(Timer::Rollout(id), was, now);
         }
     }
@@ -129,7 +129,7 @@ impl Core {
             if let Some(tracked) = self.rollouts.get_mut(&id) {
                 tracked.again = true;
                 // Time in which everything is stopped is nobody's stall.
-                tracked.stall.stops();
+                tracked.stall_stops();
             }
             self.look(id, out);
         }
@@ -151,7 +151,7 @@ impl Core {
         let held = self.stop.stands() || self.draining || self.away.is_some();
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
         if self.stop.stands() {
-            tracked.watch.stopped();
+            tracked.not_looked_at();
         }
         let wanted = !tracked.verbs.is_empty() || (tracked.again && !held);
         if !wanted || !matches!(tracked.stage, LookStage::Idle) {
@@ -210,8 +210,8 @@ impl Core {
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
         tracked.renew_opening(now);
         tracked.time_passes(now.boot, held_by);
-        let slowest = tracked.waits.slowest(&tracked.view.record, now, cloud);
-        let late = tracked.stall.counted() >= tracked.view.plan.strategy.progress_deadline();
+        let slowest = tracked.slowest(now, cloud);
+        let late = tracked.is_stalled();
         let at_work = if late { self.at_work(id) } else { String::new() };
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
         if tracked.verbs.drop_gone() && tracked.verbs.is_empty() {
@@ -239,7 +239,7 @@ impl Core {
             }
             None => Event::Woken,
         };
-        let ctx = tracked.context(now.wall, tracked.watch.gap(now), slowest, at_work);
+        let ctx = tracked.context(now.wall, tracked.gap(now), slowest, at_work);
         match rollout::decide(&tracked.view.record, &event, &ctx) {
             Ok(decision) => self.carry_out_rollout(id, decision, out),
             Err(refusal) => {
@@ -257,7 +257,7 @@ impl Core {
         let verb = !tracked.verbs.is_empty();
         if let Act::Release { wave, count } = decision.effect {
             let limit = count.min(STRETCH) as usize;
-            tracked.watch.seen(now);
+            tracked.looked(now);
             tracked.stage = LookStage::Picking(Box::new(decision));
             let ticket = self.ticket(Owner::Rollout(id));
             return out.push(Effect::Read {
@@ -295,7 +295,7 @@ impl Core {
             );
         }
         if !verb {
-            tracked.watch.seen(now);
+            tracked.looked(now);
         }
         if decision.record.version == tracked.view.record.version {
             return match decision.effect {
@@ -437,7 +437,7 @@ impl Core {
     ) {
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
         if let Some(at) = moving.noted {
-            tracked.watch.seen(at);
+            tracked.looked(at);
         }
         if let Some(record) = moving.record {
             let moved = record.version != tracked.view.record.version;
@@ -496,7 +496,7 @@ impl Core {
         };
         let at = self.now.boot + wait;
         if let Some(tracked) = self.rollouts.get_mut(&id) {
-            let was = tracked.wake.replace(at);
+            let was = tracked.wake_at(Some(at));
             self.timers.set(Timer::Rollout(id), was, at);
         }
     }

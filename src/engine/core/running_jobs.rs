@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 use super::Core;
 use super::tickets::Owner;
-use super::work::SEND_WITHIN;
+use super::work::{SEND_WITHIN, Work};
 use crate::domain::call::{Answer, Reply};
 use crate::domain::change::State;
 use crate::domain::id::{InstanceId, Name};
@@ -62,7 +62,7 @@ impl Core {
         let waits = |record: &crate::domain::change::Record| {
             record.state == State::Ready && record.waits > 0
         };
-        let changes = self.work.values().map(|work| &work.change);
+        let changes = self.work.values().map(Work::change);
         changes
             .filter(|change| change.target.lane == *name && waits(&change.record))
             .map(|change| change.target.instance_id)

@@ -49,7 +49,7 @@ impl Core {
 
     /// The view that a change's look before need not be made for.
     pub(super) fn seen_of_late(&self, id: ChangeId) -> Option<ProxyView> {
-        let change = &self.work.get(&id)?.change;
+        let change = self.work.get(&id)?.change();
         let tracked = self.rollouts.get(&id.rollout)?;
         let record = &change.record;
         let plain = record.undo.is_none()
@@ -70,9 +70,9 @@ impl Core {
     pub(super) fn decide_by(&mut self, id: ChangeId, view: ProxyView, out: &mut Vec<Effect>) {
         self.count("looks_spared");
         let Some(work) = self.work.get_mut(&id) else { return };
-        work.stage = WorkStage::Asleep;
-        work.event = Event::Answer(AnswerEvent::Observed(Some(view)));
-        let lane = work.change.target.lane.clone();
+        work.set_stage(WorkStage::Asleep);
+        work.set_event(Event::Answer(AnswerEvent::Observed(Some(view))));
+        let lane = work.lane().clone();
         match self.decide(id) {
             Some(Ok(decision)) => {
                 if decision.call.is_none() {

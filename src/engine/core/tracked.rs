@@ -40,13 +40,13 @@ pub(super) struct Tracked {
     pub(super) again: bool,
     pub(super) verbs: VerbLine,
     /// When its timer wakes it.
-    pub(super) wake: Option<Boot>,
+    wake: Option<Boot>,
     /// Open-window time since a change last ended.
-    pub(super) stall: Stall,
-    pub(super) watch: Watch,
-    pub(super) waits: Waits,
+    stall: Stall,
+    watch: Watch,
+    waits: Waits,
     /// The lanes of its changes that were in hand.
-    pub(super) lanes: BTreeSet<Name>,
+    lanes: BTreeSet<Name>,
 }
 
 /// What one rollout waits for.
@@ -131,6 +131,66 @@ impl Tracked {
             waits: Waits::default(),
             lanes: BTreeSet::new(),
         }
+    }
+
+    pub(super) fn wakes_at(&self) -> Option<Boot> {
+        self.wake
+    }
+
+    /// Its timer wakes it then; gives when it would have been woken before.
+    pub(super) fn wake_at(&mut self, at: Option<Boot>) -> Option<Boot> {
+        std::mem::replace(&mut self.wake, at)
+    }
+
+    /// A change for this lane is in hand.
+    pub(super) fn works_on(&mut self, lane: Name) {
+        self.lanes.insert(lane);
+    }
+
+    /// The lanes of its changes that were in hand.
+    pub(super) fn lanes(&self) -> &BTreeSet<Name> {
+        &self.lanes
+    }
+
+    /// Its record, as decided then, is another one: what it waits for counts from there.
+    pub(super) fn record_moved(&mut self, decided: Times) {
+        self.waits.seen(&self.view.record, decided);
+    }
+
+    /// What is known of its windows is written down, as of then.
+    pub(super) fn looked(&mut self, at: Times) {
+        self.watch.seen(at);
+    }
+
+    /// Why nobody looked since the last look.
+    pub(super) fn gap(&self, now: Times) -> Gap {
+        self.watch.gap(now)
+    }
+
+    /// Everything is stopped, so nobody looks.
+    pub(super) fn not_looked_at(&mut self) {
+        self.watch.stopped();
+    }
+
+    /// What passes until the next look is nobody's stall.
+    pub(super) fn stall_stops(&mut self) {
+        self.stall.stops();
+    }
+
+    /// The store is away, so nobody can look, and nothing stalls.
+    pub(super) fn store_away(&mut self) {
+        self.stall.stops();
+        self.watch.away();
+    }
+
+    /// Whether nothing has ended for as long as its plan allows.
+    pub(super) fn is_stalled(&self) -> bool {
+        self.stall.counted() >= self.view.plan.strategy.progress_deadline()
+    }
+
+    /// What it waits for, by the slowest of the clocks.
+    pub(super) fn slowest(&mut self, now: Times, cloud: Option<TimeSpan>) -> Slowest {
+        self.waits.slowest(&self.view.record, now, cloud)
     }
 
     /// What the calendar says now.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::clock::Times;
 use crate::domain::call::{Call, JobSeen};
-use crate::domain::change::{Change, Decision, Event, State};
+use crate::domain::change::{self, Change, Decision, Event, State};
 use crate::domain::id::Name;
 use crate::domain::journal::Trace;
 use crate::domain::quota::Boot;
@@ -30,23 +30,23 @@ const JOB_PAGES_MAX: u32 = 200;
 
 /// One change in hand.
 pub(super) struct Work {
-    pub(super) change: Change,
-    pub(super) stage: WorkStage,
+    change: Change,
+    stage: WorkStage,
     /// The event to decide with; `Woken` unless an answer waits for a permit or a commit is tried
     /// again.
-    pub(super) event: Event,
-    pub(super) trace: Option<Trace>,
+    event: Event,
+    trace: Option<Trace>,
     /// When its timer wakes it.
-    pub(super) wake: Option<Boot>,
+    wake: Option<Boot>,
     /// When the present state was entered, or taken over.
-    pub(super) entered: Boot,
-    pub(super) looks: u32,
+    entered: Boot,
+    looks: u32,
     /// No list tells of its job: it asks for it alone, as long as it is in this state.
-    pub(super) asks_alone: bool,
+    asks_alone: bool,
     /// The question about the job list that is under way.
-    pub(super) question: Option<JobSearch>,
+    question: Option<JobSearch>,
     /// Between which two instants the latest PUT of this process was out.
-    pub(super) put: Option<(Boot, Boot)>,
+    put: Option<(Boot, Boot)>,
     /// Counted in its lane's `in_flight`.
     counted: bool,
 }
@@ -101,6 +101,130 @@ impl Work {
             put: None,
             counted: false,
         }
+    }
+
+    pub(super) fn change(&self) -> &Change {
+        &self.change
+    }
+
+    pub(super) fn lane(&self) -> &Name {
+        &self.change.target.lane
+    }
+
+    pub(super) fn state(&self) -> &State {
+        &self.change.record.state
+    }
+
+    pub(super) fn stage(&self) -> &WorkStage {
+        &self.stage
+    }
+
+    pub(super) fn set_stage(&mut self, stage: WorkStage) {
+        self.stage = stage;
+    }
+
+    /// Sleeps from now on; gives the stage that it leaves.
+    pub(super) fn take_stage(&mut self) -> WorkStage {
+        std::mem::replace(&mut self.stage, WorkStage::Asleep)
+    }
+
+    pub(super) fn wakes_at(&self) -> Option<Boot> {
+        self.wake
+    }
+
+    /// Its timer wakes it then; gives when it would have been woken before.
+    pub(super) fn wake_at(&mut self, at: Option<Boot>) -> Option<Boot> {
+        std::mem::replace(&mut self.wake, at)
+    }
+
+    /// The event to decide with.
+    pub(super) fn event(&self) -> &Event {
+        &self.event
+    }
+
+    pub(super) fn set_event(&mut self, event: Event) {
+        self.event = event;
+    }
+
+    /// The event is decided on, or stale.
+    pub(super) fn done_with_event(&mut self) {
+        (self.event, self.trace) = (Event::Woken, None);
+    }
+
+    /// What the journal is told of the answer that is decided on.
+    pub(super) fn trace(&self) -> Option<&Trace> {
+        self.trace.as_ref()
+    }
+
+    /// It was looked at, with this answer.
+    pub(super) fn looked(&mut self, trace: Trace) {
+        self.looks = self.looks.saturating_add(1);
+        self.trace = Some(trace);
+    }
+
+    /// Looks since it entered its state.
+    pub(super) fn looks(&self) -> u32 {
+        self.looks
+    }
+
+    /// How long it has been in its state, or in hand.
+    pub(super) fn waited(&self, now: Boot) -> Duration {
+        now.saturating_sub(self.entered)
+    }
+
+    /// Its own decision was committed.
+    pub(super) fn move_to(&mut self, record: change::Record, now: Boot) {
+        if self.change.record.state.kind() != record.state.kind() {
+            self.enter(now);
+        }
+        self.change.record = record;
+    }
+
+    /// The store has it like this; tells whether somebody else has moved it.
+    pub(super) fn replace(&mut self, change: Change, now: Boot) -> bool {
+        let moved = change.record.version != self.change.record.version;
+        self.change = change;
+        if moved {
+            self.enter(now);
+        }
+        moved
+    }
+
+    fn enter(&mut self, now: Boot) {
+        self.entered = now;
+        self.looks = 0;
+        self.asks_alone = false;
+        self.question = None;
+    }
+
+    /// Whether no list tells of its job.
+    pub(super) fn asks_alone(&self) -> bool {
+        self.asks_alone
+    }
+
+    /// No list tells of its job, as long as it is in this state.
+    pub(super) fn ask_alone(&mut self) {
+        self.asks_alone = true;
+    }
+
+    /// The question about the job list that is under way.
+    pub(super) fn question(&mut self) -> &mut Option<JobSearch> {
+        &mut self.question
+    }
+
+    /// The next call of the question that is under way.
+    pub(super) fn question_call(&self) -> Option<Call> {
+        self.question.as_ref().map(|question| question.list.call())
+    }
+
+    /// Between which two instants the latest PUT of this process was out.
+    pub(super) fn put(&self) -> Option<(Boot, Boot)> {
+        self.put
+    }
+
+    /// A PUT was out between these two instants.
+    pub(super) fn put_was_out(&mut self, from: Boot, to: Boot) {
+        self.put = Some((from, to));
     }
 
     /// Keeps its lane's count of changes in flight right. A start counts from its decision on, or
