@@ -416,6 +416,9 @@ impl Core {
             self.uncount_unserved(id, &lane);
             self.follows_no_more(id, &lane, false);
             self.timers.clear(Timer::Change(id), work.wakes_at());
+            if self.scanning {
+                self.left.insert(id);
+            }
             let settled = work.state().is_settled();
             // Settled, or somebody else's now: it no longer uses our lane's places.
             work.leave_lane(&mut self.lanes, &mut self.stirred);

@@ -94,6 +94,8 @@ pub struct Core {
     scanning: bool,
     /// Something happened that the scan that is out may not show.
     scan_again: bool,
+    /// Changes that left our hands since that scan was asked for: it may show them as they were.
+    left: BTreeSet<ChangeId>,
     scan_at: Option<Boot>,
     scans: u64,
     failed: bool,
@@ -149,6 +151,7 @@ impl Core {
             timers,
             scanning: false,
             scan_again: false,
+            left: BTreeSet::new(),
             scan_at: Some(now.boot),
             scans: 0,
             failed: false,
@@ -392,7 +395,8 @@ impl Core {
             self.scan_in(if again { Duration::ZERO } else { SCAN_EVERY });
         }
         self.rollouts_seen(open, out);
-        for active in due {
+        let left = std::mem::take(&mut self.left);
+        for active in due.into_iter().filter(|active| !left.contains(&active.change.id)) {
             self.take_over(active);
         }
         if after.is_some() {

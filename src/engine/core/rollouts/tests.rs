@@ -37,6 +37,8 @@ struct TestDaemon<'a> {
     during_read: Option<(Input, usize)>,
     /// What happens while the next commit is out.
     during_commit: Option<Input>,
+    /// Answers of scans wait here, where a test lets them.
+    late: Option<Vec<Input>>,
     replies: Vec<(u64, Result<Acknowledged, CommandError>)>,
 }
 
@@ -57,6 +59,7 @@ impl<'a> TestDaemon<'a> {
             overtaken: false,
             during_read: None,
             during_commit: None,
+            late: None,
             replies: Vec::new(),
         }
     }
@@ -115,7 +118,14 @@ impl<'a> TestDaemon<'a> {
     fn perform(&mut self, effect: Effect) -> Vec<Input> {
         let store = self.store;
         match effect {
-            Effect::Scan { .. } => vec![self.scanned()],
+            Effect::Scan { .. } => {
+                let scanned = self.scanned();
+                match &mut self.late {
+                    Some(late) => late.push(scanned),
+                    None => return vec![scanned],
+                }
+                Vec::new()
+            }
             Effect::Read { ticket, query: StoreQuery::Rollout(id) } => {
                 self.looks += 1;
                 let found =
@@ -540,6 +550,28 @@ fn nothing_new_begins_before_all_that_is_active_is_counted() {
         let out = step(scanned(&rest[..in_flight]));
         assert_eq!(begun(&out), begins, "with {in_flight} in flight, and room for 8");
     }
+}
+
+#[test]
+fn a_late_scan_takes_nothing_up_that_has_ended_meanwhile() {
+    let store = MemoryStore::new();
+    let (mut daemon, _) = hurried(&store);
+    daemon.wait(0);
+    daemon.late = Some(Vec::new());
+    daemon.wait(100);
+    assert_eq!(daemon.called.len(), 1, "a look is out");
+    let view = ProxyView {
+        ssl_option: Some(true),
+        status: ProxyStatus::Idle,
+        word: "ACTIVE".into(),
+        endpoint: None,
+    };
+    daemon.answer(answered(Answer::Proxy(Some(view))));
+    let late = daemon.late.take().and_then(|mut late| late.pop()).expect("a scan was asked for");
+    assert!(matches!(&late, Input::Scanned { due, .. } if due.len() == 1), "{late:?}");
+    daemon.step(late);
+    daemon.wait(0);
+    assert_eq!(daemon.called.len(), 1, "it is settled");
 }
 
 fn away() -> Input {
