@@ -85,8 +85,18 @@ impl Levels {
         Some(written.lanes.into_iter().filter(|level| same || !level.is_whole()).collect())
     }
 
-    /// Leaves these to the next start, whole or not at all.
+    /// Whether no daemon here had a lane yet, as after an installation: then nothing was called.
+    pub fn no_lane_yet(&self) -> bool {
+        let text = std::fs::read(self.state.join(NAME)).unwrap_or_default();
+        serde_json::from_slice::<WrittenLevels>(&text).is_ok_and(|left| left.lanes.is_empty())
+    }
+
+    /// Leaves these to the next start, whole or not at all. A daemon without any lane calls nothing,
+    /// so what stands there stays true.
     pub fn leave(&self, lanes: Vec<Level>) -> Result<()> {
+        if lanes.is_empty() && self.state.join(NAME).exists() {
+            return Ok(());
+        }
         let written = WrittenLevels { boot: self.boot.clone(), at: self.clock.times().boot, lanes };
         let text = serde_json::to_vec(&written).context("cannot write the levels down")?;
         anyhow::ensure!(

@@ -102,10 +102,12 @@ impl RunningParts {
                 "this machine does not tell which boot it is: the next start takes the quotas for spent, however this one ends"
             );
         }
-        // Nobody called before where there was neither a store nor a level. An imported store was
-        // another daemon's a moment ago.
-        let quota_spent = left.is_some() || !new;
-        let left = match store.fresh_import() {
+        // Nobody called before where there was neither a store nor a level, or never a lane. An
+        // imported store was another daemon's a moment ago.
+        let import = store.fresh_import();
+        let used = !levels.no_lane_yet() && (left.is_some() || !new);
+        let quota_spent = import.is_some() || used;
+        let left = match import {
             Some(import) => {
                 tracing::warn!("{import}");
                 Vec::new()

@@ -69,6 +69,21 @@ fn counts_of_another_boot_or_clock_are_nothing_and_marks_hold_over_it() {
 }
 
 #[test]
+fn a_daemon_without_a_lane_calls_nothing_and_hides_no_calls() {
+    let state = tempfile::tempdir().expect("a folder");
+    let file = |boot| file(state.path(), Some(boot), 6);
+    assert!(!file(BOOT).no_lane_yet(), "nothing is known");
+    file(BOOT).leave(Vec::new()).expect("the folder can be written");
+    assert!(file(BOOT).no_lane_yet() && file(OTHER).no_lane_yet());
+    file(BOOT).leave(counts()).expect("the folder can be written");
+    assert!(!file(BOOT).no_lane_yet());
+    // The lane was taken out of the configuration: what it sent counts when it is back.
+    file(BOOT).leave(Vec::new()).expect("the folder can be written");
+    assert_eq!(file(BOOT).read(), Some(counts()));
+    assert!(!file(BOOT).no_lane_yet());
+}
+
+#[test]
 fn what_is_not_whole_is_nothing() {
     let state = tempfile::tempdir().expect("a folder");
     let file = file(state.path(), Some(BOOT), 6);
