@@ -24,9 +24,9 @@ pub enum Exit {
     NeedsPerson = 7,
     /// The daemon cannot be reached.
     Unreachable = 8,
-    /// The store that belongs to the state directory is not there: a person decides, and the unit
-    /// does not start again.
-    StoreMissing = 9,
+    /// The store is not the one that belongs there, or a newer program wrote it: a person decides,
+    /// and the unit does not start again.
+    StoreRefused = 9,
     /// The daemon is there, and too busy to answer now.
     Busy = 10,
     /// Interrupted from the keyboard.
@@ -44,7 +44,7 @@ pub const ALL: [Exit; 12] = [
     Exit::WindowClosed,
     Exit::NeedsPerson,
     Exit::Unreachable,
-    Exit::StoreMissing,
+    Exit::StoreRefused,
     Exit::Busy,
     Exit::Interrupted,
 ];
@@ -81,7 +81,9 @@ impl Exit {
                 "a person is needed: an approval, a promotion, a resume, or an answer that nobody is there to give"
             }
             Self::Unreachable => "the daemon cannot be reached",
-            Self::StoreMissing => "the daemon's store is not where it was (`serve`)",
+            Self::StoreRefused => {
+                "the daemon's store is not where it was, or a newer version wrote it (`serve`)"
+            }
             Self::Busy => "the daemon is too busy to answer now: try again",
             Self::Interrupted => "interrupted from the keyboard",
         }

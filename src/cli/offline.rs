@@ -13,7 +13,7 @@ use super::term;
 use super::text::{cell, json};
 use crate::simcloud::faults;
 use crate::words::text::clean;
-use crate::{config, planfile, yaml};
+use crate::{config, planfile, store, yaml};
 
 /// `schema`.
 pub fn schema(args: &SchemaArgs) -> Result<Exit> {
@@ -40,6 +40,8 @@ pub fn config(args: &ConfigArgs, at: &Reach) -> Result<Exit> {
             ExitFailure::new(Exit::Error, mistakes.render(term::colour()).trim_end()).into()
         );
     }
+    store::maintenance::known(&config.store)
+        .map_err(|newer| ExitFailure::new(Exit::StoreRefused, newer.to_string()))?;
     if !config.warnings.is_empty() {
         term::say(&yaml::diagnostic::render_warnings(&config.warnings, term::colour()));
     }

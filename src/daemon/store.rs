@@ -50,10 +50,11 @@ impl StoreSetup {
             Err(
                 error @ (OpenError::Lost { .. }
                 | OpenError::Nameless { .. }
-                | OpenError::Other { .. }),
+                | OpenError::Other { .. }
+                | OpenError::Schema { .. }),
             ) => {
                 let message = format!("{}: {error}", place());
-                Err(ExitFailure::new(Exit::StoreMissing, message).into())
+                Err(ExitFailure::new(Exit::StoreRefused, message).into())
             }
             Err(error) => Err(error).with_context(place),
         }

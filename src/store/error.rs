@@ -86,8 +86,16 @@ pub enum OpenError {
     #[error("{} holds no store", path.display())]
     NoStore { path: PathBuf },
     /// Written by a newer program.
-    #[error("{} has schema {found}, this program knows up to {known}; use the newer program", path.display())]
-    Schema { path: PathBuf, found: u32, known: u32 },
+    #[error(
+        "{} was written by a newer program (schema {found}): it needs sealift {}, and this is {}; nothing was changed",
+        path.display(), needed(needs.as_deref()), env!("CARGO_PKG_VERSION")
+    )]
+    Schema {
+        path: PathBuf,
+        found: u32,
+        /// The first version that reads it.
+        needs: Option<String>,
+    },
     /// The journal is damaged before its end.
     #[error("the journal is damaged: {}:{line} {what}; nothing was changed; `sealift store check` tells all that is wrong, `sealift store repair` mends it", path.display())]
     Damaged {
@@ -137,6 +145,10 @@ pub enum OpenError {
     /// The queue was written by a newer program.
     #[error("the queue cannot be opened: {0}; use the newer program")]
     QueueSchema(String),
+}
+
+fn needed(version: Option<&str>) -> String {
+    version.map_or_else(|| "of a newer version".into(), |version| format!("{version} or newer"))
 }
 
 /// What went wrong in the queue.

@@ -12,12 +12,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::SCHEMA;
 use super::error::OpenError;
 use super::files::{create_dir, read_small, sync_dir, write_whole};
 use super::held::HeldFile;
 use super::maintenance::provenance;
 use super::record::Mark;
+use super::{SCHEMA, SCHEMA_SINCE};
 
 /// Name of the file that says which store it is.
 pub(crate) const IDENTITY: &str = "store";
@@ -62,12 +62,29 @@ pub(crate) struct StoreIdentity {
     pub schema: u32,
     /// Drawn once; the queue carries it too, so that a queue of another store is noticed.
     pub id: String,
+    /// The first version of this program that reads that schema, for an older one to name; `None`:
+    /// written before versions were told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs: Option<String>,
 }
 
 impl StoreIdentity {
     /// Of a store that begins now.
     pub fn drawn() -> Self {
-        Self { schema: SCHEMA, id: format!("{:032x}", fastrand::u128(..)) }
+        Self::of(format!("{:032x}", fastrand::u128(..)))
+    }
+
+    /// Of the store with this id, as this program writes it.
+    pub fn of(id: String) -> Self {
+        Self { schema: SCHEMA, id, needs: Some(SCHEMA_SINCE.into()) }
+    }
+
+    /// Refuses what a newer program wrote. `path` is where it says so.
+    pub fn known(self, path: PathBuf) -> Result<Self, OpenError> {
+        if self.schema > SCHEMA {
+            return Err(OpenError::Schema { path, found: self.schema, needs: self.needs });
+        }
+        Ok(self)
     }
 }
 
@@ -88,13 +105,12 @@ impl Home {
             create_dir(&dir.join(sub)).map_err(wrong("create a directory in"))?;
         }
         let journal = lock_folder(&dir.join(JOURNAL))?;
-        let identity = identity(dir)?;
-        if identity.schema > SCHEMA {
-            return Err(OpenError::Schema {
-                path: dir.join(IDENTITY),
-                found: identity.schema,
-                known: SCHEMA,
-            });
+        let mut identity = identity(dir)?.known(dir.join(IDENTITY))?;
+        // From now on this program writes into it, which an older one may not read.
+        let current = StoreIdentity::of(identity.id.clone());
+        if identity != current {
+            write_identity(dir, &current)?;
+            identity = current;
         }
         sync_dir(dir).map_err(wrong("sync"))?;
         Ok(Self { dir: dir.to_owned(), identity, lock, journal })

@@ -27,7 +27,7 @@ fn the_example_configuration_is_the_one_of_the_unit() {
     );
     // Tried again however often it failed, as on a disk that is full until somebody comes; but not
     // where only a person helps.
-    let person = format!("RestartPreventExitStatus={}", sealift::cli::Exit::StoreMissing as u8);
+    let person = format!("RestartPreventExitStatus={}", sealift::cli::Exit::StoreRefused as u8);
     for line in ["Restart=on-failure", "StartLimitIntervalSec=0", &person] {
         assert!(unit.lines().any(|found| found == line), "the unit has no {line}");
     }

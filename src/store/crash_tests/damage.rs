@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use super::{image, life, open_plain, reopened};
-use crate::store::SCHEMA;
 use crate::store::Store;
 use crate::store::error::OpenError;
 use crate::store::fixtures::picture;
 use crate::store::segment;
 use crate::store::value::write_json;
+use crate::store::{SCHEMA, SCHEMA_SINCE};
 
 /// One way to damage something.
 type DamageKind<T> = fn(&T);
@@ -334,6 +334,20 @@ async fn a_journal_that_forgot_is_refused() {
 }
 
 #[tokio::test]
+async fn a_store_names_the_version_that_reads_it() {
+    let (dir, _) = closed(10).await;
+    let path = dir.path().join("store");
+    let current = std::fs::read_to_string(&path).expect("it is there");
+    let needs = format!(",\"needs\":\"{SCHEMA_SINCE}\"");
+    assert!(current.contains(&needs), "{current}");
+    // Whoever opens it may write what an older program does not read.
+    std::fs::write(&path, current.replace(&needs, "").replace("\"schema\":1", "\"schema\":0"))
+        .expect("room on disk");
+    open_plain(dir.path()).expect("it is sound").close().expect("nothing failed");
+    assert_eq!(std::fs::read_to_string(&path).expect("it is there"), current);
+}
+
+#[tokio::test]
 async fn files_of_two_stores_are_distinguished() {
     let (dir, _) = closed(10).await;
     let (other, _) = closed(11).await;
@@ -391,7 +405,16 @@ async fn a_newer_layout_is_refused() {
             .expect("sound");
     });
     assert!(matches!(refused(newer.path()), OpenError::QueueSchema(_)));
-    std::fs::write(dir.path().join("store"), format!("{{\"schema\":{},\"id\":\"x\"}}", SCHEMA + 1))
-        .expect("room on disk");
-    assert!(matches!(refused(dir.path()), OpenError::Schema { .. }));
+    let told = |needs: &str| {
+        let identity = format!("{{\"schema\":{},\"id\":\"x\"{needs}}}", SCHEMA + 1);
+        std::fs::write(dir.path().join("store"), &identity).expect("room on disk");
+        let refusal = refused(dir.path());
+        assert!(matches!(refusal, OpenError::Schema { .. }), "{refusal}");
+        let left = std::fs::read_to_string(dir.path().join("store")).expect("it is there");
+        assert_eq!(left, identity, "an older program changes nothing");
+        refusal.to_string()
+    };
+    // The program that will write the next schema says of itself which version that is.
+    assert!(told(",\"needs\":\"9.8.7\"").contains("needs sealift 9.8.7 or newer, and this is 0."));
+    assert!(told("").contains("a newer version"), "one that tells no version is refused as well");
 }

@@ -23,7 +23,6 @@ use super::provenance::{OriginKind, Provenance};
 use super::rebuild;
 use super::refusal::CopyError;
 use super::unpack::{Unpacked, free, unpack};
-use crate::store::SCHEMA;
 use crate::store::beside;
 use crate::store::home::{StoreIdentity, write_identity};
 
@@ -85,7 +84,7 @@ pub fn import(
     } else {
         (OriginKind::Copy, StoreIdentity::drawn().id)
     };
-    write_identity(&path, &StoreIdentity { schema: SCHEMA, id: store.clone() })?;
+    write_identity(&path, &StoreIdentity::of(store.clone()))?;
     drop(rebuild::build(&path, &store, &unpacked.extent, u64::MAX, &super::offline::queue(&path))?);
     // First what belongs there: in between a start says that it is missing, and this can be said
     // again.

@@ -31,3 +31,19 @@ pub mod stream;
 mod tests;
 mod unpack;
 mod witness;
+
+use std::path::Path;
+
+use super::error::OpenError;
+
+/// Refuses where the store in a directory was written by a newer program. No store, or one that may
+/// not be read by whoever asks, is no reason.
+///
+/// # Errors
+/// [`OpenError::Schema`].
+pub fn known(dir: &Path) -> Result<(), OpenError> {
+    match offline::known_identity(dir) {
+        Err(newer @ OpenError::Schema { .. }) => Err(newer),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}

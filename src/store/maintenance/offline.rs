@@ -8,7 +8,6 @@ use std::fs::{File, TryLockError};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use crate::store::SCHEMA;
 use crate::store::error::OpenError;
 use crate::store::files::read_small;
 use crate::store::home::{IDENTITY, JOURNAL, LOCK, MARK, StoreIdentity, UNKNOWN, read_identity};
@@ -84,14 +83,7 @@ pub(crate) fn holder(dir: &Path) -> Result<Holder, OpenError> {
 pub(crate) fn known_identity(dir: &Path) -> Result<StoreIdentity, OpenError> {
     let identity =
         read_identity(dir)?.ok_or_else(|| OpenError::NoStore { path: dir.to_owned() })?;
-    if identity.schema > SCHEMA {
-        return Err(OpenError::Schema {
-            path: dir.join(IDENTITY),
-            found: identity.schema,
-            known: SCHEMA,
-        });
-    }
-    Ok(identity)
+    identity.known(dir.join(IDENTITY))
 }
 
 /// The mark, if one was ever written.

@@ -30,7 +30,6 @@ use super::unpack::{Unpacked, digest_of};
 use super::witness::{applied, copied};
 use super::{check_queue, provenance};
 use crate::domain::id::Digest;
-use crate::store::SCHEMA;
 use crate::store::beside;
 use crate::store::error::OpenError;
 use crate::store::files::{create_dir, create_file, sync_dir, write_whole};
@@ -140,7 +139,7 @@ fn identity(
         None => beside::read(dir)?,
     };
     let Some(id) = id else { return Err(lost.into()) };
-    let identity = StoreIdentity { schema: SCHEMA, id };
+    let identity = StoreIdentity::of(id);
     write_identity(dir, &identity)?;
     done.push(format!("{} was lost and is written anew", dir.join(IDENTITY).display()));
     Ok(identity)

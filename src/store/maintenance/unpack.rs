@@ -15,7 +15,6 @@ use super::offline::{journal, submissions};
 use super::provenance::{Provenance, write_origin};
 use super::refusal::CopyError;
 use crate::domain::id::Digest;
-use crate::store::SCHEMA;
 use crate::store::error::OpenError;
 use crate::store::files::{create_dir, create_file, sync_dir, write_whole};
 use crate::store::home::{IDENTITY, LOCK, MARK, StoreIdentity};
@@ -244,11 +243,8 @@ impl Taker<'_> {
         content.read_to_end(&mut bytes).map_err(|error| broken(error.to_string()))?;
         let identity: StoreIdentity =
             serde_json::from_slice(&bytes).map_err(|error| broken(error.to_string()))?;
-        if identity.schema > SCHEMA {
-            let known =
-                OpenError::Schema { path: self.name.into(), found: identity.schema, known: SCHEMA };
-            return Err(UnpackState::Copy(known.into()));
-        }
+        let identity =
+            identity.known(self.name.into()).map_err(|newer| UnpackState::Copy(newer.into()))?;
         let written = write_whole(self.dir, IDENTITY, &bytes);
         written.map_err(|source| {
             UnpackState::Copy(CopyError::System {

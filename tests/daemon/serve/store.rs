@@ -22,7 +22,7 @@ async fn a_store_that_vanishes_ends_the_daemon_and_a_person_decides() {
     assert_eq!(daemon.wait(), Some(Exit::Error as i32));
 
     let refused = world.run(&["serve"]);
-    assert_eq!(refused.code, Some(Exit::StoreMissing as i32), "{refused:?}");
+    assert_eq!(refused.code, Some(Exit::StoreRefused as i32), "{refused:?}");
     assert!(
         refused.err.contains("store import") && refused.err.contains("store new"),
         "{refused:?}"
@@ -44,7 +44,7 @@ async fn a_store_that_vanishes_ends_the_daemon_and_a_person_decides() {
     std::fs::remove_dir_all(world.path("state/queue")).expect("there");
     std::fs::rename(world.path("away"), world.path("state/queue")).expect("there");
     let refused = world.run(&["serve"]);
-    assert_eq!(refused.code, Some(Exit::StoreMissing as i32), "{refused:?}");
+    assert_eq!(refused.code, Some(Exit::StoreRefused as i32), "{refused:?}");
     std::fs::remove_file(world.path("state/queue.id")).expect("there");
     let daemon = world.daemon().ready();
     assert_eq!(world.status("gone")["tally"]["total"], 8);
