@@ -236,6 +236,9 @@ pub enum CliVerb {
         /// The shell.
         shell: clap_complete::Shell,
     },
+    /// Write the manual, a page for each verb; packages install it
+    #[command(after_help = "Example:\n  sealift man ~/.local/share/man/man1")]
+    Man(ManArgs),
 }
 
 /// How logs are written.
@@ -685,6 +688,14 @@ pub enum SchemaOf {
     Config,
     /// Fault files, of `emulate`, `rehearse` and `plan`.
     Faults,
+}
+
+/// Of `man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Where to; it is made if it is not there
+    #[arg(value_name = "FOLDER")]
+    pub folder: PathBuf,
 }
 
 /// Of `config`.

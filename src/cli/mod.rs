@@ -24,6 +24,7 @@ mod init;
 mod lanes;
 pub(crate) mod listing;
 mod look;
+mod manual;
 mod members;
 mod offline;
 mod open;
@@ -112,6 +113,7 @@ pub async fn run(cli: Cli) -> Result<Exit> {
         CliVerb::Store(args) => store::store(args, &cli.reach, &style).await,
         CliVerb::Schema(args) => offline::schema(args),
         CliVerb::Completions { shell } => offline::completions(*shell),
+        CliVerb::Man(args) => manual::man(args),
         CliVerb::Config(args) => offline::config(args, &cli.reach),
         CliVerb::Emulate(args) => emulate::emulate(args).await,
         CliVerb::Init(args) => init::init(args),

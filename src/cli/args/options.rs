@@ -24,6 +24,7 @@ const MEANINGLESS: &[(&str, &[&str])] = &[
     ("schema", &["config", "addr", "wait"]),
     ("config", &["wait"]),
     ("completions", &["config", "addr", "wait"]),
+    ("man", &["config", "addr", "wait"]),
 ];
 
 /// The command line, each verb with those of the common options that mean something to it.
