@@ -67,7 +67,9 @@ pub enum CliVerb {
     )]
     Serve(ServeArgs),
     /// See a whole rollout against an emulated cloud: no account, nothing left behind
-    #[command(after_help = "Examples:\n  sealift demo\n  sealift demo --seed 7 --log info")]
+    #[command(
+        after_help = "Examples:\n  sealift demo\n  sealift demo --page\n  sealift demo --seed 7 --log info"
+    )]
     Demo(DemoArgs),
     /// Write a first plan and configuration, with comments; they work as they are over the emulated
     /// cloud
@@ -268,6 +270,9 @@ pub struct DemoArgs {
     /// Which faults the emulated cloud shows; the same number shows the same
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// Watch it on the operator's page: print a link, take more time, and stay until Ctrl-C
+    #[arg(long)]
+    pub page: bool,
     /// What is logged to standard error
     #[arg(long, env = "SEALIFT_LOG", default_value = "error", value_name = "FILTER")]
     pub log: String,

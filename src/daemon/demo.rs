@@ -45,8 +45,13 @@ error_500_before: [{on: 0.08, call: switch}]
 error_500_after: [{on: 0.08, call: switch}]
 job_fails: [{on: 1, match: 00000001po01}]
 latency: {min: 5ms, max: 40ms}
-job_time: {min: 400ms, max: 1200ms}
 ";
+
+/// How long the emulated cloud's jobs take.
+const JOB_TIME: &str = "job_time: {min: 400ms, max: 1200ms}\n";
+
+/// The same where somebody watches the page: long enough to look at each of its views.
+const JOB_TIME_WATCHED: &str = "job_time: {min: 4s, max: 10s}\n";
 
 const PLAN: &str = "\
 version: 1
@@ -80,8 +85,8 @@ const END: Duration = Duration::from_secs(5);
 pub async fn demo(args: &DemoArgs) -> Result<Exit> {
     logs::start(LogFormat::Human, &args.log)?;
     let folder = DemoFolder::new()?;
-    let emulator = emulator(args.seed)?;
-    let files = write(&folder.0, &emulator, args.seed)?;
+    let emulator = emulator(args)?;
+    let files = write(&folder.0, &emulator, args)?;
     say(&format!(
         "An emulated cloud with {PROXIES} proxies on {INSTANCES} instances listens on {}; some of its answers are errors.\n\
          The daemon's own code runs over it, with its queue in {}.\n",
@@ -104,6 +109,11 @@ pub async fn demo(args: &DemoArgs) -> Result<Exit> {
     .await?;
     parts.first_pass().await?;
     let client = Client::on_socket(&config.socket)?;
+    if args.page {
+        let link = client.link().await?;
+        let url = link.url.context("the page's port is not open")?;
+        say(&format!("The page, for your browser, once and within a minute:\n  {url}\n"))?;
+    }
     let exit = tokio::select! {
         biased;
         shown = show(&client, &files.plan) => shown?,
@@ -111,6 +121,13 @@ pub async fn demo(args: &DemoArgs) -> Result<Exit> {
         () = one_failed_job(&emulator) => unreachable!("it goes on watching"),
     };
     compare(&client, &emulator).await?;
+    if args.page && exit != Exit::Interrupted {
+        say("\nThe page stays open until Ctrl-C.")?;
+        tokio::select! {
+            ended = tokio::signal::ctrl_c() => ended?,
+            error = parts.ended() => return Err(error),
+        }
+    }
     parts.drain(END, CancellationToken::new()).await?;
     emulator.stop().await?;
     say(NEXT)?;
@@ -130,12 +147,13 @@ struct DemoFiles {
     plan: PathBuf,
 }
 
-fn emulator(seed: u64) -> Result<RunningEmulator> {
+fn emulator(args: &DemoArgs) -> Result<RunningEmulator> {
+    let job_time = if args.page { JOB_TIME_WATCHED } else { JOB_TIME };
     let options = Options {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-        fleet: Fleet::generate(PROXIES, INSTANCES, seed)?,
-        faults: Faults::from_yaml(FAULTS)?,
-        seed,
+        fleet: Fleet::generate(PROXIES, INSTANCES, args.seed)?,
+        faults: Faults::from_yaml(&format!("{FAULTS}{job_time}"))?,
+        seed: args.seed,
         token: Some(SecretString::from(TOKEN)),
         accounts: Accounts::default(),
         project_id: None,
@@ -146,7 +164,7 @@ fn emulator(seed: u64) -> Result<RunningEmulator> {
 }
 
 /// Writes what a user would write: configuration, token, plan and fleet.
-fn write(folder: &Path, emulator: &RunningEmulator, seed: u64) -> Result<DemoFiles> {
+fn write(folder: &Path, emulator: &RunningEmulator, args: &DemoArgs) -> Result<DemoFiles> {
     let put = |name: &str, text: &str| {
         let path = folder.join(name);
         // The token is a secret: nobody else may read it.
@@ -156,12 +174,14 @@ fn write(folder: &Path, emulator: &RunningEmulator, seed: u64) -> Result<DemoFil
         Ok::<PathBuf, anyhow::Error>(path)
     };
     let endpoint = emulator.endpoint();
+    // Any free port: a daemon may run on this host.
+    let listen = if args.page { ", listen: \"127.0.0.1:0\"" } else { "" };
     put("token", TOKEN)?;
     put("ca.pem", emulator.ca().context("the proxies' port is not open")?)?;
     let config = put(
         "sealift.yaml",
         &format!(
-            "plans: plans.d\nstore: {{sled: queue}}\napi: {{socket: api.sock}}\nlanes:\n  - name: demo\n    endpoint: {endpoint}\n    \
+            "plans: plans.d\nstore: {{sled: queue}}\napi: {{socket: api.sock{listen}}}\nlanes:\n  - name: demo\n    endpoint: {endpoint}\n    \
              project_id: 056538411200d4cd2f79c003c7606412\n    credentials: {{token: {{file: token}}}}\n    settle: 500ms\n    \
              poll: 200ms\n    poll_max: 1s\n"
         ),
@@ -170,7 +190,7 @@ fn write(folder: &Path, emulator: &RunningEmulator, seed: u64) -> Result<DemoFil
     let fleet =
         std::fs::File::create(folder.join("fleet.csv")).context("cannot write the fleet")?;
     let lane = Name::parse("demo", "lane").expect("four letters");
-    Fleet::generate(PROXIES, INSTANCES, seed)?
+    Fleet::generate(PROXIES, INSTANCES, args.seed)?
         .write_targets(&lane, std::io::BufWriter::new(fleet))?;
     Ok(DemoFiles { config, plan })
 }

@@ -6,6 +6,7 @@ mod by_hand;
 mod clients;
 mod clock;
 mod complete;
+mod demo_page;
 mod discover;
 mod door;
 mod edits;
