@@ -7,10 +7,10 @@ FUZZ_SECONDS ?= 30
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo first-night test check fix golden seeds seed bench profile torture page fuzz setup install
+.PHONY: help build demo first-night test check fix golden seeds seed bench profile torture page fuzz setup install static
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s'|'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s'|'
 
 build: ## build the release binary
 	CARGO="$(CARGO)" sh scripts/build.sh release
@@ -75,3 +75,6 @@ install: build ## install binary, unit, the service's user and example configura
 	install -D -m 0644 systemd/sealift.sysusers $(DESTDIR)/usr/lib/sysusers.d/sealift.conf
 	install -D -m 0644 systemd/sealift.yaml $(DESTDIR)/etc/sealift/sealift.yaml
 	install -d -m 0755 $(DESTDIR)/etc/sealift/plans.d
+
+static: ## build the static-pie binary that packages and image carry, with the list of its dependencies inside
+	CARGO="$(CARGO)" sh scripts/static.sh

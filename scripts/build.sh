@@ -2,6 +2,7 @@
 # Builds the binary in a profile, and no path of this machine is in it: those of the checkout, of cargo's home, of the compiler, of the
 # user's home and of the build's products are written otherwise, and what came out is looked through.
 # Usage: scripts/build.sh PROFILE [arguments of cargo build]
+# CARGO may have an argument of its own, as `cargo auditable`.
 set -eu
 cd "$(dirname "$0")/.."
 profile="$1"
@@ -10,6 +11,15 @@ shift
 cargo="${CARGO:-cargo}"
 target="${CARGO_TARGET_DIR:-target}"
 mkdir -p "$target"
+# Where the binaries come to lie: in a folder of its own for a target that is named.
+folder="$profile"
+[ "$profile" != dev ] || folder=debug
+products="$target/$folder"
+before=""
+for argument in "$@"; do
+    [ "$before" != --target ] || products="$target/$argument/$folder"
+    before="$argument"
+done
 # What is written in place of each path. Of several that fit the compiler takes the last, so the widest comes first.
 paths="${HOME:-/}=/home
 $(rustc --print sysroot)=/rust
@@ -21,6 +31,7 @@ $(cd "$target" && pwd)=/target"
 unit=$(printf '\037')
 flags="${CARGO_ENCODED_RUSTFLAGS:-$(printf '%s' "${RUSTFLAGS:-}" | tr -s ' ' "$unit")}"
 cflags="${CFLAGS:-}"
+blanks="$IFS"
 IFS='
 '
 for path in $paths; do
@@ -32,10 +43,14 @@ for path in $paths; do
             ;;
     esac
 done
-CARGO_ENCODED_RUSTFLAGS="$flags" CFLAGS="$cflags" "$cargo" build --profile "$profile" --locked "$@"
+IFS="$blanks"
+# shellcheck disable=SC2086 # a command and perhaps its verb
+CARGO_ENCODED_RUSTFLAGS="$flags" CFLAGS="$cflags" $cargo build --profile "$profile" --locked "$@"
 
 found=0
-for binary in "$target/$profile"/*; do
+IFS='
+'
+for binary in "$products"/*; do
     [ -f "$binary" ] && [ -x "$binary" ] || continue
     for path in $paths; do
         path="${path%=*}"
