@@ -7,7 +7,7 @@ FUZZ_SECONDS ?= 30
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo first-night test check fix golden seeds seed bench profile torture page fuzz setup install static
+.PHONY: help build demo first-night test check fix golden seeds seed bench profile torture page fuzz setup install static deb
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s'|'
@@ -69,12 +69,11 @@ page: ## drive Chromium over the operator's page; screenshots in target/page
 fuzz: ## every fuzz target for FUZZ_SECONDS (30 unless told); not 0 on a finding
 	CARGO="$(CARGO)" FUZZ_SECONDS="$(FUZZ_SECONDS)" sh scripts/fuzz.sh
 
-install: build ## install binary, unit, the service's user and example configuration below DESTDIR
-	install -D -m 0755 $(TARGET)/release/sealift $(DESTDIR)/usr/bin/sealift
-	install -D -m 0644 systemd/sealift.service $(DESTDIR)/usr/lib/systemd/system/sealift.service
-	install -D -m 0644 systemd/sealift.sysusers $(DESTDIR)/usr/lib/sysusers.d/sealift.conf
-	install -D -m 0644 systemd/sealift.yaml $(DESTDIR)/etc/sealift/sealift.yaml
-	install -d -m 0755 $(DESTDIR)/etc/sealift/plans.d
+install: build ## install binary, manual, completions, unit, the service's user and configuration below DESTDIR
+	sh scripts/install-files.sh $(TARGET)/release/sealift "$(DESTDIR)/"
 
 static: ## build the static-pie binary that packages and image carry, with the list of its dependencies inside
 	CARGO="$(CARGO)" sh scripts/static.sh
+
+deb: ## make the Debian package of the static binary in target/deb
+	CARGO="$(CARGO)" sh scripts/deb.sh "$$(sh scripts/static.sh | tail -1)" $(TARGET)/deb

@@ -18,9 +18,13 @@ fn the_example_configuration_is_the_one_of_the_unit() {
     assert!(config.warnings.is_empty(), "{:?}", config.warnings);
     assert_eq!(config.store, Path::new("/var/lib/sealift/queue"));
     assert_eq!(config.socket, Path::new("/run/sealift/api.sock"));
-    assert_eq!(config.lanes.len(), 1);
+    assert!(config.lanes.is_empty(), "it starts before anybody has an account for it");
     let unit = std::fs::read_to_string(shipped("sealift.service")).expect("the unit");
-    let token = format!("{:?}", config.lanes[0].access.credentials);
+    let lane = with_its_lane();
+    let lane = Config::load(Some(lane.path()), &|_| None);
+    let lane = lane.unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    assert_eq!(lane.lanes.len(), 1);
+    let token = format!("{:?}", lane.lanes[0].access.credentials);
     assert!(
         token.contains("prod-sg-token") && unit.contains("\nLoadCredential=prod-sg-token\n"),
         "{token}"
@@ -42,12 +46,27 @@ fn the_example_configuration_is_the_one_of_the_unit() {
     }
 }
 
+/// The configuration with the `# ` taken away from its lane, as it says.
+fn with_its_lane() -> tempfile::NamedTempFile {
+    let shipped = std::fs::read_to_string(shipped("sealift.yaml")).expect("the configuration");
+    let (before, lane) = shipped.split_once("# lanes:").expect("a lane to begin with");
+    let mut text = format!("{before}lanes:");
+    for line in lane.lines() {
+        text.push_str(line.strip_prefix("# ").unwrap_or(line));
+        text.push('\n');
+    }
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    std::fs::write(file.path(), text).expect("it is written");
+    file
+}
+
 #[test]
 fn what_is_installed_can_be_read_by_the_daemon() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (stage, products) = (folder.path().join("stage"), folder.path().join("products"));
     std::fs::create_dir_all(products.join("release")).expect("a folder");
-    std::fs::write(products.join("release/sealift"), "").expect("a file in the binary's place");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_sealift"), products.join("release/sealift"))
+        .expect("the built binary in its place");
     let mut make = Command::new("make");
     // The binary counts as built.
     make.args(["--old-file=build", "install"]).current_dir(env!("CARGO_MANIFEST_DIR"));
@@ -64,6 +83,11 @@ fn what_is_installed_can_be_read_by_the_daemon() {
         ("etc/sealift/plans.d", 0o755),
         // It says where secrets are, and holds none.
         ("etc/sealift/sealift.yaml", 0o644),
+        ("usr/share/man/man1/sealift.1", 0o644),
+        ("usr/share/man/man1/sealift-store-check.1", 0o644),
+        ("usr/share/bash-completion/completions/sealift", 0o644),
+        ("usr/share/zsh/vendor-completions/_sealift", 0o644),
+        ("usr/share/fish/vendor_completions.d/sealift.fish", 0o644),
     ] {
         assert_eq!(mode(path), wanted, "{path} has another mode than {wanted:o}");
     }
@@ -113,9 +137,9 @@ fn systemd_finds_nothing_wrong_with_the_unit() {
 
 #[test]
 fn the_unit_exposes_little() {
-    // Exposure in tenths: 2.0 is where systemd begins to call a service less than well protected.
+    // Exposure in tenths: what is left at 1.2 is the network and the names of peers.
     let Some((well, said)) =
-        analyze(&["security", "--offline=yes", "--threshold=20", "--no-pager"])
+        analyze(&["security", "--offline=yes", "--threshold=13", "--no-pager"])
     else {
         return;
     };
