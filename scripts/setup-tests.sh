@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what the tests use beside Rust: cargo-nextest runs them, systemd's analyser checks the unit, Python's croniter is
-# the oracle of windows, the vendor's SDK the judge of the emulated cloud, MariaDB is what the probe looks at, faketime puts a daemon's clock wrong, ext4's tools make
-# the disks whose power is cut. Does nothing where everything is there.
+# the oracle of windows, the vendor's SDK the judge of the emulated cloud, MariaDB is what the probe looks at,
+# faketime puts a daemon's clock wrong, ext4's tools make the disks whose power is cut, Debian's own tools make, judge and boot
+# the package. Does nothing where everything is there.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -20,12 +21,23 @@ python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || packages="$packages pytho
 # The server program alone, without the package that makes a service of it: the tests start their own.
 [ -x /usr/sbin/mariadbd ] || packages="$packages mariadb-server-core"
 [ -e /usr/share/zoneinfo/Europe/Berlin ] || packages="$packages tzdata"
+# What makes the Debian package and judges it, and what boots one.
+need dh debhelper
+need lintian lintian
+need dpkg-buildpackage dpkg-dev
+need mmdebstrap mmdebstrap
+need systemd-nspawn systemd-container
+need man man-db
 if [ -n "$packages" ]; then
     as_root=""
     [ "$(id -u)" -eq 0 ] || as_root="sudo"
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
     # shellcheck disable=SC2086 # the list is made of words
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages
+fi
+# Without root, and mounts of its own, nothing is booted, and the test says so.
+if [ "$(id -u)" -eq 0 ] && unshare --mount true 2>/dev/null; then
+    sh scripts/setup-boot.sh
 fi
 cargo nextest --version >/dev/null 2>&1 || cargo install --locked cargo-nextest
 

@@ -1,0 +1,16 @@
+#!/bin/sh
+# Unpacks the Debian that the package is tried in, once: a minimal one with systemd, in target/boot. Needs root; what must be
+# there to boot it is looked at by the test itself (tests/daemon/boot/outer.sh).
+# Usage: scripts/setup-boot.sh [SUITE]
+set -eu
+cd "$(dirname "$0")/.."
+suite="${1:-bookworm}"
+base="target/boot/$suite"
+# Whatever the package depends on or is tried with, for no network is there later.
+include=systemd,systemd-sysv,dbus,libc6,libgcc-s1,init-system-helpers,iproute2,curl,ca-certificates
+
+[ "$(cat "$base.include" 2>/dev/null)" != "$include" ] || exit 0
+mkdir -p target/boot
+rm -rf "$base"
+mmdebstrap --quiet --variant=minbase --include="$include" "$suite" "$base"
+echo "$include" >"$base.include"
