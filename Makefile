@@ -7,7 +7,7 @@ FUZZ_SECONDS ?= 30
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo first-night test check fix golden seeds seed bench profile torture page fuzz setup install static deb
+.PHONY: help build demo first-night test check fix golden seeds seed bench profile torture page fuzz setup install static deb supply
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s'|'
@@ -77,3 +77,6 @@ static: ## build the static-pie binary that packages and image carry, with the l
 
 deb: ## make the Debian package of the static binary in target/deb
 	CARGO="$(CARGO)" sh scripts/deb.sh "$$(sh scripts/static.sh | tail -1)" $(TARGET)/deb
+
+supply: ## what it is made of: licenses, sources, second versions, known advisories; the SBOM in target/sealift.cdx.json
+	CARGO="$(CARGO)" sh scripts/supply.sh

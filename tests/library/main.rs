@@ -3,6 +3,7 @@
 
 mod api;
 mod diagnostics;
+mod duplicates;
 mod plans;
 mod probe;
 mod quota;
