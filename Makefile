@@ -7,7 +7,7 @@ FUZZ_SECONDS ?= 30
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo first-night test check fix golden seeds seed bench profile torture page fuzz setup install static deb supply
+.PHONY: help build demo first-night test check fix golden seeds seed bench profile torture page fuzz setup install static deb rpm image supply reproduce release-check
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s'|'
@@ -78,5 +78,17 @@ static: ## build the static-pie binary that packages and image carry, with the l
 deb: ## make the Debian package of the static binary in target/deb
 	CARGO="$(CARGO)" sh scripts/deb.sh "$$(sh scripts/static.sh | tail -1)" $(TARGET)/deb
 
+rpm: ## make the rpm of the static binary in target/rpm
+	CARGO="$(CARGO)" sh scripts/rpm.sh "$$(sh scripts/static.sh | tail -1)" $(TARGET)/rpm
+
+image: ## make the container image of the static binary, without a network
+	CARGO="$(CARGO)" sh scripts/image.sh "$$(sh scripts/static.sh | tail -1)"
+
 supply: ## what it is made of: licenses, sources, second versions, known advisories; the SBOM in target/sealift.cdx.json
 	CARGO="$(CARGO)" sh scripts/supply.sh
+
+reproduce: ## build binary, package and image twice, in two folders: the same bytes
+	CARGO="$(CARGO)" sh scripts/reproduce.sh
+
+release-check: ## all that a release is judged by, as root on Debian 12: half an hour, two release builds, and a table
+	CARGO="$(CARGO)" bash scripts/release-check.sh
