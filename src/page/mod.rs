@@ -14,6 +14,7 @@ mod draw;
 mod escape;
 mod icon;
 mod moment;
+mod request;
 mod routes;
 mod shell;
 mod sign_in;

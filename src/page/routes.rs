@@ -4,22 +4,18 @@
 
 use std::sync::Arc;
 
-use askama::Template;
-use axum::extract::{FromRequestParts, Path, Query};
-use axum::http::header::{CACHE_CONTROL, COOKIE, ETAG, IF_NONE_MATCH};
-use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{Html, IntoResponse as _, Redirect, Response};
-use axum::routing::get;
+use axum::extract::Path;
+use axum::http::header::ACCEPT;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::middleware::from_fn;
+use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::routing::{any, get};
 use axum::{Form, Router};
-use serde::Deserialize;
 
-use super::moment::ViewClock;
-use super::shell::ViewSource;
+use super::request::{PageState, ViewQuery, ViewRequest, as_views};
 use super::state::grouped;
 use super::view::change::ChangeView;
 use super::view::enforcement::EnforcementsView;
-use super::view::error::ErrorView;
 use super::view::found::FoundView;
 use super::view::journal::JournalView;
 use super::view::lanes::LanesView;
@@ -28,16 +24,12 @@ use super::view::question::{QuestionView, TypedAnswers, look};
 use super::view::rollout::{ChangePages, ChangesShown, RolloutView, VerbButton};
 use super::view::rollouts::RolloutsView;
 use super::view::windows::WindowsView;
-use super::viewer::Viewer;
 use super::{acts, assets, calendar, sign_in, view};
 use crate::api::wire::{Listing, VerbDoc};
-use crate::api::{Api, ApiError, Caller, states};
+use crate::api::{Api, ApiError, states};
 use crate::domain::change::State as ChangeState;
 use crate::domain::id::RolloutId;
 use crate::domain::people::Role;
-
-/// Open rollouts that are looked at for what stands around a view.
-const OPEN_MAX: usize = 50;
 
 /// Rows of a page.
 const ROWS: usize = 100;
@@ -61,129 +53,25 @@ pub fn router(api: Arc<Api>, routes: Router) -> Router {
         .route("/journal", get(journal))
         .route("/find", get(found))
         .route("/sign-in", get(sign_in::sign_in))
+        .layer(from_fn(as_views))
         .route("/assets/{file}", get(assets::asset))
+        .route("/{*elsewhere}", any(elsewhere))
         .with_state(PageState { api, routes })
 }
 
-/// What an address may ask of any view.
-#[derive(Debug, Default, Deserialize)]
-struct ViewQuery {
-    /// `plan`, `utc` or a zone's name.
-    zone: Option<String>,
-    /// Of changes: `all`, `active` or words of the change table.
-    state: Option<String>,
-    /// Where a page begins.
-    after: Option<String>,
-    before: Option<u64>,
-    /// The beginning of an id that is sought.
-    begins: Option<String>,
-    /// The verb that was just carried out, and the journal's entry of it.
-    done: Option<String>,
-    entry: Option<u64>,
-}
-
-/// What the routes of the page need.
-#[derive(Clone)]
-struct PageState {
-    api: Arc<Api>,
-    /// The API's routes: a form goes their way.
-    routes: Router,
-}
-
-/// A request for a view, of somebody who may see it.
-struct ViewRequest {
-    page: PageState,
-    around: ViewSource,
-    query: ViewQuery,
+/// Where nothing is: a view for whoever reads one, and a problem for programs.
+async fn elsewhere(
+    uri: Uri,
     headers: HeaderMap,
-}
-
-impl FromRequestParts<PageState> for ViewRequest {
-    type Rejection = Response;
-
-    async fn from_request_parts(parts: &mut Parts, page: &PageState) -> Result<Self, Response> {
-        let viewer = Viewer::of(&parts.extensions);
-        let Some(caller) = viewer.caller else {
-            return Err(Redirect::to("/sign-in").into_response());
-        };
-        Self::new(page.clone(), caller, viewer.form, parts).await.map_err(ApiError::into_response)
+    request: Result<ViewRequest, Response>,
+) -> Response {
+    let missing = || ApiError::new(StatusCode::NOT_FOUND, format!("nothing is at {}", uri.path()));
+    let kinds = headers.get(ACCEPT).and_then(|kinds| kinds.to_str().ok());
+    match request {
+        _ if !kinds.is_some_and(|kinds| kinds.contains("text/html")) => missing().into_response(),
+        Ok(request) => request.show(async |_| Err(missing())).await,
+        Err(refused) => refused,
     }
-}
-
-impl ViewRequest {
-    async fn new(
-        page: PageState,
-        caller: Caller,
-        form: String,
-        parts: &Parts,
-    ) -> Result<Self, ApiError> {
-        caller.must(Role::Read, "the page")?;
-        let query: ViewQuery =
-            Query::try_from_uri(&parts.uri).map_err(|error| ApiError::bad(error.body_text()))?.0;
-        let theme = cookie(&parts.headers, "sealift-theme")
-            .and_then(|value| ["light", "dark"].into_iter().find(|theme| *theme == value));
-        let around = ViewSource {
-            daemon: page.api.daemon().await,
-            attention: page.api.attention().await?,
-            open: page.api.open_rollouts(OPEN_MAX).await?,
-            enforcements: page.api.enforcements().await?,
-            caller,
-            form,
-            theme,
-            zone: query.zone.clone(),
-        };
-        Ok(Self { page, around, query, headers: parts.headers.clone() })
-    }
-
-    fn api(&self) -> &Api {
-        &self.page.api
-    }
-
-    fn clock(&self, zone: Option<&str>) -> ViewClock {
-        self.around.clock(self.api().now(), zone)
-    }
-
-    /// Makes a view, or the view of what went wrong.
-    async fn show(self, make: impl AsyncFnOnce(&Self) -> Result<Response, ApiError>) -> Response {
-        match make(&self).await {
-            Ok(answer) => answer,
-            Err(error) => {
-                let problem = error.problem();
-                let view = ErrorView::new(&self.around, problem, self.clock(None));
-                let status = StatusCode::from_u16(problem.status)
-                    .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-                (status, self.answer(&view)).into_response()
-            }
-        }
-    }
-
-    /// The view as an answer; 304 where the reader has these very bytes.
-    fn answer(&self, view: &impl Template) -> Response {
-        let Ok(html) = view.render() else {
-            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
-        };
-        let tag = format!("\"{:08x}{:x}\"", crc32fast::hash(html.as_bytes()), html.len());
-        let known =
-            self.headers.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
-        let headers = [(ETAG, tag), (CACHE_CONTROL, "no-store".to_owned())];
-        if known {
-            (StatusCode::NOT_MODIFIED, headers).into_response()
-        } else {
-            (headers, Html(html)).into_response()
-        }
-    }
-}
-
-fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let pairs = headers
-        .get_all(COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split("; "));
-    pairs
-        .filter_map(|pair| pair.split_once('='))
-        .find(|(known, _)| *known == name)
-        .map(|(_, value)| value)
 }
 
 async fn now(request: ViewRequest) -> Response {

@@ -1,11 +1,11 @@
 //! The operator's page over the real engine: every view, its verbs, and what hostile texts become
 //! on it.
 
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use sealift::domain::people::Role;
 use serde_json::json;
 
-use super::people::{reader_of, world_of_ada};
+use super::people::{reader_of, world_of_ada, world_of_nobody};
 use super::world::{ApiWorld, plan, targets};
 
 /// A world with a rollout of two waves that is paused by hand while nothing can move.
@@ -265,6 +265,37 @@ async fn what_is_not_there_is_a_view_with_a_next_step() {
         let html = view.json.as_str().unwrap_or_else(|| panic!("{path} is no view: {view:?}"));
         assert_eq!(view.status, status, "{path}");
         assert!(html.contains(said) && html.contains("href=\"/rollouts\""), "{path}: {html}");
+    }
+}
+
+#[tokio::test]
+async fn whatever_is_refused_before_a_view_is_a_view_too() {
+    let (world, _) = paused().await;
+    for (path, said) in [("/rollouts?stat=failed", "unknown field"), ("/?before=soon", "before")] {
+        let view = world.get(path).await;
+        let html = view.json.as_str().unwrap_or_else(|| panic!("{path} is no view: {view:?}"));
+        assert_eq!(view.status, StatusCode::BAD_REQUEST, "{path}");
+        assert!(html.contains(said) && html.contains("href=\"/rollouts\""), "{path}: {html}");
+    }
+    let broken = world.get("/rollouts/%ff").await;
+    assert_eq!(broken.status, StatusCode::BAD_REQUEST);
+    assert!(broken.json.as_str().is_some_and(|html| html.contains("<h1>")), "{broken:?}");
+    let form = "application/x-www-form-urlencoded";
+    let typed = world.typed(Method::POST, "/rollouts/night/pause", form, "until=%ff&until=1").await;
+    assert!(typed.status.is_client_error());
+    assert!(typed.json.as_str().is_some_and(|html| html.contains("<h1>")), "{typed:?}");
+    let program = world.get("/v1/nothing").await;
+    assert_eq!(
+        (program.status, program.json["code"].as_str()),
+        (StatusCode::NOT_FOUND, Some("not_found"))
+    );
+
+    let nobody = world_of_nobody().await;
+    for path in ["/", "/rollouts", "/rollouts/night/pause"] {
+        let view = nobody.get(path).await;
+        let html = view.json.as_str().unwrap_or_else(|| panic!("{path} is no view: {view:?}"));
+        assert_eq!(view.status, StatusCode::FORBIDDEN, "{path}");
+        assert!(html.contains("takes the role `read`") && !html.contains("<nav"), "{path}: {html}");
     }
 }
 

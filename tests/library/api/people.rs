@@ -28,7 +28,7 @@ pub async fn world_of_ada(roles: &[Role]) -> ApiWorld {
 }
 
 /// A world in which the user who runs the test is nobody of the list.
-async fn world_of_nobody() -> ApiWorld {
+pub async fn world_of_nobody() -> ApiWorld {
     let mut people = ada(&[]).await;
     people.persons[0].may = Roles::default();
     ApiWorld::with_people(people).await
