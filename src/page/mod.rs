@@ -14,6 +14,8 @@ mod draw;
 mod escape;
 mod icon;
 mod moment;
+mod night;
+mod report;
 mod request;
 mod routes;
 mod shell;

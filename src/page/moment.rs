@@ -44,6 +44,11 @@ impl ViewClock {
         Self { now, zone, name }
     }
 
+    /// The same clock at another instant: its day is told by times alone.
+    pub fn at(&self, now: Timestamp) -> Self {
+        Self { now, ..self.clone() }
+    }
+
     /// The zone itself.
     pub fn zone(&self) -> &TimeZone {
         &self.zone

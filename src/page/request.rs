@@ -42,6 +42,8 @@ pub struct ViewQuery {
     /// Where a page begins.
     pub after: Option<String>,
     pub before: Option<u64>,
+    /// The date of the night that a report is about.
+    pub night: Option<String>,
     /// The beginning of an id that is sought.
     pub begins: Option<String>,
     /// The verb that was just carried out, and the journal's entry of it.

@@ -24,7 +24,7 @@ use super::view::question::{QuestionView, TypedAnswers, look};
 use super::view::rollout::{ChangePages, ChangesShown, RolloutView, VerbButton};
 use super::view::rollouts::RolloutsView;
 use super::view::windows::WindowsView;
-use super::{acts, assets, calendar, sign_in, view};
+use super::{acts, assets, calendar, report, sign_in, view};
 use crate::api::wire::{Listing, VerbDoc};
 use crate::api::{Api, ApiError, states};
 use crate::domain::change::State as ChangeState;
@@ -45,6 +45,7 @@ pub fn router(api: Arc<Api>, routes: Router) -> Router {
         .route("/rollouts/{reference}", get(rollout))
         .route("/rollouts/{reference}/changes/{ordinal}", get(change))
         .route("/rollouts/{reference}/journal", get(rollout_journal))
+        .route("/rollouts/{reference}/report", get(report::report))
         .route("/rollouts/{reference}/{verb}", get(question).post(act))
         .route("/lanes", get(lanes))
         .route("/windows", get(windows))

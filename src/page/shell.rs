@@ -118,6 +118,11 @@ impl Shell {
         self.clock.second(self.clock.now).shown
     }
 
+    /// When the view was made, whole: for paper.
+    pub fn made(&self) -> String {
+        self.clock.second(self.clock.now).full
+    }
+
     /// The day of the view.
     pub fn day(&self) -> String {
         self.clock.date(self.clock.now)

@@ -61,8 +61,7 @@ pub fn tonight(rollout: &RolloutDoc, plan: &Plan, clock: &ViewClock) -> String {
     let line = Timeline {
         from,
         to,
-        now,
-        now_label: format!("now {}", clock.minute(now)),
+        now: Some((now, format!("now {}", clock.minute(now)))),
         ticks: ticks(from, to, clock),
         open: open.collect(),
         rows,
@@ -140,7 +139,8 @@ fn spans(
     spans
 }
 
-fn ticks(from: Timestamp, to: Timestamp, clock: &ViewClock) -> Vec<(Timestamp, String)> {
+/// Instants of an axis from one instant to another, with their texts.
+pub fn ticks(from: Timestamp, to: Timestamp, clock: &ViewClock) -> Vec<(Timestamp, String)> {
     let whole = to.duration_since(from).as_secs();
     let step = [300, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400]
         .into_iter()

@@ -58,6 +58,8 @@ function say(state, text) {
 
 /** Asks for the view again, one at a time and not too often. */
 async function refresh() {
+  // A report, and a plan that is being written, stay as they are.
+  if (document.querySelector('main[data-still]')) return;
   if (asking) {
     again = true;
     return;

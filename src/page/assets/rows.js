@@ -32,6 +32,10 @@ document.addEventListener('click', (event) => {
   if (button instanceof HTMLElement && button.dataset.copy) void copy(button.dataset.copy);
 });
 
+document.addEventListener('click', (event) => {
+  if (/** @type {Element} */ (event.target).closest('[data-print]')) print();
+});
+
 /** @param {number} step */
 function move(step) {
   const rows = [...document.querySelectorAll('.rows tbody tr[id]')];

@@ -27,8 +27,8 @@ const AXIS: f64 = 18.0;
 pub struct Timeline {
     pub from: Timestamp,
     pub to: Timestamp,
-    pub now: Timestamp,
-    pub now_label: String,
+    /// Where now is, with its label; `None`: it lies elsewhere.
+    pub now: Option<(Timestamp, String)>,
     /// Instants of the axis with their texts.
     pub ticks: Vec<(Timestamp, String)>,
     /// When new work may begin.
@@ -151,15 +151,18 @@ pub fn timeline(line: &Timeline, says: &str) -> String {
     }
     write!(drawn, r#"<line class="axis" x1="{LEFT}" x2="{WIDTH}" y1="{bottom}" y2="{bottom}"/>"#)
         .expect("a string");
-    let now = x(line.now);
-    let box_left = (now - 38.0).clamp(0.0, WIDTH - 76.0);
-    write!(
-        drawn,
-        r#"<line class="now-line" x1="{now:.1}" x2="{now:.1}" y1="18" y2="{bottom}"/><rect class="now-box" x="{box_left:.1}" y="0" width="76" height="19" rx="3"/><text class="now" x="{:.1}" y="13" text-anchor="middle">{}</text></svg>"#,
-        box_left + 38.0,
-        text(&line.now_label)
-    )
-    .expect("a string");
+    if let Some((now, label)) = &line.now {
+        let now = x(*now);
+        let box_left = (now - 38.0).clamp(0.0, WIDTH - 76.0);
+        write!(
+            drawn,
+            r#"<line class="now-line" x1="{now:.1}" x2="{now:.1}" y1="18" y2="{bottom}"/><rect class="now-box" x="{box_left:.1}" y="0" width="76" height="19" rx="3"/><text class="now" x="{:.1}" y="13" text-anchor="middle">{}</text>"#,
+            box_left + 38.0,
+            text(label)
+        )
+        .expect("a string");
+    }
+    drawn.push_str("</svg>");
     drawn
 }
 
@@ -176,8 +179,7 @@ mod tests {
         let line = Timeline {
             from: at("2026-11-28T01:00:00Z"),
             to: at("2026-11-28T05:00:00Z"),
-            now: at("2026-11-28T02:00:00Z"),
-            now_label: "now 02:00".into(),
+            now: Some((at("2026-11-28T02:00:00Z"), "now 02:00".into())),
             ticks: vec![(at("2026-11-28T03:00:00Z"), "03:00".into())],
             open: vec![(at("2026-11-28T01:00:00Z"), at("2026-11-28T04:40:00Z"))],
             rows: vec![TimelineRow {

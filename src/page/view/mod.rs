@@ -11,6 +11,7 @@ pub mod journal;
 pub mod lanes;
 pub mod now;
 pub mod question;
+pub mod report;
 pub mod rollout;
 pub mod rollouts;
 pub mod windows;

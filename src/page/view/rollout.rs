@@ -200,7 +200,8 @@ impl RolloutView {
     }
 }
 
-fn version_word(version: &str) -> String {
+/// A version of TLS as it is shown.
+pub fn version_word(version: &str) -> String {
     if version == "none" { "no TLS".to_owned() } else { format!("TLS {version}") }
 }
 
@@ -290,7 +291,8 @@ fn budget(rollout: &RolloutDoc) -> String {
     )
 }
 
-fn proven(rollout: &RolloutDoc) -> Vec<(String, &'static str)> {
+/// What the cloud and the wire confirmed, stage by stage.
+pub fn proven(rollout: &RolloutDoc) -> Vec<(String, &'static str)> {
     let counted =
         |number: Option<u32>| number.map_or_else(|| "–".to_owned(), |number| grouped(&number));
     let counters = &rollout.counters;

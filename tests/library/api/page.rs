@@ -1,7 +1,9 @@
 //! The operator's page over the real engine: every view, its verbs, and what hostile texts become
 //! on it.
 
+use jiff::SignedDuration;
 use reqwest::{Method, StatusCode};
+use sealift::clock::Clock as _;
 use sealift::domain::people::Role;
 use serde_json::json;
 
@@ -297,6 +299,77 @@ async fn whatever_is_refused_before_a_view_is_a_view_too() {
         assert_eq!(view.status, StatusCode::FORBIDDEN, "{path}");
         assert!(html.contains("takes the role `read`") && !html.contains("<nav"), "{path}: {html}");
     }
+}
+
+/// The parts of a page that follow this one.
+fn after<'a>(html: &'a str, part: &str) -> &'a str {
+    html.split_once(part).unwrap_or_else(|| panic!("no {part} in {html}")).1
+}
+
+#[tokio::test]
+async fn a_report_tells_failures_first_who_decided_and_what_proves_it() {
+    let world = ApiWorld::new().await;
+    world.cloud.busy(true);
+    let list = targets('a', 5) + &targets('f', 1);
+    let submitted = world.submit(&plan("told", &list, "strategy: {max_failures: 3}\n")).await;
+    let id = submitted.json["id"].as_str().expect("an id").to_owned();
+    let pause = json!({"reason": "a look at gold"});
+    assert_eq!(world.post("/v1/rollouts/told/pause", pause).await.status, StatusCode::OK);
+    assert_eq!(world.post("/v1/rollouts/told/resume", json!({})).await.status, StatusCode::OK);
+    world.cloud.busy(false);
+    world.until("/v1/rollouts/told", |answered| answered.json["phase"] == "completed").await;
+
+    let whole = world.view("/rollouts/told/report").await;
+    assert!(whole.contains("5 of 6 changes are done, each as the API shows."), "{whole}");
+    let night = after(&whole, "href=\"?night=").split('"').next().expect("a date");
+    let one = world.view(&format!("/rollouts/told/report?night={night}")).await;
+    assert!(one.contains("5 of 6 changes that began are done"), "{one}");
+    for html in [&whole, &one] {
+        let wrong = after(html, "Not as planned").split("</table>").next().expect("a table");
+        assert!(wrong.contains("every one of them, 1") && wrong.contains("refused for good"));
+        assert!(wrong.contains(&format!("href=\"/rollouts/{id}/changes/5\"")), "{wrong}");
+        assert!(wrong.contains(&format!("href=\"/rollouts/{id}/retry\"")), "{wrong}");
+        let decided = after(html, "Who decided what").split("</table>").next().expect("a table");
+        let places = ["submitted", "paused", "a look at gold", "resumed"];
+        let places = places.map(|said| decided.find(said).unwrap_or_else(|| panic!("{decided}")));
+        assert!(places.is_sorted(), "in their order: {decided}");
+        let proven = after(html, "What is proven");
+        assert!(proven.contains("<b>5</b>accepted") && proven.contains("<b>5</b>effective"));
+        assert!(proven.contains("/journal?after=0\""), "its entries are named: {proven}");
+        let paper = after(html, "<p class=\"paper\">");
+        assert!(paper.contains(&format!("sealift/rollouts/{id}/report")), "{paper}");
+    }
+    let other = world.get("/rollouts/told/report?night=1999-01-01").await;
+    assert_eq!(other.status, StatusCode::NOT_FOUND);
+    assert!(
+        other.json.as_str().is_some_and(|html| html.contains(night)),
+        "it names those there are"
+    );
+
+    world.clock.set(world.clock.times().wall + SignedDuration::from_hours(49));
+    let again = world.view(&format!("/rollouts/told/report?night={night}")).await;
+    assert!(again.contains("rel=\"next\"") && again.contains("refused for good"), "{again}");
+}
+
+#[tokio::test]
+async fn a_night_tells_what_was_put_right_in_a_later_one() {
+    let world = ApiWorld::new().await;
+    world.cloud.refuse(true);
+    let strategy = "strategy: {max_failures: 1}\n";
+    world.submit(&plan("mended", &targets('a', 1), strategy)).await;
+    world.until("/v1/rollouts/mended", |answered| answered.json["phase"] == "halted").await;
+    let whole = world.view("/rollouts/mended/report").await;
+    let night = after(&whole, "href=\"?night=").split('"').next().expect("a date").to_owned();
+    world.clock.set(world.clock.times().wall + SignedDuration::from_hours(49));
+    world.cloud.refuse(false);
+    let retried = world.post("/v1/rollouts/mended/retry", json!({"reason": "mended"})).await;
+    assert_eq!(retried.status, StatusCode::OK, "{retried:?}");
+    world.until("/v1/rollouts/mended", |answered| answered.json["phase"] == "completed").await;
+    let first = world.view(&format!("/rollouts/mended/report?night={night}")).await;
+    let wrong = after(&first, "Not as planned").split("</table>").next().expect("a table");
+    assert!(wrong.contains("Since then: succeeded.") && wrong.contains("</svg> failed"), "{wrong}");
+    assert!(!after(&first, "Who decided what").contains("mended</td>"), "decided later");
+    assert!(world.view("/rollouts/mended/report").await.contains("Nothing: no change failed"));
 }
 
 #[tokio::test]
