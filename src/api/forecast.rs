@@ -19,18 +19,23 @@ use crate::clock::Clock;
 use crate::domain::change::State;
 use crate::domain::id::RolloutId;
 use crate::domain::lane::Lane;
+use crate::domain::plan::Plan;
 use crate::domain::quota::Quota;
 use crate::domain::rollout::Phase;
+use crate::domain::target::TargetList;
 use crate::engine::Handle;
 use crate::rehearse::forecast::CHANGES_MAX;
 use crate::rehearse::measured::{ENOUGH, MeasuredCloud};
-use crate::rehearse::{Forecast, remainder};
+use crate::rehearse::{Forecast, Scenario, remainder};
 use crate::store::{Rollout, Store, Unavailable};
 use crate::yaml::length::Length;
 
 /// How long an answer waits for the first forecast of a rollout, so that whoever asks once has it;
 /// an old one is shown without waiting while the new one is made. A verb answers within a second.
 const PATIENCE: Duration = Duration::from_millis(600);
+
+/// How long somebody who checks a plan waits for its forecast.
+const PLAN_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Changes simulated for one forecast while few are left: made within [`PATIENCE`] on a common
 /// machine.
@@ -91,6 +96,31 @@ impl Forecaster {
     pub async fn of(&self, rollout: &Rollout) -> Option<Forecast> {
         let forecast = self.at_hand(rollout).await;
         forecast.and_then(|forecast| forecast.ahead_of(self.clock.times().wall))
+    }
+
+    /// The forecast of a plan that is no rollout yet; `None` where it cannot be had soon.
+    pub async fn of_plan(&self, plan: &Plan, targets: &TargetList) -> Option<Forecast> {
+        if targets.len() > CHANGES_MAX {
+            return None;
+        }
+        let lanes = self.lanes_now();
+        let now = self.clock.times().wall;
+        let scenario = Scenario::new(plan.clone(), targets.clone(), &lanes, now);
+        let assumed = scenario.faults.job_time;
+        let span = |length: Duration| Length::from(length).to_string();
+        let basis = format!("jobs take {} to {}, assumed", span(assumed.min), span(assumed.max));
+        let one = Arc::clone(&self.one);
+        let changes = targets.len().max(CHANGES_QUICK);
+        let making = async move {
+            let permit = one.acquire_owned().await.ok()?;
+            let made = tokio::task::spawn_blocking(move || {
+                let made = Forecast::bounded(&scenario, vec![basis], changes, 1);
+                drop(permit);
+                made
+            });
+            made.await.ok()?.ok()?
+        };
+        tokio::time::timeout(PLAN_PATIENCE, making).await.ok()?
     }
 
     async fn at_hand(&self, rollout: &Rollout) -> Option<Forecast> {

@@ -11,6 +11,7 @@
 mod attention;
 mod by_hand;
 mod caller;
+mod checked;
 mod contract;
 mod copy;
 mod describe;
@@ -50,6 +51,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use caller::{Caller, Callers, Via};
+pub use checked::CheckedUpload;
 pub use describe::entry as journal_row;
 pub use documents::{OpenRollout, Story};
 pub use door::{DoorError, Doors, NetworkDoor};
@@ -67,6 +69,7 @@ use crate::engine::Handle;
 use crate::probe::Probe;
 use crate::store::Store;
 use crate::store::maintenance::export::Exporter;
+use checked::KeptPlans;
 use forecast::Forecaster;
 use meter::Meter;
 use wire::PlanFault;
@@ -85,6 +88,8 @@ pub struct Api {
     switches: Switches,
     meter: Meter,
     forecaster: Forecaster,
+    /// Plans that were checked on the page.
+    checked: KeptPlans,
     started_at: Timestamp,
     stop: CancellationToken,
     /// What the plans folder holds that was not taken.
@@ -121,6 +126,7 @@ impl Api {
             switches,
             meter,
             forecaster,
+            checked: KeptPlans::default(),
             started_at,
             stop,
             plans,

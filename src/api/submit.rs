@@ -20,6 +20,7 @@ use axum::Json;
 use axum::extract::multipart::{Field, MultipartError};
 use axum::extract::{Multipart, State};
 use axum::http::{StatusCode, Uri};
+use jiff::Timestamp;
 use serde::Deserialize;
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Semaphore;
@@ -27,7 +28,7 @@ use tokio::time::timeout;
 use utoipa::IntoParams;
 
 use super::Api;
-use super::caller::{Reads, SwitchesOff};
+use super::caller::{Caller, Reads, SwitchesOff};
 use super::contract::{PlanUpload, RefusedAnswers};
 use super::fault::ApiError;
 use super::places::{Stalled, place};
@@ -37,7 +38,7 @@ use super::wire::{OpposingRow, Preview, SubmitAnswer};
 use crate::domain::lane::reached;
 use crate::domain::person::Person;
 use crate::engine::enforce::{note, opposing};
-use crate::planfile::{self, Diagnostics, LoadedPlan, ReadPlan};
+use crate::planfile::{self, Diagnostics, LoadedPlan, Mend, ReadPlan};
 use crate::store::Submission;
 
 /// Files of one upload: the plan, as many target files as a plan may name, its file of authorities,
@@ -56,6 +57,12 @@ const UPLOAD_MAX: u64 = 512 << 20;
 
 /// What is said of a plan that was submitted before in other words.
 const COMMENTS: &str = "the file differs from the plan that was submitted in comments or layout alone; the digest stays that of the plan that was submitted";
+
+/// Bytes of a plan's text that a form may hold, and that is shown again.
+const TEXT_MAX: u64 = 256 * 1024;
+
+/// The name of a plan's text that has none.
+const PLAN_NAME: &str = "plan.yaml";
 
 /// Parts of a relative path.
 const DEPTH_MAX: usize = 8;
@@ -149,7 +156,6 @@ pub(super) async fn submit(
     let asked: SubmitQuery = query(&uri)?;
     let (submission, _) = take(&api, caller.person(), parts).await?;
     let caller = caller.to(submission.plan.ssl_option)?;
-    let (name, revision) = (submission.plan.name.clone(), submission.plan.revision);
     if let Some(wanted) = &asked.digest {
         let found = digest(&submission).to_string();
         if *wanted != found {
@@ -159,18 +165,29 @@ pub(super) async fn submit(
             return Err(ApiError::new(StatusCode::CONFLICT, message));
         }
     }
-    if !submission.plan.ssl_option && asked.confirm.as_deref() != Some(name.as_str()) {
+    let (new, answer) = take_over(&api, &caller, submission, asked.confirm.as_deref()).await?;
+    Ok((if new { StatusCode::CREATED } else { StatusCode::OK }, Json(answer)))
+}
+
+/// Hands a submission to the engine; whether it is a new one, and what became of it.
+pub(super) async fn take_over(
+    api: &Api,
+    caller: &Caller,
+    submission: Submission,
+    confirm: Option<&str>,
+) -> Result<(bool, SubmitAnswer), ApiError> {
+    let (name, revision) = (submission.plan.name.clone(), submission.plan.revision);
+    let ssl_option = submission.plan.ssl_option;
+    if !ssl_option && confirm != Some(name.as_str()) {
         let message = format!(
             "plan {name} switches SSL off; confirm it with the plan's name (`--confirm {name}`)"
         );
         return Err(ApiError::new(StatusCode::FORBIDDEN, message));
     }
     let targets = u32::try_from(submission.targets.len()).unwrap_or(u32::MAX);
-    let ssl_option = submission.plan.ssl_option;
     let opposing = opposing(&*api.store, &submission.plan, &submission.targets, api.now()).await?;
     let submitted = api.handle.submit(Submission { note: note(&opposing), ..submission }).await?;
     tracing::info!(plan = %name, revision, id = %submitted.id.short(), targets, ssl_option, new = submitted.new, by = %caller, via = %caller.via, "plan submitted");
-    let status = if submitted.new { StatusCode::CREATED } else { StatusCode::OK };
     let answer = SubmitAnswer {
         id: submitted.id.to_string(),
         name: name.to_string(),
@@ -180,7 +197,25 @@ pub(super) async fn submit(
         note: submitted.comments.then(|| COMMENTS.to_owned()),
         opposing: opposing.iter().map(OpposingRow::from).collect(),
     };
-    Ok((status, Json(answer)))
+    Ok((submitted.new, answer))
+}
+
+/// Who sends an upload: a client that names its parts as it should, or a browser's form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum UploadSource {
+    Client,
+    /// With fields beside the files, and with fields of files in which nothing was chosen.
+    Form,
+}
+
+/// A plan that was read.
+pub(super) struct SpooledPlan {
+    /// The name of its file.
+    pub file: String,
+    /// Its text, where it has at most [`TEXT_MAX`] bytes.
+    pub text: Option<String>,
+    /// The plan, or its mistakes, with files named as the client names them.
+    pub read: Result<Box<LoadedPlan>, Diagnostics>,
 }
 
 /// Unpacks and checks an upload.
@@ -188,7 +223,28 @@ async fn take(
     api: &Api,
     by: Person,
     parts: Multipart,
-) -> Result<(Submission, LoadedPlan), ApiError> {
+) -> Result<(Submission, Box<LoadedPlan>), ApiError> {
+    let spooled = read(api, parts, UploadSource::Client).await?;
+    let loaded = spooled.read.map_err(|mistakes| {
+        let rendered = mistakes.render(false);
+        let diagnostics = serde_json::to_value(&mistakes).unwrap_or_default();
+        ApiError::plan("the plan has mistakes; `sealift check` shows them", diagnostics, rendered)
+    })?;
+    Ok((submission(&loaded, by, api.now()), loaded))
+}
+
+/// The submission of a plan that was read.
+pub(super) fn submission(loaded: &LoadedPlan, by: Person, at: Timestamp) -> Submission {
+    let (plan, targets) = (loaded.plan.clone(), loaded.targets.clone());
+    Submission { plan, targets, by, at, note: String::new() }
+}
+
+/// Unpacks an upload, and reads the plan in it.
+pub(super) async fn read(
+    api: &Api,
+    parts: Multipart,
+    source: UploadSource,
+) -> Result<SpooledPlan, ApiError> {
     let mut folder = UploadFolder::new(&api.spool).map_err(disk)?;
     let late = |_| {
         ApiError::new(
@@ -196,11 +252,10 @@ async fn take(
             format!("the upload did not arrive within {} s", UPLOAD_WITHIN.as_secs()),
         )
     };
-    let (plan, discovered) =
-        timeout(UPLOAD_WITHIN, unpack(&mut folder, parts)).await.map_err(late)??;
+    let unpacked = unpack(&mut folder, parts, source);
+    let (plan, discovered) = timeout(UPLOAD_WITHIN, unpacked).await.map_err(late)??;
     let place = place(&CHECKS, "other plans are being checked").await?;
     let lanes = reached(&api.lanes);
-    let at = api.now();
     let read = move || {
         let _place = place;
         let read = match &discovered {
@@ -210,45 +265,39 @@ async fn take(
                 ReadPlan::Open(_) => unreachable!("with a discovery nothing is left to discover"),
             }),
         };
-        let loaded = read
-            .and_then(|loaded| loaded.lanes.check(&lanes).map(|()| loaded))
-            .map_err(|mistakes| refused(&mistakes, &folder.path))?;
+        let read = read.and_then(|loaded| loaded.lanes.check(&lanes).map(|()| loaded));
+        let short = std::fs::metadata(&plan).is_ok_and(|plan| plan.len() <= TEXT_MAX);
+        let text = short.then(|| std::fs::read_to_string(&plan).ok()).flatten();
+        let file = plan.strip_prefix(folder.path.join(PLAN)).unwrap_or(&plan);
+        let file = file.display().to_string();
+        let read = read.map_err(|mistakes| renamed(mistakes, &folder.path));
         // The folder goes away here, on the thread that may block.
         drop(folder);
-        let submission = Submission {
-            plan: loaded.plan.clone(),
-            targets: loaded.targets.clone(),
-            by,
-            at,
-            note: String::new(),
-        };
-        Ok((submission, *loaded))
+        SpooledPlan { file, text, read }
     };
     tokio::task::spawn_blocking(read)
         .await
-        .map_err(|error| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?
+        .map_err(|error| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
 }
 
-fn refused(mistakes: &Diagnostics, folder: &Path) -> ApiError {
-    // The client knows its own names, not those of our spool.
-    let mut rendered = mistakes.render(false);
-    let mut diagnostics = serde_json::to_value(mistakes).unwrap_or_default();
-    for ours in [format!("{}/", folder.join(PLAN).display()), format!("{}/", folder.display())] {
-        rendered = rendered.replace(&ours, "");
-        strip(&mut diagnostics, &ours);
-    }
-    ApiError::plan("the plan has mistakes; `sealift check` shows them", diagnostics, rendered)
-}
-
-fn strip(value: &mut serde_json::Value, ours: &str) {
-    match value {
-        serde_json::Value::String(text) if text.contains(ours) => *text = text.replace(ours, ""),
-        serde_json::Value::Array(items) => items.iter_mut().for_each(|item| strip(item, ours)),
-        serde_json::Value::Object(fields) => {
-            fields.values_mut().for_each(|field| strip(field, ours))
+/// The mistakes with the client's own names of files, not those of our spool.
+fn renamed(mut mistakes: Diagnostics, folder: &Path) -> Diagnostics {
+    let ours = [format!("{}/", folder.join(PLAN).display()), format!("{}/", folder.display())];
+    let strip = |text: &mut String| {
+        for ours in ours.iter().filter(|ours| text.contains(ours.as_str())).collect::<Vec<_>>() {
+            *text = text.replace(ours.as_str(), "");
         }
-        _ => {}
+    };
+    for one in &mut mistakes.list {
+        strip(&mut one.message);
+        one.place.iter_mut().for_each(|place| strip(&mut place.file));
+        if let Some((place, what)) = &mut one.also {
+            strip(&mut place.file);
+            strip(what);
+        }
+        one.help.iter_mut().chain(&mut one.replacement).for_each(&strip);
     }
+    mistakes
 }
 
 /// A folder of its own; gone when dropped.
@@ -301,16 +350,24 @@ impl Drop for UploadFolder {
 async fn unpack(
     folder: &mut UploadFolder,
     mut parts: Multipart,
+    source: UploadSource,
 ) -> Result<(PathBuf, Option<PathBuf>), ApiError> {
-    let (mut plan, mut discovered) = (None, None);
+    let (mut plan, mut discovered, mut fields) = (None, None, FormFields::default());
     for _ in 0..=FILES_MAX {
         let Some(part) = parts.next_field().await.map_err(broken)? else {
+            if plan.is_none() {
+                plan = fields.written(folder).await?;
+            }
             return plan
                 .map(|plan| (plan, discovered))
                 .ok_or_else(|| ApiError::bad("the upload has no part `plan`"));
         };
         let name = part.name().unwrap_or_default().to_owned();
         let file = part.file_name().unwrap_or_default().to_owned();
+        if source == UploadSource::Form && (FORM_FIELDS.contains(&&*name) || file.is_empty()) {
+            fields.read(&name, part).await?;
+            continue;
+        }
         let relative = relative(&file).ok_or_else(|| {
             ApiError::bad(format!(
                 "`{}` is no relative path inside the plan's folder",
@@ -351,6 +408,71 @@ async fn unpack(
     ))
 }
 
+/// Fields of a form beside its files.
+const FORM_FIELDS: [&str; 4] = ["form", "name", "text", "fix"];
+
+/// What a form says beside its files.
+#[derive(Default)]
+struct FormFields {
+    /// The name that the plan's text has as a file.
+    name: String,
+    text: String,
+    /// Fixes that are applied to the text.
+    fix: String,
+}
+
+impl FormFields {
+    async fn read(&mut self, name: &str, mut part: Field<'_>) -> Result<(), ApiError> {
+        let mut bytes: Vec<u8> = Vec::new();
+        while let Some(more) = part.chunk().await.map_err(broken)? {
+            if bytes.len() + more.len() > TEXT_MAX as usize {
+                let most = TEXT_MAX / 1024;
+                let message =
+                    format!("a field has more than {most} KiB; choose the plan's file instead");
+                return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, message));
+            }
+            bytes.extend_from_slice(&more);
+        }
+        let text = String::from_utf8(bytes).map_err(|_| {
+            ApiError::bad(format!("the field `{}` is no text", name.escape_debug()))
+        })?;
+        match name {
+            "name" => self.name = text,
+            // A browser sends line ends as the web has them.
+            "text" => self.text = text.replace("\r\n", "\n"),
+            "fix" => self.fix = text,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The text as the plan's file; `None`: there is none.
+    async fn written(self, folder: &mut UploadFolder) -> Result<Option<PathBuf>, ApiError> {
+        if self.text.trim().is_empty() {
+            return Err(ApiError::bad("there is no plan: paste its text, or choose its file"));
+        }
+        let text = Mend::apply(&self.text, &self.fix);
+        let relative = relative(&self.name).unwrap_or(Path::new(PLAN_NAME));
+        let at = folder.path.join(PLAN).join(relative);
+        folder.reserve(text.len() as u64)?;
+        if let Some(parent) = at.parent() {
+            tokio::fs::create_dir_all(parent).await.map_err(disk)?;
+        }
+        let write = tokio::fs::OpenOptions::new().write(true).create_new(true).open(&at).await;
+        let mut file = write.map_err(named_twice)?;
+        file.write_all(text.as_bytes()).await.map_err(disk)?;
+        file.flush().await.map_err(disk)?;
+        Ok(Some(at))
+    }
+}
+
+fn named_twice(error: std::io::Error) -> ApiError {
+    match error.kind() {
+        std::io::ErrorKind::AlreadyExists => ApiError::bad("the upload names one file twice"),
+        _ => disk(error),
+    }
+}
+
 /// The path, if it stays inside the folder that it is relative to.
 fn relative(path: &str) -> Option<&Path> {
     let plain = !path.is_empty() && path.len() <= PATH_MAX && !path.chars().any(char::is_control);
@@ -373,10 +495,7 @@ async fn write(
         .create_new(true)
         .open(path)
         .await
-        .map_err(|error| match error.kind() {
-            std::io::ErrorKind::AlreadyExists => ApiError::bad("the upload names one file twice"),
-            _ => disk(error),
-        })?;
+        .map_err(named_twice)?;
     while let Some(bytes) = part.chunk().await.map_err(broken)? {
         folder.reserve(bytes.len() as u64)?;
         file.write_all(&bytes).await.map_err(disk)?;

@@ -37,6 +37,7 @@ const ASSETS: &[Asset] = &[
     Asset { name: "trust.js", kind: SCRIPT, text: include_str!("assets/trust.js") },
     Asset { name: "clock.js", kind: SCRIPT, text: include_str!("assets/clock.js") },
     Asset { name: "rows.js", kind: SCRIPT, text: include_str!("assets/rows.js") },
+    Asset { name: "upload.js", kind: SCRIPT, text: include_str!("assets/upload.js") },
     Asset { name: "dialog.js", kind: SCRIPT, text: include_str!("assets/dialog.js") },
     Asset { name: "live.js", kind: SCRIPT, text: include_str!("assets/live.js") },
 ];

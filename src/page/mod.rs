@@ -15,6 +15,7 @@ mod escape;
 mod icon;
 mod moment;
 mod night;
+mod plans;
 mod report;
 mod request;
 mod routes;

@@ -4,12 +4,12 @@
 
 use std::sync::Arc;
 
-use axum::extract::Path;
+use axum::extract::{DefaultBodyLimit, Path};
 use axum::http::header::ACCEPT;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse as _, Redirect, Response};
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use axum::{Form, Router};
 
 use super::request::{PageState, ViewQuery, ViewRequest, as_views};
@@ -24,7 +24,7 @@ use super::view::question::{QuestionView, TypedAnswers, look};
 use super::view::rollout::{ChangePages, ChangesShown, RolloutView, VerbButton};
 use super::view::rollouts::RolloutsView;
 use super::view::windows::WindowsView;
-use super::{acts, assets, calendar, report, sign_in, view};
+use super::{acts, assets, calendar, plans, report, sign_in, view};
 use crate::api::wire::{Listing, VerbDoc};
 use crate::api::{Api, ApiError, states};
 use crate::domain::change::State as ChangeState;
@@ -53,6 +53,8 @@ pub fn router(api: Arc<Api>, routes: Router) -> Router {
         .route("/enforcement/{name}", get(enforcement))
         .route("/journal", get(journal))
         .route("/find", get(found))
+        .route("/plans/new", get(plans::new).post(plans::check).layer(DefaultBodyLimit::disable()))
+        .route("/plans/submit", post(plans::submit))
         .route("/sign-in", get(sign_in::sign_in))
         .layer(from_fn(as_views))
         .route("/assets/{file}", get(assets::asset))
@@ -283,6 +285,9 @@ async fn rollout_journal(Path(reference): Path<String>, request: ViewRequest) ->
 
 /// What was just done, as the address of the view says it.
 fn done(query: &ViewQuery) -> Option<String> {
+    if query.done.as_deref() == Some("submit") {
+        return Some("Submitted. It begins as soon as its plan lets it.".to_owned());
+    }
     let verb = acts::VERBS.into_iter().find(|verb| Some(*verb) == query.done.as_deref())?;
     Some(match query.entry {
         Some(entry) => format!("Done: {verb}. It is entry {} of the journal.", grouped(&entry)),

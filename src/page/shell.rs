@@ -15,6 +15,7 @@ const VIEWS: &[(&str, &str)] = &[
     ("Windows", "/windows"),
     ("Enforcement", "/enforcement"),
     ("Journal", "/journal"),
+    ("Plans", "/plans/new"),
 ];
 
 /// Leading characters of an id that are shown strong.

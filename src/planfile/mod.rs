@@ -16,6 +16,7 @@ pub mod discovery;
 mod enforce;
 mod lanes;
 mod meaning;
+mod mend;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
 mod raw;
@@ -32,6 +33,7 @@ use jiff::Timestamp;
 
 pub use self::lanes::Lanes;
 use self::meaning::CheckedPlan;
+pub use self::mend::Mend;
 pub use self::schema::schema;
 use self::selector::Selector;
 use self::targets::TargetSet;

@@ -19,6 +19,7 @@ mod session;
 mod sign_in;
 mod tls;
 pub mod tokens;
+mod upload;
 mod wrong;
 
 use std::collections::BTreeMap;
@@ -361,6 +362,9 @@ impl Door {
         if let Some(shown) = request.headers().get(FORM_HEADER) {
             let right = shown.to_str().is_ok_and(|shown| session.is_form_token(shown));
             return Ok((request, right));
+        }
+        if upload::is_upload(request.headers()) {
+            return Ok(upload::with_form_token(request, session).await);
         }
         if !sign_in::may_carry_form_token(request.headers()) {
             return Ok((request, false));

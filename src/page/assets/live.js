@@ -8,6 +8,7 @@ import { setClock } from './clock.js';
 import { mayMorph } from './rows.js';
 import { parse } from './trust.js';
 import './dialog.js';
+import './upload.js';
 
 /** The stream says something at least this often, in milliseconds; after that it is lost. */
 const SILENT_MAX = 35_000;

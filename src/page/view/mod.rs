@@ -10,6 +10,7 @@ pub mod found;
 pub mod journal;
 pub mod lanes;
 pub mod now;
+pub mod plan;
 pub mod question;
 pub mod report;
 pub mod rollout;
