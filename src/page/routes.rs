@@ -20,7 +20,7 @@ use super::view::found::FoundView;
 use super::view::journal::JournalView;
 use super::view::lanes::LanesView;
 use super::view::now::{ENTRIES, NowView};
-use super::view::question::{QuestionView, TypedAnswers, look};
+use super::view::question::{FrozenPlan, QuestionView, TypedAnswers, look};
 use super::view::rollout::{ChangePages, ChangesShown, RolloutView, VerbButton};
 use super::view::rollouts::RolloutsView;
 use super::view::windows::WindowsView;
@@ -33,6 +33,9 @@ use crate::domain::people::Role;
 
 /// Rows of a page.
 const ROWS: usize = 100;
+
+/// Targets that stand beside the question of an approval.
+const TARGETS: usize = 200;
 
 /// Queued changes that stand as the next in line.
 const NEXT: usize = 3;
@@ -345,7 +348,15 @@ async fn asks(
         .find(|known| known.verb == verb && !known.in_doubt)
         .ok_or_else(nothing)?;
     let clock = asked.clock(document.time_zone.as_deref());
-    Ok(QuestionView::new(&asked.around, document, known, found.tag, typed, said, clock))
+    let frozen = if known.asks.digest.is_some() {
+        let targets = asked.api().change_rows(&stored, Vec::new(), None, TARGETS).await?.rows;
+        let keys = stored.plan.written.keys();
+        let keys = keys.map(|(key, text)| (key.to_owned(), text.to_owned())).collect();
+        Some(FrozenPlan { keys, targets })
+    } else {
+        None
+    };
+    Ok(QuestionView::new(&asked.around, document, known, found.tag, (typed, said), frozen, clock))
 }
 
 async fn question(

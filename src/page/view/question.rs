@@ -5,7 +5,7 @@
 
 use askama::Template;
 
-use crate::api::wire::{RolloutDoc, VerbDoc};
+use crate::api::wire::{ChangeRow, RolloutDoc, VerbDoc};
 use crate::page::moment::ViewClock;
 use crate::page::shell::{Shell, ViewSource};
 
@@ -25,6 +25,14 @@ pub struct QuestionView {
     /// Why the form that was sent was not taken, and what was typed.
     said: Option<String>,
     typed: TypedAnswers,
+    frozen: Option<FrozenPlan>,
+}
+
+/// What an approval is bound to: the plan as it was submitted, and its first targets.
+pub struct FrozenPlan {
+    /// Its keys with their texts, as the file has them.
+    pub keys: Vec<(String, String)>,
+    pub targets: Vec<ChangeRow>,
 }
 
 /// What a person typed into the form of a verb.
@@ -64,8 +72,8 @@ impl QuestionView {
         rollout: RolloutDoc,
         verb: VerbDoc,
         tag: String,
-        typed: TypedAnswers,
-        said: Option<String>,
+        (typed, said): (TypedAnswers, Option<String>),
+        frozen: Option<FrozenPlan>,
         clock: ViewClock,
     ) -> Self {
         let (icon, label, class) = look(&verb.verb);
@@ -79,7 +87,21 @@ impl QuestionView {
         let class = if verb.asks.confirm.is_some() { "off" } else { class };
         let form = around.form.clone();
         let shell = Shell::new(around, "Rollouts", title.clone(), clock);
-        Self { shell, title, icon, label, class, rows, tag, form, said, typed, rollout, verb }
+        Self {
+            shell,
+            title,
+            icon,
+            label,
+            class,
+            rows,
+            tag,
+            form,
+            said,
+            typed,
+            frozen,
+            rollout,
+            verb,
+        }
     }
 }
 

@@ -2,12 +2,13 @@
 //! on it.
 
 use jiff::SignedDuration;
+use reqwest::multipart::{Form, Part};
 use reqwest::{Method, StatusCode};
 use sealift::clock::Clock as _;
 use sealift::domain::people::Role;
 use serde_json::json;
 
-use super::people::{reader_of, world_of_ada, world_of_nobody};
+use super::people::{ada, reader_of, world_of_ada, world_of_nobody};
 use super::world::{ApiWorld, plan, targets};
 
 /// A world with a rollout of two waves that is paused by hand while nothing can move.
@@ -370,6 +371,128 @@ async fn a_night_tells_what_was_put_right_in_a_later_one() {
     assert!(wrong.contains("Since then: succeeded.") && wrong.contains("</svg> failed"), "{wrong}");
     assert!(!after(&first, "Who decided what").contains("mended</td>"), "decided later");
     assert!(world.view("/rollouts/mended/report").await.contains("Nothing: no change failed"));
+}
+
+#[tokio::test]
+async fn an_approval_is_for_the_plan_that_was_shown() {
+    let world = ApiWorld::new().await;
+    let rest = "approval: {required: 1}\nowner: dba\n";
+    let submitted = world.submit(&plan("asked", &targets('a', 3), rest)).await;
+    let id = submitted.json["id"].as_str().expect("an id").to_owned();
+    let question = world.view("/rollouts/asked/approve").await;
+    assert!(!question.contains("<form method=\"post\" action=\"/rollouts"), "not by the submitter");
+
+    // By somebody else: the same store, another name.
+    let approver = ApiWorld::over(world.store.clone(), ada(&[Role::Approve]).await).await;
+    let question = approver.view("/rollouts/asked/approve").await;
+    let digest = approver.get("/v1/rollouts/asked").await.json["approval"]["digest"].clone();
+    let digest = digest.as_str().expect("a digest").to_owned();
+    for said in ["approval.required", "<code>dba</code>", "3 targets", "a0000000", digest.as_str()]
+    {
+        assert!(question.contains(said), "{said}: {question}");
+    }
+    let (tag, shown) = (hidden(&question, "tag"), hidden(&question, "digest"));
+    assert_eq!(shown, digest);
+    let path = format!("/rollouts/{id}/approve");
+    let other = "0".repeat(64);
+    let (refused, _) = approver.fill(&path, &[("tag", &tag), ("digest", &other)]).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT, "{refused:?}");
+    let moved = "0".repeat(64);
+    let (refused, _) = approver.fill(&path, &[("tag", &moved), ("digest", &digest)]).await;
+    assert_eq!(refused.status, StatusCode::PRECONDITION_FAILED, "{refused:?}");
+    let said = refused.json.as_str().expect("a view");
+    assert!(said.contains("nothing was done") && said.contains(&digest), "{said}");
+    let given = approver.get("/v1/rollouts/asked").await.json["approval"]["given"].clone();
+    assert_eq!(given, json!([]), "nobody has approved it");
+    let (done, leads) = approver.fill(&path, &[("tag", &tag), ("digest", &digest)]).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{done:?}");
+    assert!(leads.is_some_and(|leads| leads.contains("done=approve")));
+}
+
+/// A form of `/plans/new`.
+fn plan_form(fields: &[(&str, &str)]) -> Form {
+    fields
+        .iter()
+        .fold(Form::new(), |form, (name, text)| form.text((*name).to_owned(), (*text).to_owned()))
+}
+
+#[tokio::test]
+async fn a_plan_is_mended_by_its_fixes_and_submitted_as_it_was_checked() {
+    let world = ApiWorld::new().await;
+    assert!(world.view("/").await.contains("href=\"/plans/new\""));
+    let empty = world.upload("/plans/new", plan_form(&[("text", " ")])).await;
+    assert_eq!(empty.status, StatusCode::BAD_REQUEST);
+    assert!(empty.json.as_str().is_some_and(|html| html.contains("paste its text")), "{empty:?}");
+
+    let wrong = plan("mended", &targets('a', 2), "strategy: {max_inflight: 2}\nownr: <b>dba</b>\n");
+    let checked =
+        world.upload("/plans/new", plan_form(&[("name", "p.yaml"), ("text", &wrong)])).await;
+    assert_eq!(checked.status, StatusCode::UNPROCESSABLE_ENTITY, "{checked:?}");
+    let html = checked.json.as_str().expect("a view");
+    for said in
+        ["2 mistakes in p.yaml", "<mark>max_inflight</mark>", "max_in_flight", "Apply every fix"]
+    {
+        assert!(html.contains(said), "{said}: {html}");
+    }
+    assert!(!html.contains("<b>dba</b>"), "text is text");
+    let fix = after(html, "name=\"fix\" value=\"").split('"').next().expect("a fix");
+    let fix = fix.replace("&#34;", "\"").replace("&#39;", "'");
+    let fields = [("name", "p.yaml"), ("text", wrong.as_str()), ("fix", fix.as_str())];
+    let mended = world.upload("/plans/new", plan_form(&fields)).await;
+    assert_eq!(mended.status, StatusCode::OK, "{mended:?}");
+    let html = mended.json.as_str().expect("a view");
+    for said in ["What it would do", "2 proxies on 2 instances", "max_in_flight: 2"] {
+        assert!(html.contains(said), "{said}: {html}");
+    }
+    let digest = hidden(html, "digest");
+    assert_eq!(world.get("/v1/rollouts").await.json["rows"], json!([]), "nothing begins by itself");
+    let (refused, _) =
+        world.fill("/plans/submit", &[("digest", &"0".repeat(64)), ("text", "x: 1")]).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    assert!(
+        refused
+            .json
+            .as_str()
+            .is_some_and(|html| html.contains("check it again") && html.contains("x: 1"))
+    );
+    let (done, leads) = world.fill("/plans/submit", &[("digest", &digest)]).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{done:?}");
+    let leads = leads.expect("an address");
+    assert!(world.view(&leads).await.contains("Submitted."), "{leads}");
+
+    // A file goes before the text, and what it names comes beside it; fields without a file are
+    // none.
+    let none = || Part::bytes(Vec::new()).file_name("");
+    let named = "version: 1\nname: filed\nssl_option: false\ntargets: {files: [fleet.csv]}\n";
+    let file = |text: &str, name: &str| Part::text(text.to_owned()).file_name(name.to_owned());
+    let fleet = format!("lane,instance_id,proxy_id\nlab,b{:031x}in07,b{:031x}po01\n", 0, 0);
+    let form =
+        Form::new().part("plan", file(named, "off.yaml")).part("file", file(&fleet, "fleet.csv"));
+    let form = form.part("discovered", none()).text("text", "junk");
+    let checked = world.upload("/plans/new", form).await;
+    let html = checked.json.as_str().expect("a view");
+    assert!(html.contains("This switches SSL off. Type the plan’s name"), "{html}");
+    let digest = hidden(html, "digest");
+    for typed in ["", "file"] {
+        let (refused, _) =
+            world.fill("/plans/submit", &[("digest", &digest), ("confirm", typed)]).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{typed}");
+    }
+    let (done, _) = world.fill("/plans/submit", &[("digest", &digest), ("confirm", "filed")]).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{done:?}");
+    assert!(world.spool().is_empty(), "nothing of an upload is left");
+
+    let reader = reader_of(world.store.clone()).await;
+    let checked = reader
+        .upload("/plans/new", plan_form(&[("text", &plan("other", &targets('c', 1), ""))]))
+        .await;
+    let html = checked.json.as_str().expect("a view");
+    assert!(
+        html.contains("To submit it takes the role") && !html.contains("/plans/submit"),
+        "{html}"
+    );
+    let (refused, _) = reader.fill("/plans/submit", &[("digest", &"0".repeat(64))]).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN, "{refused:?}");
 }
 
 #[tokio::test]
