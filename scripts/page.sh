@@ -8,6 +8,7 @@ packages=""
 command -v chromium >/dev/null 2>&1 || packages="$packages chromium"
 [ -d /usr/share/fonts/opentype/inter ] || [ -d /usr/share/fonts/truetype/inter ] || packages="$packages fonts-inter"
 [ -d /usr/share/fonts/truetype/jetbrains-mono ] || packages="$packages fonts-jetbrains-mono"
+command -v pdftotext >/dev/null 2>&1 || packages="$packages poppler-utils"
 command -v node >/dev/null 2>&1 || packages="$packages nodejs npm"
 if [ -n "$packages" ]; then
     as_root=""
@@ -17,4 +18,4 @@ if [ -n "$packages" ]; then
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages
 fi
 [ -d tests/page/node_modules ] || (cd tests/page && npm ci --ignore-scripts --no-audit --no-fund --silent)
-SEALIFT="${CARGO_TARGET_DIR:-$PWD/target}/debug/sealift" node --test tests/page/page.test.mjs
+SEALIFT="${CARGO_TARGET_DIR:-$PWD/target}/debug/sealift" node --test --test-concurrency=1 tests/page/*.test.mjs

@@ -284,8 +284,10 @@ pub(super) async fn read(
 fn renamed(mut mistakes: Diagnostics, folder: &Path) -> Diagnostics {
     let ours = [format!("{}/", folder.join(PLAN).display()), format!("{}/", folder.display())];
     let strip = |text: &mut String| {
-        for ours in ours.iter().filter(|ours| text.contains(ours.as_str())).collect::<Vec<_>>() {
-            *text = text.replace(ours.as_str(), "");
+        for ours in &ours {
+            if text.contains(ours.as_str()) {
+                *text = text.replace(ours.as_str(), "");
+            }
         }
     };
     for one in &mut mistakes.list {
@@ -355,8 +357,8 @@ async fn unpack(
     let (mut plan, mut discovered, mut fields) = (None, None, FormFields::default());
     for _ in 0..=FILES_MAX {
         let Some(part) = parts.next_field().await.map_err(broken)? else {
-            if plan.is_none() {
-                plan = fields.written(folder).await?;
+            if plan.is_none() && source == UploadSource::Form {
+                plan = Some(fields.written(folder).await?);
             }
             return plan
                 .map(|plan| (plan, discovered))
@@ -446,8 +448,8 @@ impl FormFields {
         Ok(())
     }
 
-    /// The text as the plan's file; `None`: there is none.
-    async fn written(self, folder: &mut UploadFolder) -> Result<Option<PathBuf>, ApiError> {
+    /// The text as the plan's file.
+    async fn written(self, folder: &mut UploadFolder) -> Result<PathBuf, ApiError> {
         if self.text.trim().is_empty() {
             return Err(ApiError::bad("there is no plan: paste its text, or choose its file"));
         }
@@ -462,7 +464,7 @@ impl FormFields {
         let mut file = write.map_err(named_twice)?;
         file.write_all(text.as_bytes()).await.map_err(disk)?;
         file.flush().await.map_err(disk)?;
-        Ok(Some(at))
+        Ok(at)
     }
 }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::output::ListingRow;
-use super::wire::{AnswerDoc, ChangeRow, HoldView, JournalRow, RolloutRow, SavedJob};
+use super::wire::{ChangeRow, HoldView, JournalRow, RolloutRow, SavedJob};
 use crate::words::change::explain;
 use crate::words::hold::until;
 use crate::words::text::Style;
@@ -119,14 +119,6 @@ fn describe(row: &ChangeRow, style: &Style) -> String {
     explain(&row.facts(hold.as_deref()))
 }
 
-/// An answer of the cloud, field by field.
-fn answered(answer: &Option<AnswerDoc>) -> [String; 6] {
-    let Some(AnswerDoc { to, attempt, status, code, request_id, message }) = answer else {
-        return Default::default();
-    };
-    [to.clone(), attempt.to_string(), text(status), text(code), text(request_id), message.clone()]
-}
-
 /// A hold in one line.
 pub fn held(hold: &HoldView, style: &Style) -> String {
     until(hold.line(), hold.until, style)
@@ -135,46 +127,7 @@ pub fn held(hold: &HoldView, style: &Style) -> String {
 impl ListingRow for ChangeRow {
     const COLUMNS: &'static [&'static str] =
         &["##", "PROXY", "WAVE", "STATE", "#TRIES", "JOB", "MOVED", "WHY"];
-    const FIELDS: &'static [&'static str] = &[
-        "ordinal",
-        "lane",
-        "instance_id",
-        "proxy_id",
-        "wave",
-        "state",
-        "how",
-        "attempts",
-        "before",
-        "undo",
-        "job_id",
-        "jobs",
-        "reason_word",
-        "reason",
-        "endpoint",
-        "tls",
-        "cipher",
-        "certificate_expires",
-        "certificate_sha256",
-        "plaintext",
-        "proven_at",
-        "moved_at",
-        "hold",
-        "hold_until",
-        "hold_since",
-        "instance_name",
-        "first_answer_to",
-        "first_attempt",
-        "first_status",
-        "first_code",
-        "first_request_id",
-        "first_message",
-        "last_answer_to",
-        "last_attempt",
-        "last_status",
-        "last_code",
-        "last_request_id",
-        "last_message",
-    ];
+    const FIELDS: &'static [&'static str] = Self::CSV;
 
     fn cells(&self, style: &Style) -> Vec<String> {
         vec![
@@ -190,36 +143,7 @@ impl ListingRow for ChangeRow {
     }
 
     fn record(&self) -> Vec<String> {
-        let mut fields = vec![
-            self.ordinal.to_string(),
-            self.lane.clone(),
-            self.instance_id.clone(),
-            self.proxy_id.clone(),
-            self.wave.clone(),
-            self.state.clone(),
-            text(&self.how),
-            self.attempts.to_string(),
-            text(&self.before),
-            self.undo.to_string(),
-            text(&self.job_id),
-            self.jobs.join(" "),
-            text(&self.reason_word),
-            text(&self.reason),
-            text(&self.endpoint),
-            text(&self.proof.as_ref().and_then(|proof| proof.tls.as_ref())),
-            text(&self.proof.as_ref().and_then(|proof| proof.cipher.as_ref())),
-            text(&self.proof.as_ref().and_then(|proof| proof.expires)),
-            text(&self.proof.as_ref().and_then(|proof| proof.sha256.as_ref())),
-            text(&self.proof.as_ref().map(|proof| &proof.plaintext)),
-            text(&self.proof.as_ref().map(|proof| proof.at)),
-            text(&self.moved_at),
-            self.hold.as_ref().map(HoldView::line).unwrap_or_default(),
-            text(&self.hold.as_ref().and_then(|hold| hold.until)),
-            text(&self.hold.as_ref().and_then(|hold| hold.since)),
-            text(&self.instance_name),
-        ];
-        fields.extend([&self.first_answer, &self.last_answer].into_iter().flat_map(answered));
-        fields
+        self.csv()
     }
 }
 

@@ -10,8 +10,10 @@
 mod acts;
 mod assets;
 mod calendar;
+mod csv;
 mod draw;
 mod escape;
+mod help;
 mod icon;
 mod moment;
 mod night;

@@ -1,6 +1,7 @@
 //! A request for a view: who asks, what the address asks for, and what is around every view.
 //!
-//! Invariant: whatever is refused on the way to a view is itself a view, with its words and its status.
+//! Invariant: whatever is refused on the way to a view is itself a view, with its words and its
+//! status.
 
 use std::sync::Arc;
 
@@ -8,15 +9,14 @@ use askama::Template;
 use axum::Router;
 use axum::body::to_bytes;
 use axum::extract::{FromRequestParts, Query, Request};
-use axum::http::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, ETAG, IF_NONE_MATCH,
-};
+use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use serde::Deserialize;
 
+use super::help::Choices;
 use super::moment::ViewClock;
 use super::shell::ViewSource;
 use super::view::error::{BareErrorView, ErrorView};
@@ -97,8 +97,7 @@ impl ViewRequest {
         parts: &Parts,
     ) -> Result<Self, ApiError> {
         caller.must(Role::Read, "the page")?;
-        let theme = cookie(&parts.headers, "sealift-theme")
-            .and_then(|value| ["light", "dark"].into_iter().find(|theme| *theme == value));
+        let choices = Choices::of(&parts.headers);
         let around = ViewSource {
             daemon: page.api.daemon().await,
             attention: page.api.attention().await?,
@@ -106,8 +105,8 @@ impl ViewRequest {
             enforcements: page.api.enforcements().await?,
             caller,
             form,
-            theme,
-            zone: query.zone.clone(),
+            zone: query.zone.clone().or_else(|| choices.zone.clone()),
+            choices,
         };
         Ok(Self { page, around, query, headers: parts.headers.clone() })
     }
@@ -178,17 +177,4 @@ pub async fn as_views(request: Request, next: Next) -> Response {
         Ok(html) => (head.status, head.headers, Html(html)).into_response(),
         Err(_) => head.status.into_response(),
     }
-}
-
-/// The value of the cookie of this name.
-pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let pairs = headers
-        .get_all(COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split("; "));
-    pairs
-        .filter_map(|pair| pair.split_once('='))
-        .find(|(known, _)| *known == name)
-        .map(|(_, value)| value)
 }

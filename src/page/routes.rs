@@ -24,7 +24,7 @@ use super::view::question::{FrozenPlan, QuestionView, TypedAnswers, look};
 use super::view::rollout::{ChangePages, ChangesShown, RolloutView, VerbButton};
 use super::view::rollouts::RolloutsView;
 use super::view::windows::WindowsView;
-use super::{acts, assets, calendar, plans, report, sign_in, view};
+use super::{acts, assets, calendar, csv, help, plans, report, sign_in, view};
 use crate::api::wire::{Listing, VerbDoc};
 use crate::api::{Api, ApiError, states};
 use crate::domain::change::State as ChangeState;
@@ -48,6 +48,7 @@ pub fn router(api: Arc<Api>, routes: Router) -> Router {
         .route("/rollouts/{reference}", get(rollout))
         .route("/rollouts/{reference}/changes/{ordinal}", get(change))
         .route("/rollouts/{reference}/journal", get(rollout_journal))
+        .route("/rollouts/{reference}/changes.csv", get(csv::changes))
         .route("/rollouts/{reference}/report", get(report::report))
         .route("/rollouts/{reference}/{verb}", get(question).post(act))
         .route("/lanes", get(lanes))
@@ -56,6 +57,7 @@ pub fn router(api: Arc<Api>, routes: Router) -> Router {
         .route("/enforcement/{name}", get(enforcement))
         .route("/journal", get(journal))
         .route("/find", get(found))
+        .route("/help", get(help::help).post(help::choose))
         .route("/plans/new", get(plans::new).post(plans::check).layer(DefaultBodyLimit::disable()))
         .route("/plans/submit", post(plans::submit))
         .route("/sign-in", get(sign_in::sign_in))
@@ -119,14 +121,7 @@ async fn rollout(Path(reference): Path<String>, request: ViewRequest) -> Respons
                 after,
                 done: done(&asked.query),
             };
-            let words =
-                if shown.state == "all" { Ok(Vec::new()) } else { states(Some(&shown.state)) };
-            let words = words.map_err(|_| {
-                ApiError::bad(format!(
-                    "`state` takes all, active, {}",
-                    ChangeState::WORDS.join(", ")
-                ))
-            })?;
+            let words = words_of(&shown.state)?;
             let groups = if shown.state.is_empty() {
                 let tally = document.tally;
                 let active = ChangeState::ACTIVE.map(str::to_owned).to_vec();
@@ -284,6 +279,16 @@ async fn rollout_journal(Path(reference): Path<String>, request: ViewRequest) ->
             Ok(asked.answer(&JournalView::new(&asked.around, Some(of), &entries, next, clock)))
         })
         .await
+}
+
+/// The states that an address asks for; none: all of them.
+pub fn words_of(state: &str) -> Result<Vec<String>, ApiError> {
+    if state == "all" {
+        return Ok(Vec::new());
+    }
+    states(Some(state)).map_err(|_| {
+        ApiError::bad(format!("`state` takes all, active, {}", ChangeState::WORDS.join(", ")))
+    })
 }
 
 /// What was just done, as the address of the view says it.

@@ -1,6 +1,7 @@
 //! What stands around every view: the bar, what is told everywhere, the foot.
 
 use super::assets;
+use super::help::Choices;
 use super::moment::ViewClock;
 use super::state::grouped;
 use super::wants::{self, Want};
@@ -36,6 +37,8 @@ pub struct Shell {
     pub form: String,
     /// `light` or `dark`, where the reader chose one.
     pub theme: Option<&'static str>,
+    /// Single keys do nothing.
+    pub no_keys: bool,
     /// What is told on every view.
     pub notices: Vec<Notice>,
     /// Sequence of the journal that the view was made at.
@@ -62,7 +65,7 @@ pub struct ViewSource {
     pub caller: Caller,
     /// What the forms of its session carry; empty without a session.
     pub form: String,
-    pub theme: Option<&'static str>,
+    pub choices: Choices,
     /// The zone that the reader asked for.
     pub zone: Option<String>,
 }
@@ -106,7 +109,8 @@ impl Shell {
             who: around.caller.name.to_string(),
             may: around.caller.may.to_string(),
             form: around.form.clone(),
-            theme: around.theme,
+            theme: around.choices.theme,
+            no_keys: around.choices.no_keys,
             notices: notices(daemon),
             seq: store.seq,
             foot,

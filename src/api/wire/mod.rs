@@ -9,6 +9,7 @@
 
 mod attention;
 mod change;
+mod change_csv;
 mod enforcement;
 mod found;
 mod journal;

@@ -4,6 +4,20 @@
 
 import { parse } from './trust.js';
 
+/**
+ * What only a browser knows: the view that a choice is made on, and the reader's own zone.
+ * @param {Element | Document} part
+ */
+function fill(part) {
+  for (const field of part.querySelectorAll('input[data-here]')) field.setAttribute('value', location.pathname + location.search);
+  const mine = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  for (const zones of part.querySelectorAll('select[data-zones]')) {
+    if (zones instanceof HTMLSelectElement && mine && ![...zones.options].some((zone) => zone.value === mine)) zones.add(new Option(`in mine, ${mine}`, mine));
+  }
+}
+
+fill(document);
+
 /** @param {HTMLAnchorElement} link */
 async function ask(link) {
   const answer = await fetch(link.href, { cache: 'no-store', redirect: 'manual' });
@@ -28,6 +42,7 @@ async function ask(link) {
     dialog.remove();
     link.focus();
   });
+  fill(dialog);
   document.body.append(dialog);
   dialog.showModal();
   dialog.querySelector('input:not([type=hidden])')?.focus();

@@ -5,7 +5,7 @@
 
 import { Idiomorph } from './vendor/idiomorph.esm.js';
 import { setClock } from './clock.js';
-import { mayMorph } from './rows.js';
+import { holdStill, mayMorph, onShow } from './rows.js';
 import { parse } from './trust.js';
 import './dialog.js';
 import './upload.js';
@@ -96,6 +96,7 @@ function morph(html) {
     const [now, next] = [document.getElementById(id), made.getElementById(id)];
     // A form stays as it was typed, and a refusal as it was said; if the record moves, the next answer says so.
     if (id === 'main' && now?.querySelector('.question form, .question .said')) continue;
+    if (id === 'main' && now && next) holdStill(now, next);
     if (now && next) Idiomorph.morph(now, next, { morphStyle: 'outerHTML', ignoreActiveValue: true, callbacks: mayMorph });
   }
 }
@@ -171,6 +172,11 @@ function close() {
   release = null;
 }
 
+onShow(() => {
+  tag = '';
+  void refresh();
+});
+document.documentElement.dataset.script = '';
 document.addEventListener('visibilitychange', () => {
   if (document.hidden) close();
   else void open();

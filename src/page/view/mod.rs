@@ -7,6 +7,7 @@ pub mod change;
 pub mod enforcement;
 pub mod error;
 pub mod found;
+pub mod help;
 pub mod journal;
 pub mod lanes;
 pub mod now;

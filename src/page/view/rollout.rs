@@ -41,6 +41,8 @@ pub struct RolloutView {
     changes: Vec<ChangeGroup>,
     /// Address of the next page of changes.
     next: Option<String>,
+    /// Address of the changes that are shown, as a file.
+    csv: String,
 }
 
 /// A verb on the view.
@@ -194,6 +196,7 @@ impl RolloutView {
             filters: filters(&rollout, shown),
             changes: groups(&rollout, pages, &clock),
             next,
+            csv: csv(&rollout, shown),
             shell: Shell::new(around, "Rollouts", rollout.name.clone(), clock),
             rollout,
         }
@@ -338,6 +341,14 @@ fn filters(rollout: &RolloutDoc, shown: &ChangesShown) -> Vec<Filter> {
     }
     filters.push(filter("All", tally.total, "all", None));
     filters
+}
+
+fn csv(rollout: &RolloutDoc, shown: &ChangesShown) -> String {
+    let state = match shown.state.as_str() {
+        "" => "active,failed,in_doubt,skipped",
+        state => state,
+    };
+    format!("/rollouts/{}/changes.csv?state={state}", rollout.id)
 }
 
 fn groups(rollout: &RolloutDoc, pages: ChangePages, clock: &ViewClock) -> Vec<ChangeGroup> {

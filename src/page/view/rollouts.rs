@@ -3,6 +3,7 @@
 use askama::Template;
 
 use crate::api::wire::{Listing, RolloutDoc, RolloutRow, TallyDoc};
+use crate::domain::count::count;
 use crate::page::draw::{Share, meter};
 use crate::page::moment::{Moment, ViewClock};
 use crate::page::shell::{Shell, ViewSource};
@@ -83,7 +84,7 @@ pub fn open_line(rollout: &RolloutDoc, clock: &ViewClock) -> RolloutLine {
         rollout.wave.and_then(|wave| Some((wave + 1, rollout.waves.get(usize::from(wave))?)));
     let at = match wave {
         Some((number, wave)) => format!("{number} of {}, {}", rollout.waves.len(), wave.name),
-        None => format!("{} waves, none begun", rollout.waves.len()),
+        None => format!("{}, none begun", count(rollout.waves.len() as u64, "wave", "waves")),
     };
     let late = rollout.forecast.as_ref().and_then(|forecast| forecast.p90);
     let note = match (late, rollout.is_final) {

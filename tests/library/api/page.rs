@@ -3,12 +3,14 @@
 
 use jiff::SignedDuration;
 use reqwest::multipart::{Form, Part};
+use reqwest::redirect::Policy;
 use reqwest::{Method, StatusCode};
 use sealift::clock::Clock as _;
 use sealift::domain::people::Role;
+use sealift::store::Submission;
 use serde_json::json;
 
-use super::people::{ada, reader_of, world_of_ada, world_of_nobody};
+use super::people::{reader_of, world_of_ada, world_of_nobody};
 use super::world::{ApiWorld, plan, targets};
 
 /// A world with a rollout of two waves that is paused by hand while nothing can move.
@@ -198,10 +200,12 @@ async fn a_reader_finds_no_verb_and_cannot_act_by_hand() {
     let reader = reader_of(operator.store.clone()).await;
     let view = reader.view("/rollouts/mine").await;
     assert!(
-        view.contains("<b>ada</b> · read<") && view.contains("To act takes the role"),
+        view.contains("<b>ada</b><small>read</small>") && view.contains("To act takes the role"),
         "{view}"
     );
-    assert!(!view.contains("data-question"), "{view}");
+    for verb in ["pause", "resume", "abort", "revert"] {
+        assert!(!view.contains(&format!("/{verb}\"")), "{verb}: {view}");
+    }
     let question = reader.view("/rollouts/mine/abort").await;
     assert!(
         question.contains("It cannot be done now") && !question.contains("<form method=\"post\""),
@@ -375,17 +379,19 @@ async fn a_night_tells_what_was_put_right_in_a_later_one() {
 
 #[tokio::test]
 async fn an_approval_is_for_the_plan_that_was_shown() {
+    // Somebody else submitted it: who tests would not be let.
     let world = ApiWorld::new().await;
     let rest = "approval: {required: 1}\nowner: dba\n";
-    let submitted = world.submit(&plan("asked", &targets('a', 3), rest)).await;
-    let id = submitted.json["id"].as_str().expect("an id").to_owned();
+    let file = world.folder.path().join("asked.yaml");
+    std::fs::write(&file, plan("asked", &targets('a', 3), rest)).expect("a file");
+    let loaded = sealift::planfile::load(&file).expect("a plan");
+    let (by, at) = ("alice".into(), world.clock.times().wall);
+    let (plan, targets) = (loaded.plan, loaded.targets);
+    let submission = Submission { plan, targets, by, at, note: String::new() };
+    let submitted = world.handle.submit(submission).await.expect("a rollout");
+    let id = submitted.id.to_string();
     let question = world.view("/rollouts/asked/approve").await;
-    assert!(!question.contains("<form method=\"post\" action=\"/rollouts"), "not by the submitter");
-
-    // By somebody else: the same store, another name.
-    let approver = ApiWorld::over(world.store.clone(), ada(&[Role::Approve]).await).await;
-    let question = approver.view("/rollouts/asked/approve").await;
-    let digest = approver.get("/v1/rollouts/asked").await.json["approval"]["digest"].clone();
+    let digest = world.get("/v1/rollouts/asked").await.json["approval"]["digest"].clone();
     let digest = digest.as_str().expect("a digest").to_owned();
     for said in ["approval.required", "<code>dba</code>", "3 targets", "a0000000", digest.as_str()]
     {
@@ -395,16 +401,16 @@ async fn an_approval_is_for_the_plan_that_was_shown() {
     assert_eq!(shown, digest);
     let path = format!("/rollouts/{id}/approve");
     let other = "0".repeat(64);
-    let (refused, _) = approver.fill(&path, &[("tag", &tag), ("digest", &other)]).await;
+    let (refused, _) = world.fill(&path, &[("tag", &tag), ("digest", &other)]).await;
     assert_eq!(refused.status, StatusCode::CONFLICT, "{refused:?}");
     let moved = "0".repeat(64);
-    let (refused, _) = approver.fill(&path, &[("tag", &moved), ("digest", &digest)]).await;
+    let (refused, _) = world.fill(&path, &[("tag", &moved), ("digest", &digest)]).await;
     assert_eq!(refused.status, StatusCode::PRECONDITION_FAILED, "{refused:?}");
     let said = refused.json.as_str().expect("a view");
     assert!(said.contains("nothing was done") && said.contains(&digest), "{said}");
-    let given = approver.get("/v1/rollouts/asked").await.json["approval"]["given"].clone();
+    let given = world.get("/v1/rollouts/asked").await.json["approval"]["given"].clone();
     assert_eq!(given, json!([]), "nobody has approved it");
-    let (done, leads) = approver.fill(&path, &[("tag", &tag), ("digest", &digest)]).await;
+    let (done, leads) = world.fill(&path, &[("tag", &tag), ("digest", &digest)]).await;
     assert_eq!(done.status, StatusCode::SEE_OTHER, "{done:?}");
     assert!(leads.is_some_and(|leads| leads.contains("done=approve")));
 }
@@ -493,6 +499,56 @@ async fn a_plan_is_mended_by_its_fixes_and_submitted_as_it_was_checked() {
     );
     let (refused, _) = reader.fill("/plans/submit", &[("digest", &"0".repeat(64))]).await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN, "{refused:?}");
+}
+
+#[tokio::test]
+async fn the_changes_of_a_view_are_a_file_too() {
+    let (world, id) = paused().await;
+    let view = world.view("/rollouts/night?state=queued").await;
+    assert!(view.contains(&format!("href=\"/rollouts/{id}/changes.csv?state=queued\"")), "{view}");
+    let csv = world.view("/rollouts/night/changes.csv?state=all").await;
+    let lines: Vec<&str> = csv.lines().collect();
+    assert!(lines[0].starts_with("ordinal,lane,instance_id,proxy_id,wave,state,"), "{csv}");
+    assert_eq!(lines.len(), 4, "the head, and every change: {csv}");
+    let csv = world.view("/rollouts/night/changes.csv?state=queued").await;
+    let mut rows = csv.lines().skip(1).peekable();
+    assert!(rows.peek().is_some_and(|row| row.contains("a look at gold")), "{csv}");
+    assert!(rows.all(|row| row.contains(",queued,")), "{csv}");
+    let wrong = world.get("/rollouts/night/changes.csv?state=fialed").await;
+    assert_eq!(wrong.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_reader_chooses_theme_zone_and_keys_without_script() {
+    let (world, _) = paused().await;
+    let help = world.view("/help").await;
+    for said in ["in doubt", "nobody can tell what became of it", "<kbd>j k</kbd>", "in UTC"] {
+        assert!(help.contains(said), "{said}: {help}");
+    }
+    let http = reqwest::Client::builder().unix_socket(&*world.socket).redirect(Policy::none());
+    let http = http.build().expect("a client");
+    let form = "application/x-www-form-urlencoded";
+    let send = async |body: &'static str| {
+        let request = http.post("http://sealift/help").header("Content-Type", form).body(body);
+        request.send().await.expect("an answer")
+    };
+    let kept = send("theme=dark&zone=Asia/Tokyo&keys=off&next=/rollouts").await;
+    assert_eq!(kept.headers()["Location"], "/rollouts");
+    let cookies = kept.headers().get_all("Set-Cookie").iter().map(|value| {
+        let value = value.to_str().expect("text");
+        value.split(';').next().expect("a cookie").to_owned()
+    });
+    let cookies = cookies.collect::<Vec<_>>().join("; ");
+    let view = http.get("http://sealift/").header("Cookie", cookies).send().await;
+    let view = view.expect("an answer").text().await.expect("a view");
+    for said in ["data-theme=\"dark\"", "data-keys=\"off\"", "Asia/Tokyo"] {
+        assert!(view.contains(said), "{said}: {view}");
+    }
+    let back = send("theme=auto&zone=plan&keys=on&next=//elsewhere.example").await;
+    assert_eq!(back.headers()["Location"], "/help", "nobody is led elsewhere");
+    let gone = back.headers().get_all("Set-Cookie").iter();
+    let gone = gone.filter(|value| value.to_str().is_ok_and(|value| value.contains("Max-Age=0")));
+    assert_eq!(gone.count(), 3, "nothing is kept of what is as it was");
 }
 
 #[tokio::test]

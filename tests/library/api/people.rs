@@ -12,7 +12,7 @@ use tower::ServiceExt as _;
 use super::world::{ApiWorld, form, plan, targets};
 
 /// A list of one person, `ada`: the user who runs the test, with these roles beside `read`.
-pub async fn ada(roles: &[Role]) -> People {
+async fn ada(roles: &[Role]) -> People {
     let whoami = ApiWorld::new().await.get("/v1/whoami").await;
     let unix = whoami.json["name"].as_str().map(str::to_owned);
     let may = roles.iter().copied().chain([Role::Read]).collect();

@@ -1,0 +1,96 @@
+//! Keys, the words of states with their shapes, and what a reader may choose.
+
+use askama::Template;
+
+use crate::domain::change::State as ChangeState;
+use crate::page::moment::ViewClock;
+use crate::page::shell::{Shell, ViewSource};
+
+/// What each key does.
+const KEYS: &[(&str, &str)] = &[
+    ("/", "seek an id"),
+    ("g n", "Now; r rollouts, l lanes, w windows, e enforcement, j journal, p plans"),
+    ("j k", "the row below, the row above"),
+    ("Enter", "open the row"),
+    ("c", "copy the row’s id, or the view’s"),
+    ("[ ]", "the one before, the next: of changes, of nights"),
+    ("?", "this"),
+    ("Esc", "close a question; nothing is done"),
+];
+
+/// What the words of a change mean.
+const MEANINGS: &[(&str, &str)] = &[
+    ("queued", "waits in its wave"),
+    ("ready", "released, waits for its turn to call"),
+    ("inspecting", "its proxy is looked at"),
+    ("submitting", "its switch is on its way"),
+    ("recovering", "the answer was lost; it is asked for, never repeated blind"),
+    ("following", "its job runs"),
+    ("verifying", "its job is done; the proxy must show it, and its port where the plan says so"),
+    ("succeeded", "it shows the wanted value"),
+    ("failed", "it did not, and why is known; a retry tries it again"),
+    ("in_doubt", "nobody can tell what became of it; a person looks"),
+    ("cancelled", "withdrawn before anything was sent"),
+    ("reverted", "put back to what it was before"),
+    ("skipped", "left alone on purpose; it says why"),
+];
+
+#[derive(Template)]
+#[template(path = "help.html")]
+pub struct HelpView {
+    shell: Shell,
+    keys: &'static [(&'static str, &'static str)],
+    words: Vec<(&'static str, &'static str)>,
+    themes: Vec<ChoiceOption>,
+    zones: Vec<ChoiceOption>,
+    form: String,
+}
+
+/// One of what may be chosen.
+struct ChoiceOption {
+    value: String,
+    label: String,
+    chosen: bool,
+}
+
+impl HelpView {
+    /// The view, with what this reader has chosen.
+    pub fn new(around: &ViewSource, clock: ViewClock) -> Self {
+        let option = |value: &str, label: &str, chosen: &str| ChoiceOption {
+            value: value.to_owned(),
+            label: label.to_owned(),
+            chosen: value == chosen,
+        };
+        let theme = around.choices.theme.unwrap_or("auto");
+        let themes = [("auto", "as the system has it"), ("light", "light"), ("dark", "dark")];
+        let zone = around.choices.zone.as_deref().unwrap_or("plan");
+        let mut zones =
+            vec![option("plan", "in the plan’s zone", zone), option("utc", "in UTC", zone)];
+        if zones.iter().all(|known| !known.chosen) {
+            zones.push(option(zone, &format!("in {zone}"), zone));
+        }
+        Self {
+            keys: KEYS,
+            words: ChangeState::WORDS.into_iter().map(|word| (word, meaning(word))).collect(),
+            themes: themes.into_iter().map(|(word, label)| option(word, label, theme)).collect(),
+            zones,
+            form: around.form.clone(),
+            shell: Shell::new(around, "", "Keys and words".into(), clock),
+        }
+    }
+}
+
+fn meaning(word: &str) -> &'static str {
+    MEANINGS.iter().find(|(known, _)| *known == word).map_or("", |(_, meaning)| meaning)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_of_a_change_is_explained() {
+        assert!(ChangeState::WORDS.into_iter().all(|word| !meaning(word).is_empty()));
+        assert_eq!(MEANINGS.len(), ChangeState::WORDS.len(), "and no other");
+    }
+}
