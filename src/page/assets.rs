@@ -123,10 +123,4 @@ mod tests {
             }
         }
     }
-
-    #[test]
-    fn a_first_load_is_small() {
-        let whole: usize = SERVED.iter().map(|served| served.text.len()).sum();
-        assert!(whole < 120_000, "{whole} bytes before they are packed");
-    }
 }

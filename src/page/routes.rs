@@ -11,6 +11,7 @@ use axum::middleware::from_fn;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{any, get, post};
 use axum::{Form, Router};
+use tower_http::compression::CompressionLayer;
 
 use super::request::{PageState, ViewQuery, ViewRequest, as_views};
 use super::state::grouped;
@@ -65,6 +66,7 @@ pub fn router(api: Arc<Api>, routes: Router) -> Router {
         .route("/assets/{file}", get(assets::asset))
         .route("/{*elsewhere}", any(elsewhere))
         .with_state(PageState { api, routes })
+        .layer(CompressionLayer::new())
 }
 
 /// Where nothing is: a view for whoever reads one, and a problem for programs.

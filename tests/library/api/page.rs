@@ -551,6 +551,39 @@ async fn a_reader_chooses_theme_zone_and_keys_without_script() {
     assert_eq!(gone.count(), 3, "nothing is kept of what is as it was");
 }
 
+/// Bytes of the first load of one rollout, all its files packed.
+const FIRST_LOAD_MAX: usize = 60_000;
+
+#[tokio::test]
+async fn a_first_load_is_small() {
+    let world = ApiWorld::new().await;
+    world.cloud.busy(true);
+    world.submit(&plan("large", &targets('a', 150), "")).await;
+    let http = reqwest::Client::builder().unix_socket(&*world.socket).build().expect("a client");
+    let mut paths = vec!["/rollouts/large?state=all".to_owned()];
+    let (mut place, mut whole) = (0, 0);
+    while let Some(path) = paths.get(place).cloned() {
+        let request = http.get(format!("http://sealift{path}")).header("Accept-Encoding", "gzip");
+        let answer = request.send().await.expect("an answer");
+        assert_eq!(answer.headers()["Content-Encoding"], "gzip", "{path}");
+        whole += answer.bytes().await.expect("a whole body").len();
+        let text = world.view(&path).await;
+        let named = text.split('"').filter(|part| part.starts_with("/assets/")).map(str::to_owned);
+        let imported = text.lines().filter(|line| line.starts_with("import "));
+        let imported = imported.filter_map(|line| line.split("'./").nth(1)?.split('\'').next());
+        let imported = imported.map(|file| format!("/assets/{file}"));
+        for found in named.chain(imported).collect::<Vec<_>>() {
+            if !paths.contains(&found) {
+                paths.push(found);
+            }
+        }
+        place += 1;
+    }
+    assert!(paths.len() > 8, "style, icon, scripts and what they import: {paths:?}");
+    println!("first load of a rollout: {whole} bytes in {} files", paths.len());
+    assert!(whole <= FIRST_LOAD_MAX, "{whole} bytes");
+}
+
 #[tokio::test]
 async fn a_stream_says_that_something_moved() {
     let (world, id) = paused().await;
