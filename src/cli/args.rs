@@ -209,6 +209,12 @@ pub enum CliVerb {
         after_help = "Examples:\n  sealift probe 192.0.2.7:3306\n  sealift probe 192.0.2.7:3306 --ca-file ca.pem --min-tls 1.3\n  sealift probe 192.0.2.7:3306 --expect off\n  sealift probe db.example.com:3306 -o json | jq -r .verdict.word\n\nOne connection, ended by a login as `sealift-probe` that the server refuses, so that it counts no broken connection.\n\nExit codes:\n  0  the wire shows what is expected\n  3  the wire shows something else\n  5  the wire could not be seen well enough to tell\n  1  usage or internal error"
     )]
     Probe(ProbeArgs),
+    /// Watch everything on one screen, live: what wants a person, rollouts, waves, the journal; `?`
+    /// lists the keys
+    #[command(
+        after_help = "Examples:\n  sealift top\n  SEALIFT_ADDR=https://sealift.example.net:7633 sealift top\n\nWhat is shown is what the operator's page shows. `p` pauses a rollout and asks why; every other verb is shown as the command to type."
+    )]
+    Top,
     /// Open the operator's page: print a link that brings your browser in, once
     #[command(
         after_help = "Examples:\n  sealift open\n  xdg-open \"$(sealift open --print)\"\n\nOn the daemon's host: its socket tells who you are. From elsewhere without a port: ssh -L 7633:/run/sealift/api.sock HOST"

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
-use reqwest::header::RETRY_AFTER;
+use reqwest::header::{IF_MATCH, RETRY_AFTER};
 use reqwest::multipart::{Form, Part};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::Serialize;
@@ -211,6 +211,24 @@ impl Client {
                 .json(body),
         )
         .await
+    }
+
+    /// Carries out a verb if the rollout's record is still the one of this tag.
+    pub async fn verb_on(
+        &self,
+        tag: &str,
+        reference: &str,
+        verb: &str,
+        body: &impl Serialize,
+    ) -> Result<VerbAnswer, ClientError> {
+        let path = format!("/v1/rollouts/{}/{verb}", segment(reference));
+        let tag = format!("\"{tag}\"");
+        self.act(self.request(Method::POST, &path).header(IF_MATCH, tag).json(body)).await
+    }
+
+    /// The stream of what moved, from now on.
+    pub async fn moved(&self) -> Result<Response, ClientError> {
+        self.answer(self.request(Method::GET, "/v1/moved").timeout(LOOKS)).await
     }
 
     /// How one enforcement stands.

@@ -45,6 +45,7 @@ mod target_file;
 pub(crate) mod term;
 pub(crate) mod text;
 mod token;
+pub mod top;
 mod walk;
 mod windows;
 
@@ -108,6 +109,7 @@ pub async fn run(cli: Cli) -> Result<Exit> {
         CliVerb::Resolve(args) => operate::resolve(&client()?, args).await,
         CliVerb::Abort(args) => operate::abort(&client()?, args).await,
         CliVerb::Probe(args) => probe::probe(args, &style).await,
+        CliVerb::Top => top::top(&client()?).await,
         CliVerb::Open(args) => open::open(&client()?, args, &find()?).await,
         CliVerb::Token(args) => token::token(args, &cli.reach, &style),
         CliVerb::Store(args) => store::store(args, &cli.reach, &style).await,

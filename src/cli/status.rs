@@ -243,7 +243,7 @@ fn cloud(rollout: &RolloutDoc) -> String {
 }
 
 /// What the wire showed so far, and the outlook of its certificates.
-fn on_the_wire(wire: &WireDoc, style: &Style) -> Vec<String> {
+pub fn on_the_wire(wire: &WireDoc, style: &Style) -> Vec<String> {
     let seen = wire.versions.iter().flatten().rev().map(|(version, n)| match version.as_str() {
         "none" => format!("no TLS {n}"),
         version => format!("TLS {version} {n}"),

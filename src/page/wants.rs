@@ -47,7 +47,8 @@ fn want(row: &AttentionRow, clock: &ViewClock) -> Want {
     }
 }
 
-fn shape(word: &str) -> (&'static str, &'static str) {
+/// Icon and tone of something that wants a person, by its word.
+pub fn shape(word: &str) -> (&'static str, &'static str) {
     match word {
         "stopped" | "stop_file" | "store_refusing" => ("stop", "red"),
         "halted" | "lane_credentials" => ("abort", "red"),

@@ -21,6 +21,7 @@ mod preflight;
 mod quota;
 mod reads;
 mod store;
+mod top;
 mod wire;
 mod world;
 

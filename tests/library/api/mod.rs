@@ -10,6 +10,7 @@ mod look;
 mod page;
 mod people;
 mod socket;
+mod top;
 mod verbs;
 mod world;
 
