@@ -62,9 +62,9 @@ profile: setup ## where the processor time of the carried path goes: shares and 
 torture: setup ## the long ordeals: 500 SIGKILLs, 100 of the daemon, 300 power cuts, 2000 damages, full and read-only disks
 	CARGO="$(CARGO)" sh scripts/torture.sh
 
-page: ## drive Chromium over the operator's page; screenshots in target/page
+page: setup ## drive Chromium over the operator's page, as `test` does too; screenshots in target/page
 	$(CARGO) build --locked
-	sh scripts/page.sh
+	SEALIFT="$(abspath $(TARGET))/debug/sealift" node --test --test-concurrency=1 tests/page/*.test.mjs
 
 fuzz: ## every fuzz target for FUZZ_SECONDS (30 unless told); not 0 on a finding
 	CARGO="$(CARGO)" FUZZ_SECONDS="$(FUZZ_SECONDS)" sh scripts/fuzz.sh

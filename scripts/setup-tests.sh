@@ -2,7 +2,8 @@
 # Installs what the tests use beside Rust: cargo-nextest runs them, systemd's analyser checks the unit, Python's croniter is
 # the oracle of windows, the vendor's SDK the judge of the emulated cloud, MariaDB is what the probe looks at,
 # faketime puts a daemon's clock wrong, ext4's tools make the disks whose power is cut, Debian's own tools make, judge and boot
-# the package. Does nothing where everything is there.
+# the package; Chromium, with two fonts and two packages of npm's, is the browser in front of the operator's page.
+# Does nothing where everything is there.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -28,12 +29,23 @@ need dpkg-buildpackage dpkg-dev
 need mmdebstrap mmdebstrap
 need systemd-nspawn systemd-container
 need man man-db
+need chromium chromium
+need node nodejs
+need npm npm
+need pdftotext poppler-utils
+[ -d /usr/share/fonts/opentype/inter ] || [ -d /usr/share/fonts/truetype/inter ] || packages="$packages fonts-inter"
+[ -d /usr/share/fonts/truetype/jetbrains-mono ] || packages="$packages fonts-jetbrains-mono"
+
+without() { # what cannot be had
+    echo "setup: $1 cannot be installed; the tests need it: install it by hand, or give this machine a way to its source" >&2
+    exit 1
+}
 if [ -n "$packages" ]; then
     as_root=""
     [ "$(id -u)" -eq 0 ] || as_root="sudo"
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
     # shellcheck disable=SC2086 # the list is made of words
-    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages || without "of Debian's packages:$packages"
 fi
 # Without root, and mounts of its own, nothing is booted, and the test says so.
 if [ "$(id -u)" -eq 0 ] && unshare --mount true 2>/dev/null; then
@@ -54,3 +66,8 @@ environment() { # folder, pinned requirements, a module of them
 # Debian's own croniter is too old: on nights when clocks change it is an hour off.
 environment target/oracle tests/library/windows/requirements.txt croniter
 environment target/sdk tests/sdk/requirements.txt huaweicloudsdkgaussdb
+# What drives the browser; for tests alone, nothing of it ships.
+if ! cmp -s tests/page/package-lock.json tests/page/node_modules/installed.json; then
+    (cd tests/page && npm ci --ignore-scripts --no-audit --no-fund --silent) || without "npm's packages of tests/page/package-lock.json"
+    cp tests/page/package-lock.json tests/page/node_modules/installed.json
+fi

@@ -2,6 +2,7 @@
 //! and what is installed with it.
 
 mod binary;
+mod browser;
 mod end_to_end;
 mod package;
 mod pages;

@@ -9,9 +9,11 @@ import { promisify } from 'node:util';
 
 import { chromium } from 'playwright-core';
 
-const BINARY = process.env.SEALIFT ?? join(import.meta.dirname, '../../target/debug/sealift');
+export const BINARY = process.env.SEALIFT ?? join(import.meta.dirname, '../../target/debug/sealift');
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage'];
+/** How long anything may take on a machine that does much else beside. */
+const PATIENCE = 120_000;
 
 const run = promisify(execFile);
 
@@ -26,8 +28,8 @@ function freePort() {
 }
 
 export class Bed {
-  /** @param {{proxies?: number, faults?: string}} asked */
-  static async start({ proxies = 60, faults = 'job_time: {min: 300ms, max: 1s}\nerror_500_after: 10%\n' } = {}) {
+  /** @param {{proxies?: number, faults?: string, calls?: number, lane?: string}} asked `calls`: what the lane's quota gives in a second; `lane`: more of its keys */
+  static async start({ proxies = 24, faults = 'job_time: {min: 300ms, max: 1s}\nerror_500_after: 10%\n', calls = 60, lane = '' } = {}) {
     const bed = new Bed();
     bed.folder = mkdtempSync(join(tmpdir(), 'sealift-page-'));
     const [cloud, page] = [await freePort(), await freePort()];
@@ -38,12 +40,12 @@ export class Bed {
 plans: plans.d
 api: {socket: api.sock, listen: "127.0.0.1:${page}"}
 lanes:
-  - {name: lab, endpoint: "http://127.0.0.1:${cloud}", project_id: 056538411200d4cd2f79c003c7606412, credentials: {token: {file: token}}, quota: {requests: 60, per: 1s}}
+  - {name: lab, endpoint: "http://127.0.0.1:${cloud}", project_id: 056538411200d4cd2f79c003c7606412, credentials: {token: {file: token}}, quota: {requests: ${calls}, per: 1s}${lane}}
 `);
     const emulator = ['emulate', '--listen', `127.0.0.1:${cloud}`, '--proxies', `${proxies}`, '--instances', `${proxies}`, '--lane', 'lab'];
     bed.cloud = bed.spawn([...emulator, '--write-fleet', 'fleet.csv', '--token', 'page-token', '--faults', 'faults.yaml']);
     await bed.serve();
-    bed.browser = await chromium.launch({ executablePath: CHROMIUM, args: [...FLAGS, '--host-resolver-rules=MAP sealift.localhost 127.0.0.1'] });
+    bed.browser = await browse();
     return bed;
   }
 
@@ -74,10 +76,9 @@ lanes:
     await gone;
   }
 
-  /** A verb of the command line; resolves to what it printed. */
-  async sealift(...words) {
-    const done = await run(BINARY, words, { cwd: this.folder, env: { ...process.env, SEALIFT_CONFIG: 'sealift.yaml', SEALIFT_WAIT: '0s' } });
-    return done.stdout.trim();
+  /** A verb of the command line, before this daemon. */
+  sealift(...words) {
+    return sealift(this.folder, ...words);
   }
 
   /** Submits a plan over the whole fleet. */
@@ -93,10 +94,7 @@ lanes:
   /** A tab of a browser that is signed in by a link. Whatever its console says is kept in `said`. */
   async signIn(options = {}) {
     const context = await this.browser.newContext({ viewport: { width: 1440, height: 1000 }, ...options });
-    const page = await context.newPage();
-    page.said = [];
-    page.on('console', (message) => ['error', 'warning'].includes(message.type()) && page.said.push(message.text()));
-    page.on('pageerror', (error) => page.said.push(String(error)));
+    const page = await tab(context);
     await page.goto(await this.sealift('open', '--print'));
     await page.waitForURL((url) => url.pathname === '/');
     await live(page);
@@ -115,18 +113,56 @@ lanes:
   }
 }
 
+/** Debian's browser, with nothing of its own on the network. */
+export function browse() {
+  return chromium.launch({ executablePath: CHROMIUM, args: [...FLAGS, '--host-resolver-rules=MAP sealift.localhost 127.0.0.1'] });
+}
+
+/** A verb of the command line; resolves to what it printed. */
+export async function sealift(folder, ...words) {
+  const done = await run(BINARY, words, { cwd: folder, env: { ...process.env, SEALIFT_CONFIG: 'sealift.yaml', SEALIFT_WAIT: '0s' }, maxBuffer: 1 << 30 });
+  return done.stdout.trim();
+}
+
+/** A tab. Whatever its console says is kept in `said`, its open streams in `streams`. */
+export async function tab(context) {
+  context.setDefaultTimeout(PATIENCE);
+  const page = await context.newPage();
+  [page.said, page.streams] = [[], new Set()];
+  page.on('console', (message) => ['error', 'warning'].includes(message.type()) && page.said.push(message.text()));
+  page.on('pageerror', (error) => page.said.push(String(error)));
+  page.on('request', (request) => request.url().endsWith('/v1/moved') && page.streams.add(request));
+  for (const over of ['requestfinished', 'requestfailed']) page.on(over, (request) => page.streams.delete(request));
+  return page;
+}
+
 /** Waits until the view says that it is live. */
 export async function live(page) {
   await page.waitForSelector('#live[data-state=live]');
 }
 
-/** Serious findings of axe on the view at this address, with nothing of the page's policy in its way. */
-export async function accessible(bed, page, path, colorScheme) {
+/** Asks until it is so: another process works, so there is nothing else to wait on. */
+export async function until(what, is) {
+  for (let tries = 0; tries < PATIENCE / 100; tries += 1) {
+    if (await is()) return;
+    await new Promise((done) => setTimeout(done, 100));
+  }
+  throw new Error(`never: ${what}`);
+}
+
+/** Serious findings of axe on the views at these addresses, with nothing of the page's policy in its way. */
+export async function accessible(bed, page, paths, colorScheme) {
   const context = await bed.browser.newContext({ bypassCSP: true, colorScheme, storageState: await page.context().storageState() });
+  context.setDefaultTimeout(PATIENCE);
   const tab = await context.newPage();
-  await tab.goto(bed.url(path));
-  await tab.addScriptTag({ content: readFileSync(join(import.meta.dirname, 'node_modules/axe-core/axe.min.js'), 'utf8') });
-  const found = await tab.evaluate(async () => (await window.axe.run()).violations.map((one) => `${one.impact} ${one.id}: ${one.nodes[0].html}`));
+  const axe = readFileSync(join(import.meta.dirname, 'node_modules/axe-core/axe.min.js'), 'utf8');
+  const found = [];
+  for (const path of paths) {
+    await tab.goto(bed.url(path));
+    await tab.addScriptTag({ content: axe });
+    const here = await tab.evaluate(async () => (await window.axe.run()).violations.map((one) => `${one.impact} ${one.id}: ${one.nodes[0].html}`));
+    found.push(...here.filter((one) => /^(serious|critical)/.test(one)).map((one) => `${colorScheme} ${path}: ${one}`));
+  }
   await context.close();
-  return found.filter((one) => /^(serious|critical)/.test(one)).map((one) => `${colorScheme} ${path}: ${one}`);
+  return found;
 }

@@ -29,6 +29,8 @@ let tag = '';
 let asking = false;
 let again = false;
 let last = 0;
+let opening = false;
+let polling = false;
 /** @type {(() => void) | null} */
 let release = null;
 
@@ -57,14 +59,18 @@ function say(state, text) {
   }
 }
 
-/** Asks for the view again, one at a time and not too often. */
+/**
+ * Asks for the view again, one at a time and not too often.
+ * @returns {Promise<boolean>} whether somebody answered, or is being asked
+ */
 async function refresh() {
   // A report, and a plan that is being written, stay as they are.
   if (document.querySelector('main[data-still]')) return;
   if (asking) {
     again = true;
-    return;
+    return true;
   }
+  let answered = true;
   asking = true;
   const wait = last + PACE - performance.now();
   if (wait > 0) await new Promise((done) => setTimeout(done, wait));
@@ -78,7 +84,8 @@ async function refresh() {
       morph(await answer.text());
     }
   } catch {
-    // The stream says so soon; what is shown stays.
+    // Whoever has a stream hears of it there; what is shown stays.
+    answered = false;
   } finally {
     asking = false;
     if (again) {
@@ -86,6 +93,7 @@ async function refresh() {
       void refresh();
     }
   }
+  return answered;
 }
 
 /** @param {string} html */
@@ -112,19 +120,30 @@ function fail() {
   source?.close();
   source = null;
   clearTimeout(silence);
+  window.setTimeout(() => void open(), missed());
+}
+
+/** Says that nobody answers; gives how long to wait before asking again. */
+function missed() {
   say('lost', 'Not live');
   const wait = RETRY[Math.min(lost, RETRY.length - 1)];
   lost += 1;
-  window.setTimeout(() => void open(), wait);
+  return wait;
 }
 
 /** Takes one of the browser's places for a stream, or polls. */
 async function open() {
-  if (document.hidden || source) return;
-  if (!release && navigator.locks && !(await place())) {
-    void poll();
-    return;
-  }
+  if (document.hidden || source || opening || polling) return;
+  opening = true;
+  const placed = release !== null || !navigator.locks || (await place());
+  opening = false;
+  // Nobody looks any more: the place is another tab's.
+  if (document.hidden) close();
+  else if (placed) listen();
+  else void poll();
+}
+
+function listen() {
   source = new EventSource('/v1/moved');
   source.addEventListener('moved', () => {
     heard();
@@ -155,13 +174,24 @@ async function place() {
   return false;
 }
 
+/** Asks again and again, until this tab is hidden or a place for a stream is free. */
 async function poll() {
-  while (!document.hidden && !source) {
+  polling = true;
+  while (!document.hidden && !(await place())) {
     const before = tag;
-    await refresh();
-    say('live', 'Live');
-    if (before === tag) await new Promise((done) => setTimeout(done, POLL));
+    let wait = POLL;
+    if (!(await refresh())) {
+      wait = missed();
+    } else {
+      lost = 0;
+      say('live', 'Live');
+      if (tag !== before) wait = 0;
+    }
+    await new Promise((done) => setTimeout(done, wait));
   }
+  polling = false;
+  if (document.hidden) close();
+  else void open();
 }
 
 function close() {
