@@ -7,7 +7,7 @@ FUZZ_SECONDS ?= 30
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo first-night test check fix golden seeds seed bench profile torture page fuzz setup install static deb rpm image supply reproduce release-check
+.PHONY: help build demo first-night test check fix golden seeds seed bench profile torture page contract fuzz setup install static deb rpm image supply reproduce release-check
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s'|'
@@ -61,6 +61,9 @@ profile: setup ## where the processor time of the carried path goes: shares and 
 
 torture: setup ## the long ordeals: 500 SIGKILLs, 100 of the daemon, 300 power cuts, 2000 damages, full and read-only disks
 	CARGO="$(CARGO)" sh scripts/torture.sh
+
+contract: setup ## ask the API by its own contract, as `test` does too, with EXAMPLES cases of each operation
+	SEALIFT_EXAMPLES=$(or $(EXAMPLES),100) $(CARGO) nextest run --locked --test daemon --no-capture -E 'test(=contract::whoever_asks_whatever_gets_an_answer_that_the_contract_names)'
 
 page: setup ## drive Chromium over the operator's page, as `test` does too; screenshots in target/page
 	$(CARGO) build --locked

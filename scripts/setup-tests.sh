@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the tests use beside Rust: cargo-nextest runs them, systemd's analyser checks the unit, Python's croniter is
-# the oracle of windows, the vendor's SDK the judge of the emulated cloud, MariaDB is what the probe looks at,
+# the oracle of windows, the vendor's SDK the judge of the emulated cloud, schemathesis asks the API, the probe looks at MariaDB,
 # faketime puts a daemon's clock wrong, ext4's tools make the disks whose power is cut, Debian's own tools make, judge and boot
 # the package; Chromium, with two fonts and two packages of npm's, is the browser in front of the operator's page.
 # Does nothing where everything is there.
@@ -66,6 +66,7 @@ environment() { # folder, pinned requirements, a module of them
 # Debian's own croniter is too old: on nights when clocks change it is an hour off.
 environment target/oracle tests/library/windows/requirements.txt croniter
 environment target/sdk tests/sdk/requirements.txt huaweicloudsdkgaussdb
+environment target/contract tests/contract/requirements.txt schemathesis
 # What drives the browser; for tests alone, nothing of it ships.
 if ! cmp -s tests/page/package-lock.json tests/page/node_modules/installed.json; then
     (cd tests/page && npm ci --ignore-scripts --no-audit --no-fund --silent) || without "npm's packages of tests/page/package-lock.json"

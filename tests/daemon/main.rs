@@ -3,6 +3,7 @@
 
 mod binary;
 mod browser;
+mod contract;
 mod end_to_end;
 mod package;
 mod pages;

@@ -14,11 +14,11 @@ use serde_json::{Value, json};
 
 use crate::serve::world::{ServeWorld, ServedDaemon, VerbOutput, sealift};
 
-const TOKENS: &str = "listen: \"127.0.0.1:0\", tokens_file: tokens.yaml";
+pub const TOKENS: &str = "listen: \"127.0.0.1:0\", tokens_file: tokens.yaml";
 
 /// A world whose `api` has this too, and whose people are carol, who runs the test, and bob, who
 /// reads.
-fn world(api: &str) -> ServeWorld {
+pub fn world(api: &str) -> ServeWorld {
     let world = ServeWorld::new(3, 3, "{}");
     let user = Command::new("id").arg("-un").output().expect("`id` runs").stdout;
     let user = String::from_utf8(user).expect("text");
@@ -38,7 +38,7 @@ fn world(api: &str) -> ServeWorld {
 }
 
 /// Where the daemon listens, as its log says; the last one that was started.
-fn address(daemon: &ServedDaemon) -> String {
+pub fn address(daemon: &ServedDaemon) -> String {
     daemon.logged("the API listens on the network too");
     let log = daemon.log();
     let line = log
@@ -65,7 +65,7 @@ fn elsewhere(addr: &str, environment: &[(&str, &Path)], arguments: &[&str]) -> V
     VerbOutput::of(command.args(arguments).output().expect("the binary runs"))
 }
 
-fn new_token(world: &ServeWorld, name: &str, may: &str) -> PathBuf {
+pub fn new_token(world: &ServeWorld, name: &str, may: &str) -> PathBuf {
     let made = world.run(&["token", "new", "--name", name, "--may", may, "--label", "laptop"]);
     assert!(made.code == Some(0) && made.err.contains("it is shown this once"), "{made:?}");
     world.write(&format!("{name}-token"), &made.out)

@@ -8,7 +8,7 @@ mod clock;
 mod complete;
 mod demo_page;
 mod discover;
-mod door;
+pub mod door;
 mod edits;
 mod finished;
 mod init;
@@ -23,7 +23,7 @@ mod reads;
 mod store;
 mod top;
 mod wire;
-mod world;
+pub mod world;
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
