@@ -43,6 +43,8 @@ mod medians;
 mod nginx;
 #[path = "main_job/over.rs"]
 mod over;
+#[path = "main_job/page.rs"]
+mod page;
 #[path = "main_job/path.rs"]
 mod path;
 #[path = "main_job/peers.rs"]

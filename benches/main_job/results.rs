@@ -10,6 +10,7 @@ use crate::charts;
 use crate::growth::{self, GrowthTable};
 use crate::machine::Machine;
 use crate::over::{self, SettledMemory};
+use crate::page::{self, PageFigures};
 use crate::path::{self, Paths};
 use crate::quota_runs::{self, Quotas};
 use crate::rehearsal::{self, Rehearsal};
@@ -24,6 +25,7 @@ pub struct Results {
     rehearsal: Option<PartFigures<Rehearsal>>,
     growth: Option<PartFigures<GrowthTable>>,
     over: Option<PartFigures<SettledMemory>>,
+    page: Option<PartFigures<PageFigures>>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -66,6 +68,9 @@ impl Results {
         if settings.wants(BenchPart::Over) {
             self.over = Some(PartFigures::on(&machine, over::measure(settings)?));
         }
+        if settings.wants(BenchPart::Page) {
+            self.page = Some(PartFigures::on(&machine, page::measure(settings)?));
+        }
         if settings.wants(BenchPart::Rehearsal) {
             self.rehearsal = Some(PartFigures::on(&machine, rehearsal::measure(settings)?));
         }
@@ -77,11 +82,12 @@ impl Results {
 
     /// The parts that there are, each with its machine.
     fn parts(&self) -> Vec<(&'static str, &Machine, Vec<TableRow>)> {
-        let Self { path, quota, rehearsal, growth, over } = self;
+        let Self { path, quota, rehearsal, growth, over, page } = self;
         let parts = [
             path.as_ref().map(|taken| ("The durable path", &taken.machine, taken.figures.rows())),
             growth.as_ref().map(|taken| ("Growth", &taken.machine, taken.figures.rows())),
             over.as_ref().map(|taken| ("What is over", &taken.machine, taken.figures.rows())),
+            page.as_ref().map(|taken| ("The page", &taken.machine, taken.figures.rows())),
             quota.as_ref().map(|taken| ("Quotas", &taken.machine, taken.figures.rows())),
             rehearsal.as_ref().map(|taken| ("Rehearsal", &taken.machine, taken.figures.rows())),
         ];

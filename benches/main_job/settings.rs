@@ -21,6 +21,8 @@ pub enum BenchPart {
     Growth,
     /// The memory that rollouts take which are over
     Over,
+    /// The operator's page in a browser, and what its readers cost
+    Page,
 }
 
 /// What is measured.
