@@ -64,6 +64,7 @@ pub(super) struct Followed {
 
 /// How far the list is that is under way.
 #[derive(Default)]
+#[expect(clippy::large_enum_variant, reason = "there is one a lane")]
 enum ListProgress {
     /// None is.
     #[default]
