@@ -13,7 +13,7 @@ use super::wire::{ChangeRow, JournalRow, Listing, RolloutDoc, RolloutRow, VerbsD
 use super::{Api, describe, find, hold, outlook};
 use crate::domain::id::{ChangeId, RolloutId};
 use crate::domain::plan::Plan;
-use crate::store::Rollout;
+use crate::store::{ChangeFilter, Rollout};
 
 /// Batches of a rollout's journal that are looked through for the entries of one change.
 const STORY_BATCHES: usize = 200;
@@ -79,7 +79,20 @@ impl Api {
         after: Option<u32>,
         limit: usize,
     ) -> Result<Listing<ChangeRow>, ApiError> {
-        let page = self.store.page(rollout.id, words, after, limit).await?;
+        let filter = ChangeFilter { words, ..ChangeFilter::default() };
+        self.changes_fitting(rollout, filter, after, limit).await
+    }
+
+    /// The same of changes that fit a filter. A page may have fewer rows than asked for, or none, and
+    /// a next one all the same, where few of many fit.
+    pub async fn changes_fitting(
+        &self,
+        rollout: &Rollout,
+        filter: ChangeFilter,
+        after: Option<u32>,
+        limit: usize,
+    ) -> Result<Listing<ChangeRow>, ApiError> {
+        let page = self.store.filtered(rollout.id, filter, after, limit).await?;
         let holds =
             hold::of_changes(&page.changes, rollout, &self.engine(), &*self.store, self.now())
                 .await?;

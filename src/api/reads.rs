@@ -18,9 +18,10 @@ use super::wire::{
 };
 use super::{Api, describe, find, hold};
 use crate::domain::change::State as ChangeState;
-use crate::domain::id::RolloutId;
+use crate::domain::id::{CLOUD_ID_LEN, Name, RolloutId};
+use crate::domain::plan::Plan;
 use crate::engine::Snapshot;
-use crate::store::Rollout;
+use crate::store::{ChangeFilter, Rollout};
 use crate::yaml::suggest::nearest;
 
 /// Rows of a page when the client does not say.
@@ -66,6 +67,12 @@ pub(super) struct RolloutsQuery {
 pub(super) struct ChangesQuery {
     /// Words of the change table, with commas between; `active` stands for all that is in flight.
     state: Option<String>,
+    /// Only changes of this wave: its name, or its number from 1.
+    wave: Option<String>,
+    /// Only changes that this lane reaches.
+    lane: Option<String>,
+    /// Only changes whose proxy's or instance's id begins so.
+    id: Option<String>,
     /// The `next` of the page before.
     after: Option<u32>,
     /// Rows of the page at most.
@@ -146,6 +153,32 @@ pub fn states(asked: Option<&str>) -> Result<Vec<String>, ApiError> {
     Ok(words)
 }
 
+/// Place of the wave that somebody means: by its name, else by its number from 1.
+fn wave_of(plan: &Plan, asked: &str) -> Result<u16, ApiError> {
+    let waves = &plan.strategy.waves;
+    let named = waves.iter().position(|wave| wave.name.as_str() == asked);
+    let numbered = || asked.parse::<usize>().ok()?.checked_sub(1).filter(|n| *n < waves.len());
+    let found = named.or_else(numbered).and_then(|place| u16::try_from(place).ok());
+    found.ok_or_else(|| {
+        let near = nearest(asked, waves.iter().map(|wave| wave.name.as_str()));
+        let hint = match near {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("it has waves 1 to {}, each with a name", waves.len()),
+        };
+        ApiError::bad(format!("{} has no wave `{}`; {hint}", plan.name, asked.escape_debug()))
+    })
+}
+
+/// The beginning of an id of the cloud.
+fn beginning(text: String) -> Result<String, ApiError> {
+    let fits = (1..=CLOUD_ID_LEN).contains(&text.len());
+    if fits && text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Ok(text);
+    }
+    let what = format!("`id` takes the first 1 to {CLOUD_ID_LEN} letters and digits of an id");
+    Err(ApiError::bad(what))
+}
+
 impl Api {
     /// The wall clock.
     pub fn now(&self) -> Timestamp {
@@ -198,7 +231,15 @@ impl Api {
     ) -> Result<Listing<ChangeRow>, ApiError> {
         let words = states(asked.state.as_deref())?;
         let rollout = find::rollout(&*self.store, reference).await?;
-        self.change_rows(&rollout, words, asked.after, limit(asked.limit)).await
+        let ChangesQuery { wave, lane, id, after, limit: rows, .. } = asked;
+        let lane = lane.map(|lane| Name::parse(&lane, "lane")).transpose();
+        let filter = ChangeFilter {
+            words,
+            wave: wave.map(|wave| wave_of(&rollout.plan, &wave)).transpose()?,
+            lane: lane.map_err(|error| ApiError::bad(error.to_string()))?,
+            begins: id.map(beginning).transpose()?,
+        };
+        self.changes_fitting(&rollout, filter, after, limit(rows)).await
     }
 
     pub(super) async fn jobs(
@@ -293,6 +334,18 @@ mod tests {
         let told = |word: &str| format!("{:?}", states(Some(word)).expect_err("no state"));
         assert!(told("fialed").contains("did you mean `failed`?"), "{}", told("fialed"));
         assert!(told("done").contains("use active, "), "{}", told("done"));
+    }
+
+    #[test]
+    fn a_wave_is_meant_by_its_name_or_by_its_number() {
+        let plan = crate::store::fixtures::plan("night", &[1, 2, 3]);
+        assert_eq!(wave_of(&plan, "wave-2").expect("a name"), 2);
+        assert_eq!(wave_of(&plan, "1").expect("a number"), 0);
+        let told = |asked: &str| format!("{:?}", wave_of(&plan, asked).expect_err("no wave"));
+        assert!(told("wave-").contains("did you mean `wave-0`?"), "{}", told("wave-"));
+        for asked in ["0", "4", "-1", "night"] {
+            assert!(told(asked).contains("has no wave"), "{asked}: {}", told(asked));
+        }
     }
 
     #[test]

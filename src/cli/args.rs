@@ -590,6 +590,15 @@ pub struct ChangesArgs {
     /// Only changes in these states, with commas between; `active` is all that is in flight
     #[arg(long, value_name = "STATE", add = complete::states())]
     pub state: Option<String>,
+    /// Only changes of this wave: its name, or its number from 1
+    #[arg(long, value_name = "WAVE")]
+    pub wave: Option<String>,
+    /// Only changes that this lane reaches
+    #[arg(long, value_name = "NAME", add = complete::lanes())]
+    pub lane: Option<String>,
+    /// Only changes whose proxy's or instance's id begins so
+    #[arg(long, value_name = "BEGINNING")]
+    pub id: Option<String>,
     /// Rows at most; all of them if not given
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,

@@ -179,15 +179,16 @@ impl Applied {
             cursor: rollout.progress.record.cursor,
             untouched,
         };
-        let words: Vec<&str> = query.words.iter().map(String::as_str).collect();
-        let rows = queue.rows(query.id, query.first(), &words);
+        let words: Vec<&str> = query.filter.words.iter().map(String::as_str).collect();
+        let first = query.places(shown.plan).start;
+        let rows = queue.rows(query.id, first, &words);
         let page = page(query, &shown, rows.map(|row| rollout.row(row?)))?;
         rollout.rest();
-        if words.is_empty()
+        if query.filter.takes_all()
             && let Some((_, expected)) = page
                 .changes
                 .iter()
-                .zip(query.first()..)
+                .zip(first..)
                 .find(|(shown, expected)| shown.change.id.ordinal != *expected)
         {
             return Err(missing(query.id, expected).into());

@@ -27,8 +27,8 @@ use super::row::{StoredChange, change};
 use super::state::StoreState;
 use super::targets::{Fingerprints, FrozenTargets, all};
 use super::{
-    Active, Candidates, Commit, CommitError, Enforcement, EnforcementCommit, Health, Page, Pending,
-    Rollout, Store, Submission, SubmitError, Submitted, Unavailable,
+    Active, Candidates, ChangeFilter, Commit, CommitError, Enforcement, EnforcementCommit, Health,
+    Page, Pending, Rollout, Store, Submission, SubmitError, Submitted, Unavailable,
 };
 
 /// A store that lives as long as its process.
@@ -208,7 +208,8 @@ impl State {
             cursor: rollout.progress.record.cursor,
             untouched: rollout.untouched(),
         };
-        page(query, &shown, self.rows_from(query.id, query.first()).map(Ok))
+        let first = query.places(shown.plan).start;
+        page(query, &shown, self.rows_from(query.id, first).map(Ok))
     }
 
     fn journal(&self, rollout: Option<RolloutId>, after: u64, limit: usize) -> Vec<Entry> {
@@ -323,14 +324,14 @@ impl Store for MemoryStore {
         Box::pin(ready(Ok(self.inner().jobs.get(instance).cloned().unwrap_or_default())))
     }
 
-    fn page(
+    fn filtered(
         &self,
         id: RolloutId,
-        words: Vec<String>,
+        filter: ChangeFilter,
         after: Option<u32>,
         limit: usize,
     ) -> Pending<'_, Result<Page, Unavailable>> {
-        Box::pin(ready(self.inner().page(&PageQuery { id, words, after, limit })))
+        Box::pin(ready(self.inner().page(&PageQuery { id, filter, after, limit })))
     }
 
     fn journal(

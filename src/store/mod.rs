@@ -78,6 +78,7 @@ mod workers;
 mod writer;
 
 pub(crate) use self::files::{sync_dir, write_whole};
+pub use self::page::ChangeFilter;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -167,15 +168,27 @@ pub trait Store: Send + Sync {
     /// lane: jobs that are explained.
     fn known_jobs(&self, instance: &InstanceId) -> Pending<'_, Result<Vec<JobId>, Unavailable>>;
 
-    /// One page of a rollout's changes in the list's order, `after` exclusive; `words` empty: every
-    /// state.
+    /// One page of a rollout's changes in the list's order, `after` exclusive. One that asks for
+    /// little may have fewer than `limit`, or none, and a next page all the same: it is bounded how
+    /// many changes are passed over.
+    fn filtered(
+        &self,
+        id: RolloutId,
+        filter: ChangeFilter,
+        after: Option<u32>,
+        limit: usize,
+    ) -> Pending<'_, Result<Page, Unavailable>>;
+
+    /// The same of changes in these states; `words` empty: every state.
     fn page(
         &self,
         id: RolloutId,
         words: Vec<String>,
         after: Option<u32>,
         limit: usize,
-    ) -> Pending<'_, Result<Page, Unavailable>>;
+    ) -> Pending<'_, Result<Page, Unavailable>> {
+        self.filtered(id, ChangeFilter { words, ..ChangeFilter::default() }, after, limit)
+    }
 
     /// Journal entries after `seq`, oldest first, of one rollout or of all.
     fn journal(

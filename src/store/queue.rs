@@ -70,6 +70,9 @@ pub(super) type Pair = (IVec, IVec);
 /// Rows of a file, or what stands for them, each with its place.
 type Rows = Box<dyn Iterator<Item = Result<(u32, Vec<u8>), QueueError>>>;
 
+/// Rows of a rollout, each with its place.
+type RowsOf<'a> = Box<dyn Iterator<Item = Result<(u32, StoredRow), QueueError>> + 'a>;
+
 #[derive(Debug, Clone)]
 pub(crate) struct Queue {
     db: Db,
@@ -390,12 +393,7 @@ impl Queue {
 
     /// Stored changes of a rollout from `first` on, in the list's order, as far as `words` may want
     /// them (empty: all).
-    pub fn rows<'a>(
-        &'a self,
-        id: RolloutId,
-        first: u32,
-        words: &[&str],
-    ) -> Box<dyn Iterator<Item = Result<(u32, StoredRow), QueueError>> + 'a> {
+    pub fn rows<'a>(&'a self, id: RolloutId, first: u32, words: &[&str]) -> RowsOf<'a> {
         let range = rows_from(id, first);
         let packed = match self.over.open(id) {
             Ok(packed) => packed,
@@ -403,39 +401,38 @@ impl Queue {
         };
         let kinds: Vec<Option<StateKind>> =
             words.iter().map(|word| StateKind::parse(word)).collect();
-        if !kinds.is_empty() && kinds.iter().all(|kind| kind.is_some_and(is_failure)) {
-            let places = packed.map(|packed| packed.failures(first));
-            return match places {
-                Some(Ok(places)) => Box::new(
+        // A tree that cannot hold what is wanted is not walked.
+        let is_settled = |kind: &Option<StateKind>| kind.is_some_and(is_settled_kind);
+        let active = kinds.is_empty() || !kinds.iter().all(is_settled);
+        let settled: Vec<StateKind> =
+            kinds.iter().copied().flatten().filter(|kind| is_settled_kind(*kind)).collect();
+        let all_kinds = kinds.is_empty() || settled.iter().any(|kind| !is_failure(*kind));
+        let settled: RowsOf<'a> = if all_kinds {
+            let packed = packed.into_iter().flat_map(move |packed| packed.all(first));
+            let packed = packed.map(|row| {
+                row.and_then(|(ordinal, value)| Ok((ordinal, read_json("a change", &value)?)))
+            });
+            let rows = self.settled.range(range.clone()).map(row_of);
+            Box::new(Merged { left: rows.peekable(), right: packed.peekable() })
+        } else if settled.is_empty() {
+            Box::new(std::iter::empty())
+        } else {
+            match packed.map(|packed| packed.failures(first)).transpose() {
+                Ok(Some(places)) => Box::new(
                     places
                         .into_iter()
                         .map(move |ordinal| self.failure(ChangeId { rollout: id, ordinal })),
                 ),
-                Some(Err(error)) => Box::new(std::iter::once(Err(error))),
-                None => Box::new(
-                    self.failures.range(range).map(move |pair| self.failure(id_of(&pair?.0)?)),
+                Ok(None) => Box::new(
+                    self.failures
+                        .range(range.clone())
+                        .map(move |pair| self.failure(id_of(&pair?.0)?)),
                 ),
-            };
-        }
-        // A tree that cannot hold what is wanted is not walked.
-        let wanted = |settled: bool| {
-            kinds.is_empty()
-                || kinds.iter().any(|kind| kind.is_some_and(is_settled_kind) == settled)
+                Err(error) => Box::new(std::iter::once(Err(error))),
+            }
         };
-        let read = |tree: &'a Tree, wanted: bool| {
-            wanted.then(|| tree.range(range.clone())).into_iter().flatten().map(row_of)
-        };
-        let packed = packed.filter(|_| wanted(true));
-        let packed = packed.into_iter().flat_map(move |packed| packed.all(first));
-        let packed = packed.map(|row| {
-            row.and_then(|(ordinal, value)| Ok((ordinal, read_json("a change", &value)?)))
-        });
-        let settled =
-            Merged { left: read(&self.settled, wanted(true)).peekable(), right: packed.peekable() };
-        Box::new(Merged {
-            left: read(&self.active, wanted(false)).peekable(),
-            right: settled.peekable(),
-        })
+        let active = active.then(|| self.active.range(range)).into_iter().flatten().map(row_of);
+        Box::new(Merged { left: active.peekable(), right: settled.peekable() })
     }
 
     fn failure(&self, id: ChangeId) -> Result<(u32, StoredRow), QueueError> {

@@ -44,8 +44,9 @@ use super::shared::{CommitQueue, Item, StoreShared, SyncedUpTo, WriterProgress};
 use super::workers::{NoAnswer, Workers};
 use super::writer::{JournalWriter, synced};
 use super::{
-    Active, Candidates, Commit, CommitError, Durability, Enforcement, EnforcementCommit, Growth,
-    Health, Page, Pending, Rollout, Store, Submission, SubmitError, Submitted, Unavailable,
+    Active, Candidates, ChangeFilter, Commit, CommitError, Durability, Enforcement,
+    EnforcementCommit, Growth, Health, Page, Pending, Rollout, Store, Submission, SubmitError,
+    Submitted, Unavailable,
 };
 
 /// Commits that may be in line for the writer; who comes later waits for a place.
@@ -446,14 +447,14 @@ impl Store for SledStore {
         Box::pin(ready(self.known_jobs_now(instance)))
     }
 
-    fn page(
+    fn filtered(
         &self,
         id: RolloutId,
-        words: Vec<String>,
+        filter: ChangeFilter,
         after: Option<u32>,
         limit: usize,
     ) -> Pending<'_, Result<Page, Unavailable>> {
-        Box::pin(self.page_now(PageQuery { id, words, after, limit }))
+        Box::pin(self.page_now(PageQuery { id, filter, after, limit }))
     }
 
     fn journal(

@@ -9,8 +9,8 @@ use sealift::domain::journal::Entry;
 use sealift::domain::target::Target;
 use sealift::store::memory::MemoryStore;
 use sealift::store::{
-    Active, Candidates, Commit, CommitError, Enforcement, EnforcementCommit, Health, Page, Pending,
-    Rollout, Store, Submission, SubmitError, Submitted, Unavailable,
+    Active, Candidates, ChangeFilter, Commit, CommitError, Enforcement, EnforcementCommit, Health,
+    Page, Pending, Rollout, Store, Submission, SubmitError, Submitted, Unavailable,
 };
 
 /// What a run does differently from the store itself; without a word, nothing.
@@ -109,14 +109,14 @@ impl<H: Hooks> Store for Hooked<H> {
         self.0.store().known_jobs(instance)
     }
 
-    fn page(
+    fn filtered(
         &self,
         id: RolloutId,
-        words: Vec<String>,
+        filter: ChangeFilter,
         after: Option<u32>,
         limit: usize,
     ) -> Pending<'_, Result<Page, Unavailable>> {
-        self.0.store().page(id, words, after, limit)
+        self.0.store().filtered(id, filter, after, limit)
     }
 
     fn journal(

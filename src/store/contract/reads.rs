@@ -3,8 +3,9 @@
 
 use crate::domain::change::State;
 use crate::domain::journal::JournalEvent;
+use crate::domain::target::Target;
 use crate::store::fixtures::*;
-use crate::store::{Commit, Durability, Store};
+use crate::store::{ChangeFilter, Commit, Durability, Store};
 
 pub(crate) async fn pages_and_filters(store: &dyn Store) {
     let mut given = submission("alpha", &[4, 6], 0);
@@ -28,7 +29,7 @@ pub(crate) async fn pages_and_filters(store: &dyn Store) {
     assert_eq!(page(&[], Some(6), 3).await, (vec![7, 8, 9], None));
     assert_eq!(page(&[], Some(9), 3).await, (vec![], None));
     assert_eq!(page(&["failed"], None, 3).await, (vec![1], None));
-    assert_eq!(page(&["ready"], None, 1).await, (vec![0], Some(0)));
+    assert_eq!(page(&["ready"], None, 1).await, (vec![0], Some(2)));
     assert_eq!(page(&["ready"], Some(0), 1).await, (vec![3], None));
     assert_eq!(page(&["queued", "failed"], None, 4).await, (vec![1, 2, 4, 5], Some(5)));
     assert_eq!(page(&["succeeded"], None, 4).await, (vec![], None));
@@ -37,6 +38,46 @@ pub(crate) async fn pages_and_filters(store: &dyn Store) {
     assert_eq!((shown.due, shown.moved_at), (Some(at(33)), Some(at(3))));
     let nothing = submission("beta", &[1], 50).id();
     assert!(store.page(nothing, Vec::new(), None, 4).await.expect("available").changes.is_empty());
+}
+
+pub(crate) async fn pages_keep_to_a_wave_a_lane_and_an_id(store: &dyn Store) {
+    let mut given = submission("alpha", &[4, 6], 0);
+    let lanes = ["main", "other"].map(name);
+    let of = |n: u32| Target { lane: lanes[n as usize % 2].clone(), ..target(n, n) };
+    given.targets = (0..10).map(of).collect();
+    let id = started(store, given).await;
+    release(store, id, 1, 6).await;
+    put(store, id, 5, failed("no")).await.expect("free");
+    let all = ChangeFilter::default;
+    let wave = |place| ChangeFilter { wave: Some(place), ..all() };
+    let other = || ChangeFilter { lane: Some(lanes[1].clone()), ..all() };
+    let begins = |text: String| ChangeFilter { begins: Some(text), ..all() };
+    let words = |word: &str| vec![word.to_owned()];
+    let page = async |filter, after, limit| {
+        let page = store.filtered(id, filter, after, limit).await.expect("available");
+        let ordinals = page.changes.iter().map(|active| active.change.id.ordinal);
+        (ordinals.collect::<Vec<_>>(), page.next)
+    };
+    assert_eq!(page(wave(0), None, 9).await, (vec![0, 1, 2, 3], None), "all of it has rows");
+    assert_eq!(page(wave(1), None, 3).await, (vec![4, 5, 6], Some(6)), "rows, then none");
+    assert_eq!(page(wave(1), Some(6), 3).await, (vec![7, 8, 9], None));
+    assert_eq!(page(wave(1), Some(1), 1).await.0, [4], "a place before it is its beginning");
+    assert_eq!(page(wave(2), None, 9).await, (vec![], None), "there is no such wave");
+    assert_eq!(page(other(), None, 3).await, (vec![1, 3, 5], Some(6)));
+    assert_eq!(page(other(), Some(6), 3).await, (vec![7, 9], None));
+    assert_eq!(page(ChangeFilter { wave: Some(1), ..other() }, None, 9).await.0, [5, 7, 9]);
+    let failed = ChangeFilter { words: words("failed"), ..other() };
+    assert_eq!(page(failed, None, 9).await, (vec![5], None));
+    let queued = ChangeFilter { words: words("queued"), ..other() };
+    assert_eq!(page(queued, None, 9).await, (vec![7, 9], None));
+    for n in [2, 8] {
+        let (instance, proxy) = (target(n, n).instance_id, target(n, n).proxy_id);
+        for beginning in [proxy.to_string(), instance.to_string(), instance.as_str()[..32].into()] {
+            assert_eq!(page(begins(beginning), None, 9).await, (vec![n], None));
+        }
+    }
+    assert_eq!(page(begins("0000".into()), None, 10).await.0.len(), 10);
+    assert_eq!(page(begins("1".into()), None, 9).await, (vec![], None));
 }
 
 pub(crate) async fn rollouts_newest_first(store: &dyn Store) {

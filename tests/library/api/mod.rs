@@ -65,6 +65,41 @@ async fn a_plan_runs_to_its_end_and_every_listing_tells_of_it() {
 }
 
 #[tokio::test]
+async fn changes_are_found_by_wave_lane_and_the_beginning_of_an_id() {
+    let world = ApiWorld::new().await;
+    world.cloud.busy(true);
+    let waves =
+        "strategy: {max_in_flight: 1, waves: [{name: one, size: 2}, {name: two, size: rest}]}\n";
+    let list = format!("{}{}", targets('a', 3), targets('b', 2));
+    world.submit(&plan("sought", &list, waves)).await;
+    let found = async |query: &str| {
+        let answered = world.get(&format!("/v1/rollouts/sought/changes?{query}")).await;
+        let rows = answered.json["rows"].as_array().cloned().unwrap_or_default();
+        let ordinals = rows.iter().filter_map(|row| row["ordinal"].as_u64()).collect::<Vec<_>>();
+        (ordinals, answered.json["next"].as_str().map(str::to_owned))
+    };
+    assert_eq!(found("wave=one").await.0, [0, 1]);
+    assert_eq!(found("wave=2").await.0, [2, 3, 4], "its number from 1");
+    assert_eq!(found("wave=two&limit=1&after=2").await, (vec![3], Some("3".into())));
+    assert_eq!(found("lane=lab&limit=2").await, (vec![0, 1], Some("1".into())));
+    assert_eq!(found("lane=lib").await, (vec![], None));
+    assert_eq!(found("id=b").await.0, [3, 4]);
+    assert_eq!(found("wave=two&id=a").await.0, [2]);
+    assert_eq!(found("state=queued&id=b0000000000000000000000000000001in").await.0, [4]);
+    for (query, told) in [
+        ("wave=tow", "did you mean `two`?"),
+        ("wave=3", "waves 1 to 2"),
+        ("lane=La b", "lane must be"),
+        ("id=..%2f", "`id` takes"),
+    ] {
+        let refused = world.get(&format!("/v1/rollouts/sought/changes?{query}")).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{query}: {refused:?}");
+        let detail = refused.json["detail"].as_str().unwrap_or_default();
+        assert!(detail.contains(told), "{query}: {detail}");
+    }
+}
+
+#[tokio::test]
 async fn the_same_plan_again_is_the_same_rollout() {
     let world = ApiWorld::new().await;
     let text = plan("twice", &targets('a', 2), "");
