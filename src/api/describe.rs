@@ -436,6 +436,7 @@ pub fn entry(entry: &Entry) -> JournalRow {
             call,
             answer,
             by,
+            earlier: _,
             record,
         } => {
             let Trace { request_id, status, code, proof, .. } = answer.clone().unwrap_or_default();

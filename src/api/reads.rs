@@ -8,17 +8,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use jiff::Timestamp;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::fault::ApiError;
 use super::wire::{
-    ChangeRow, DaemonDoc, Events, JournalRow, Listing, RolloutDoc, RolloutRow, SavedJob,
+    ChangeJournal, ChangeRow, DaemonDoc, Events, JournalRow, Listing, RolloutDoc, RolloutRow,
+    SavedJob,
 };
 use super::{Api, describe, find, hold};
 use crate::domain::change::State as ChangeState;
-use crate::domain::id::{CLOUD_ID_LEN, Name, RolloutId};
+use crate::domain::id::{CLOUD_ID_LEN, ChangeId, Name, RolloutId};
 use crate::domain::plan::Plan;
 use crate::engine::Snapshot;
 use crate::store::{ChangeFilter, Rollout};
@@ -75,6 +77,16 @@ pub(super) struct ChangesQuery {
     id: Option<String>,
     /// The `next` of the page before.
     after: Option<u32>,
+    /// Rows of the page at most.
+    limit: Option<usize>,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ChangeJournalQuery {
+    /// The `next` of the page before.
+    after: Option<u64>,
     /// Rows of the page at most.
     limit: Option<usize>,
 }
@@ -169,6 +181,12 @@ fn wave_of(plan: &Plan, asked: &str) -> Result<u16, ApiError> {
     })
 }
 
+fn no_change(rollout: &Rollout, ordinal: u32) -> ApiError {
+    let (name, count) = (&rollout.plan.name, rollout.targets);
+    let what = format!("{name} has no change {ordinal}: its {count} changes are counted from 0");
+    ApiError::new(StatusCode::NOT_FOUND, what)
+}
+
 /// The beginning of an id of the cloud.
 fn beginning(text: String) -> Result<String, ApiError> {
     let fits = (1..=CLOUD_ID_LEN).contains(&text.len());
@@ -240,6 +258,39 @@ impl Api {
             begins: id.map(beginning).transpose()?,
         };
         self.changes_fitting(&rollout, filter, after, limit(rows)).await
+    }
+
+    pub(super) async fn change(
+        &self,
+        reference: &str,
+        ordinal: u32,
+    ) -> Result<ChangeRow, ApiError> {
+        let rollout = find::rollout(&*self.store, reference).await?;
+        self.change_row(&rollout, ordinal).await?.ok_or_else(|| no_change(&rollout, ordinal))
+    }
+
+    pub(super) async fn change_journal(
+        &self,
+        reference: &str,
+        ordinal: u32,
+        asked: ChangeJournalQuery,
+    ) -> Result<ChangeJournal, ApiError> {
+        let rollout = find::rollout(&*self.store, reference).await?;
+        if ordinal >= rollout.targets {
+            return Err(no_change(&rollout, ordinal));
+        }
+        let id = ChangeId { rollout: rollout.id, ordinal };
+        let found = self.store.story(id, asked.after, limit(asked.limit)).await?;
+        if found.entries.is_empty() && asked.after.is_some() {
+            return Err(ApiError::bad(
+                "`after` is the `next` of the page before, of this very change",
+            ));
+        }
+        Ok(ChangeJournal {
+            rows: found.entries.iter().map(describe::entry).collect(),
+            next: found.earlier.map(|earlier| earlier.to_string()),
+            looked_to: found.looked_to,
+        })
     }
 
     pub(super) async fn jobs(

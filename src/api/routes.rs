@@ -22,11 +22,13 @@ use utoipa_axum::routes;
 use super::caller::{Caller, Reads};
 use super::contract::RefusedAnswers;
 use super::fault::{ApiError, spelled};
-use super::reads::{ChangesQuery, EventsQuery, JobsQuery, JournalQuery, RolloutsQuery};
+use super::reads::{
+    ChangeJournalQuery, ChangesQuery, EventsQuery, JobsQuery, JournalQuery, RolloutsQuery,
+};
 use super::request::{nowhere, query};
 use super::wire::{
-    AttentionDoc, ChangeRow, DaemonDoc, Events, FoundDoc, JournalRow, Listing, PlanDoc, RolloutDoc,
-    RolloutRow, SavedJob, VerbsDoc, Whoami,
+    AttentionDoc, ChangeJournal, ChangeRow, DaemonDoc, Events, FoundDoc, JournalRow, Listing,
+    PlanDoc, RolloutDoc, RolloutRow, SavedJob, VerbsDoc, Whoami,
 };
 use super::{
     Api, contract, copy, describe, enforcement, find, lane, look, moved, outlook, preflight, stop,
@@ -75,6 +77,8 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(rollouts))
         .routes(routes!(rollout))
         .routes(routes!(changes))
+        .routes(routes!(change))
+        .routes(routes!(change_journal))
         .routes(routes!(jobs))
         .routes(routes!(journal))
         .routes(routes!(plan))
@@ -299,6 +303,48 @@ async fn changes(
     uri: Uri,
 ) -> Shown<Listing<ChangeRow>> {
     Ok(Json(api.changes(&reference, query(&uri)?).await?))
+}
+
+/// One change, by its place in the target list.
+#[utoipa::path(
+    get,
+    path = "/v1/rollouts/{reference}/changes/{ordinal}",
+    operation_id = "change",
+    tag = "rollouts",
+    params(
+        ("reference" = String, Path, description = "A plan's name, for its newest revision, or a unique beginning of a rollout's id"),
+        ("ordinal" = u32, Path, description = "Its place in the rollout's target list, from 0"),
+    ),
+    responses((status = 200, description = "How it stands", body = ChangeRow), RefusedAnswers)
+)]
+async fn change(
+    State(api): RouteState,
+    _: Reads,
+    Path((reference, ordinal)): Path<(String, u32)>,
+) -> Shown<ChangeRow> {
+    Ok(Json(api.change(&reference, ordinal).await?))
+}
+
+/// The journal's entries of one change, newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/rollouts/{reference}/changes/{ordinal}/journal",
+    operation_id = "change_journal",
+    tag = "rollouts",
+    params(
+        ("reference" = String, Path, description = "A plan's name, for its newest revision, or a unique beginning of a rollout's id"),
+        ("ordinal" = u32, Path, description = "Its place in the rollout's target list, from 0"),
+        ChangeJournalQuery,
+    ),
+    responses((status = 200, description = "A page of its entries", body = ChangeJournal), RefusedAnswers)
+)]
+async fn change_journal(
+    State(api): RouteState,
+    _: Reads,
+    Path((reference, ordinal)): Path<(String, u32)>,
+    uri: Uri,
+) -> Shown<ChangeJournal> {
+    Ok(Json(api.change_journal(&reference, ordinal, query(&uri)?).await?))
 }
 
 /// Every saved job id of the rollout.

@@ -69,6 +69,10 @@ pub enum JournalEvent {
         /// Who made it move, if a person did.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<String>,
+        /// The entry of the same change before it: between two of them lie those of all others.
+        /// `None` for the first, and where an earlier version wrote the one before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        earlier: Option<u64>,
         /// The record that it led to.
         record: change::Record,
     },

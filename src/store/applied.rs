@@ -288,10 +288,16 @@ impl AppliedRollout {
     }
 
     fn row(&self, (ordinal, stored): (u32, StoredRow)) -> Result<(u32, StoredChange), ReadError> {
-        let StoredRow { record, due, moved_at } = stored;
+        let StoredRow { record, due, moved_at, entry } = stored;
         Ok((
             ordinal,
-            StoredChange { target: self.frozen.targets.get(ordinal)?, record, due, moved_at },
+            StoredChange {
+                target: self.frozen.targets.get(ordinal)?,
+                record,
+                due,
+                moved_at,
+                entry,
+            },
         ))
     }
 

@@ -203,6 +203,8 @@ struct FoundChange {
     target: Target,
     state: State,
     version: u64,
+    /// Its latest entry in the journal.
+    entry: Option<u64>,
 }
 
 impl CommitCheck<'_> {
@@ -239,7 +241,7 @@ impl CommitCheck<'_> {
         }
         self.lock(id, &found.target, from, to, single)?;
         fits(&record, texts_len(&record))?;
-        let FoundChange { target, state, .. } = found;
+        let FoundChange { target, state, entry, .. } = found;
         let what = JournalEvent::Change {
             ordinal,
             instance_id: target.instance_id,
@@ -250,6 +252,7 @@ impl CommitCheck<'_> {
             call: call.map(Word::from),
             answer,
             by,
+            earlier: entry,
             record,
         };
         Ok((what, target, to == Standing::Active))
@@ -267,6 +270,7 @@ impl CommitCheck<'_> {
             target: row.target.clone(),
             state: row.record.state.clone(),
             version: row.record.version,
+            entry: row.entry,
         };
         if let Some(row) = self.state.row(id) {
             return Ok(of_row(row));
@@ -291,6 +295,7 @@ impl CommitCheck<'_> {
                 target: self.rollout.frozen.targets.get(id.ordinal)?,
                 state,
                 version,
+                entry: None,
             });
         }
         match settled(id)? {

@@ -26,6 +26,8 @@ struct RowToStore<'a> {
     due: Option<Timestamp>,
     #[serde(rename = "m")]
     moved_at: Timestamp,
+    #[serde(rename = "q")]
+    entry: u64,
 }
 
 /// The trees, in the order of the transaction.
@@ -100,7 +102,7 @@ impl<'a> LatestMove<'a> {
     pub fn put(&self, key: [u8; 20], draft: &mut QueueBatch) -> Result<(), QueueError> {
         let JournalRecord { entry, due, .. } = &self.pending.record;
         let record = self.record;
-        let row = RowToStore { record, due: *due, moved_at: entry.at };
+        let row = RowToStore { record, due: *due, moved_at: entry.at, entry: entry.seq };
         let settled = record.state.is_settled();
         let (here, there) = if settled {
             (TreeName::Settled, TreeName::Active)

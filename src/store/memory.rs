@@ -27,8 +27,9 @@ use super::row::{StoredChange, change};
 use super::state::StoreState;
 use super::targets::{Fingerprints, FrozenTargets, all};
 use super::{
-    Active, Candidates, ChangeFilter, Commit, CommitError, Enforcement, EnforcementCommit, Health,
-    Page, Pending, Rollout, Store, Submission, SubmitError, Submitted, Unavailable,
+    Active, Candidates, ChangeFilter, ChangeStory, Commit, CommitError, Enforcement,
+    EnforcementCommit, Health, Page, Pending, Rollout, Store, Submission, SubmitError, Submitted,
+    Unavailable,
 };
 
 /// A store that lives as long as its process.
@@ -173,7 +174,7 @@ impl State {
             rollout.untouched(),
             &rollout.frozen.plan,
         );
-        Ok(Some(Active { change, due: None, moved_at: None }))
+        Ok(Some(Active { change, due: None, moved_at: None, entry: None }))
     }
 
     fn stored(
@@ -220,6 +221,28 @@ impl State {
             .take(limit)
             .cloned()
             .collect()
+    }
+
+    fn story(&self, id: ChangeId, from: Option<u64>, limit: usize) -> ChangeStory {
+        let row = self.state.row(id).or_else(|| self.settled.get(&id));
+        let mut story = ChangeStory {
+            earlier: from.or_else(|| row.and_then(|row| row.entry)),
+            ..ChangeStory::default()
+        };
+        while let Some(seq) = story.earlier
+            && story.entries.len() < limit
+        {
+            let place = seq.checked_sub(1).and_then(|place| usize::try_from(place).ok());
+            let found = place.and_then(|place| self.journal.get(place)).map(|line| &line.entry);
+            let Some(entry) = found.filter(|entry| entry.rollout == id.rollout) else { break };
+            let JournalEvent::Change { ordinal, earlier, .. } = &entry.what else { break };
+            if *ordinal != id.ordinal {
+                break;
+            }
+            story.earlier = *earlier;
+            story.entries.push(entry.clone());
+        }
+        story
     }
 
     fn health(&mut self) -> Health {
@@ -332,6 +355,15 @@ impl Store for MemoryStore {
         limit: usize,
     ) -> Pending<'_, Result<Page, Unavailable>> {
         Box::pin(ready(self.inner().page(&PageQuery { id, filter, after, limit })))
+    }
+
+    fn story(
+        &self,
+        id: ChangeId,
+        from: Option<u64>,
+        limit: usize,
+    ) -> Pending<'_, Result<ChangeStory, Unavailable>> {
+        Box::pin(ready(Ok(self.inner().story(id, from, limit))))
     }
 
     fn journal(

@@ -190,6 +190,15 @@ pub trait Store: Send + Sync {
         self.filtered(id, ChangeFilter { words, ..ChangeFilter::default() }, after, limit)
     }
 
+    /// The journal's entries of one change, newest first, from the entry `from` back; `None`: from
+    /// its latest. Each names the one before it, so that reading them costs what they are.
+    fn story(
+        &self,
+        id: ChangeId,
+        from: Option<u64>,
+        limit: usize,
+    ) -> Pending<'_, Result<ChangeStory, Unavailable>>;
+
     /// Journal entries after `seq`, oldest first, of one rollout or of all.
     fn journal(
         &self,
@@ -297,6 +306,9 @@ pub struct Active {
     pub due: Option<Timestamp>,
     /// When its latest transition was committed; `None` for one that never moved.
     pub moved_at: Option<Timestamp>,
+    /// The journal's entry of that transition; `None` for one that never moved, or that an earlier
+    /// version moved.
+    pub entry: Option<u64>,
 }
 
 /// What a release may pick from.
@@ -338,6 +350,17 @@ pub struct Page {
     pub changes: Vec<Active>,
     /// Where the next page begins (exclusive); `None` at the end.
     pub next: Option<u32>,
+}
+
+/// Journal entries of one change, newest first.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ChangeStory {
+    pub entries: Vec<Entry>,
+    /// The entry with which the next page begins; `None` at the change's first.
+    pub earlier: Option<u64>,
+    /// Down to which entry was looked, where an earlier version wrote entries that do not name the
+    /// one before them, and the change may have older ones.
+    pub looked_to: Option<u64>,
 }
 
 /// When a commit counts as done.

@@ -262,6 +262,7 @@ fn catch_up(
             record: row.record,
             due: row.due,
             moved_at: row.moved_at,
+            entry: row.entry,
         };
         if !state.restore_row(id, row) {
             return Err(QueueRefusal::Damaged(format!(

@@ -114,7 +114,7 @@ pub(crate) fn page<E: From<Unavailable>>(
             let active = || {
                 let untouched = shown.untouched.clone();
                 let change = change(id_of(ordinal), target.clone(), untouched, shown.plan);
-                Active { change, due: None, moved_at: None }
+                Active { change, due: None, moved_at: None, entry: None }
             };
             filling.take(ordinal, query.fits(target).then_some(active))
         })?;
@@ -178,7 +178,10 @@ mod tests {
             let rows = (query.places(&plan).start..cursor).map(|ordinal| {
                 let record = change::Record::queued();
                 let target = targets[ordinal as usize].clone();
-                Ok((ordinal, StoredChange { target, record, due: None, moved_at: at(0) }))
+                Ok((
+                    ordinal,
+                    StoredChange { target, record, due: None, moved_at: at(0), entry: None },
+                ))
             });
             let page = page::<Unavailable>(&query, &shown, rows).expect("in memory");
             after = page.next;

@@ -44,7 +44,7 @@ use super::shared::{CommitQueue, Item, StoreShared, SyncedUpTo, WriterProgress};
 use super::workers::{NoAnswer, Workers};
 use super::writer::{JournalWriter, synced};
 use super::{
-    Active, Candidates, ChangeFilter, Commit, CommitError, Durability, Enforcement,
+    Active, Candidates, ChangeFilter, ChangeStory, Commit, CommitError, Durability, Enforcement,
     EnforcementCommit, Growth, Health, Page, Pending, Rollout, Store, Submission, SubmitError,
     Submitted, Unavailable,
 };
@@ -455,6 +455,15 @@ impl Store for SledStore {
         limit: usize,
     ) -> Pending<'_, Result<Page, Unavailable>> {
         Box::pin(self.page_now(PageQuery { id, filter, after, limit }))
+    }
+
+    fn story(
+        &self,
+        id: ChangeId,
+        from: Option<u64>,
+        limit: usize,
+    ) -> Pending<'_, Result<ChangeStory, Unavailable>> {
+        Box::pin(self.story_now(id, from, limit))
     }
 
     fn journal(

@@ -9,8 +9,9 @@ use sealift::domain::journal::Entry;
 use sealift::domain::target::Target;
 use sealift::store::memory::MemoryStore;
 use sealift::store::{
-    Active, Candidates, ChangeFilter, Commit, CommitError, Enforcement, EnforcementCommit, Health,
-    Page, Pending, Rollout, Store, Submission, SubmitError, Submitted, Unavailable,
+    Active, Candidates, ChangeFilter, ChangeStory, Commit, CommitError, Enforcement,
+    EnforcementCommit, Health, Page, Pending, Rollout, Store, Submission, SubmitError, Submitted,
+    Unavailable,
 };
 
 /// What a run does differently from the store itself; without a word, nothing.
@@ -117,6 +118,15 @@ impl<H: Hooks> Store for Hooked<H> {
         limit: usize,
     ) -> Pending<'_, Result<Page, Unavailable>> {
         self.0.store().filtered(id, filter, after, limit)
+    }
+
+    fn story(
+        &self,
+        id: ChangeId,
+        from: Option<u64>,
+        limit: usize,
+    ) -> Pending<'_, Result<ChangeStory, Unavailable>> {
+        self.0.store().story(id, from, limit)
     }
 
     fn journal(

@@ -6,6 +6,20 @@ use utoipa::ToSchema;
 
 use crate::domain::proof::Proof;
 
+/// The journal's entries of one change.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ChangeJournal {
+    /// Its entries, newest first.
+    pub rows: Vec<JournalRow>,
+    /// Pass as `after` to get the next page; absent at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+    /// Down to which entry was looked: an earlier version wrote what lies before it, and the change
+    /// may have entries there. Absent: all were found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looked_to: Option<u64>,
+}
+
 /// Who moved from what to what, when and why.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct JournalRow {

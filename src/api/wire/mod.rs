@@ -27,7 +27,7 @@ pub use enforcement::{
     EnforcePreview, EnforcementDoc, EnforcementRunDoc, HeldTarget, OpposingRow, ReleaseRequest,
 };
 pub use found::{FoundDoc, FoundRow};
-pub use journal::JournalRow;
+pub use journal::{ChangeJournal, JournalRow};
 pub use look::{
     InstancePage, InstanceRow, LOOK_INSTANCES_MAX, LookInstance, LookProxy, LookRequest, LookRow,
 };

@@ -2,7 +2,8 @@
 //! instance.
 
 use crate::domain::change::State;
-use crate::domain::journal::JournalEvent;
+use crate::domain::id::ChangeId;
+use crate::domain::journal::{Entry, JournalEvent};
 use crate::domain::target::Target;
 use crate::store::fixtures::*;
 use crate::store::{ChangeFilter, Commit, Durability, Store};
@@ -78,6 +79,36 @@ pub(crate) async fn pages_keep_to_a_wave_a_lane_and_an_id(store: &dyn Store) {
     }
     assert_eq!(page(begins("0000".into()), None, 10).await.0.len(), 10);
     assert_eq!(page(begins("1".into()), None, 9).await, (vec![], None));
+}
+
+pub(crate) async fn a_story_is_the_entries_of_its_change(store: &dyn Store) {
+    let mut driver = Driver::new(3);
+    driver.begin(store).await;
+    for _ in 0..300 {
+        driver.step(store).await;
+    }
+    let entries = store.journal(None, 0, usize::MAX).await.expect("available");
+    let mut long = 0;
+    for id in driver.rollouts {
+        for active in all_changes(store, id).await {
+            let id = active.change.id;
+            let ours = |entry: &&Entry| matches!(&entry.what, JournalEvent::Change { ordinal, .. } if *ordinal == id.ordinal);
+            let wanted = entries.iter().rev().filter(|entry| entry.rollout == id.rollout);
+            let wanted: Vec<Entry> = wanted.filter(ours).cloned().collect();
+            assert_eq!(active.entry, wanted.first().map(|entry| entry.seq));
+            let found = store.story(id, None, 99).await.expect("available");
+            assert_eq!((&found.entries, found.earlier, found.looked_to), (&wanted, None, None));
+            if let [first, second, third, ..] = &wanted[..] {
+                long += 1;
+                let page = store.story(id, Some(second.seq), 1).await.expect("available");
+                assert_eq!((page.entries, page.earlier), (vec![second.clone()], Some(third.seq)));
+                let other = ChangeId { ordinal: id.ordinal ^ 1, ..id };
+                let none = store.story(other, Some(first.seq), 9).await.expect("available");
+                assert!(none.entries.is_empty(), "that entry is of another change");
+            }
+        }
+    }
+    assert!(long > 20, "{long} changes moved three times");
 }
 
 pub(crate) async fn rollouts_newest_first(store: &dyn Store) {

@@ -51,6 +51,7 @@ async fn released_before(store: SledStore, dir: &std::path::Path, id: RolloutId)
         call: None,
         answer: None,
         by: None,
+        earlier: None,
         record: ready,
     };
     let lines = [

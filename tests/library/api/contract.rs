@@ -237,7 +237,11 @@ async fn every_operation_is_there_and_asks_who_calls() {
         document["openapi"]
     );
     for (path, method) in operations(&document) {
-        let uri = path.replace("{reference}", "x").replace("{lane}", "x").replace("{name}", "x");
+        let uri = path
+            .replace("{reference}", "x")
+            .replace("{lane}", "x")
+            .replace("{name}", "x")
+            .replace("{ordinal}", "0");
         let request = axum::http::Request::builder()
             .method(method.as_str())
             .uri(uri)

@@ -100,6 +100,44 @@ async fn changes_are_found_by_wave_lane_and_the_beginning_of_an_id() {
 }
 
 #[tokio::test]
+async fn one_change_and_its_journal_are_read_alone() {
+    let world = ApiWorld::new().await;
+    world.submit(&plan("story", &targets('a', 4), "")).await;
+    world.until("/v1/rollouts/story", |answered| answered.json["phase"] == "completed").await;
+    let one = world.get("/v1/rollouts/story/changes/2").await;
+    assert_eq!((&one.json["ordinal"], &one.json["state"]), (&json!(2), &json!("succeeded")));
+    let all = world.get("/v1/rollouts/story/journal?limit=1000").await;
+    let all = all.json["rows"].as_array().expect("rows").iter().rev();
+    let wanted: Vec<_> = all.filter(|row| row["ordinal"] == 2).cloned().collect();
+    let path = "/v1/rollouts/story/changes/2/journal";
+    let journal = world.get(path).await;
+    assert_eq!(journal.json, json!({"rows": wanted}), "newest first, and nothing of the others");
+    let (mut paged, mut next) = (Vec::new(), String::new());
+    loop {
+        let page = world.get(&format!("{path}?limit=2{next}")).await;
+        paged.extend(page.json["rows"].as_array().expect("rows").clone());
+        match page.json["next"].as_str() {
+            Some(seq) => next = format!("&after={seq}"),
+            None => break,
+        }
+    }
+    assert_eq!(paged, wanted);
+    let other = world.get("/v1/rollouts/story/changes/1/journal").await;
+    let foreign = &other.json["rows"][0]["seq"];
+    for (path, status) in [
+        (format!("{path}?after={foreign}"), StatusCode::BAD_REQUEST),
+        (format!("{path}?before=1"), StatusCode::BAD_REQUEST),
+        ("/v1/rollouts/story/changes/4".into(), StatusCode::NOT_FOUND),
+        ("/v1/rollouts/story/changes/4/journal".into(), StatusCode::NOT_FOUND),
+        ("/v1/rollouts/story/changes/x".into(), StatusCode::BAD_REQUEST),
+    ] {
+        let refused = world.get(&path).await;
+        assert_eq!(refused.status, status, "{path}: {refused:?}");
+        assert!(refused.json["detail"].is_string(), "{path}: {refused:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_same_plan_again_is_the_same_rollout() {
     let world = ApiWorld::new().await;
     let text = plan("twice", &targets('a', 2), "");
