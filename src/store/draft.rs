@@ -38,12 +38,20 @@ pub(crate) enum TreeName {
     Failures,
     Rollouts,
     Instances,
+    Bins,
     Meta,
 }
 
 impl TreeName {
-    pub const ALL: [Self; 6] =
-        [Self::Active, Self::Settled, Self::Failures, Self::Rollouts, Self::Instances, Self::Meta];
+    pub const ALL: [Self; 7] = [
+        Self::Active,
+        Self::Settled,
+        Self::Failures,
+        Self::Rollouts,
+        Self::Instances,
+        Self::Bins,
+        Self::Meta,
+    ];
 
     /// Its name on disk.
     pub fn as_str(self) -> &'static str {
@@ -53,6 +61,7 @@ impl TreeName {
             Self::Failures => "failed",
             Self::Rollouts => "rollouts",
             Self::Instances => "instances",
+            Self::Bins => "bins",
             Self::Meta => "meta",
         }
     }
@@ -124,7 +133,7 @@ impl<'a> LatestMove<'a> {
 
 /// A batch: what each key holds after it; of several writes to one key only the last is made.
 #[derive(Debug, Default)]
-pub(crate) struct QueueBatch([BTreeMap<Vec<u8>, Option<Vec<u8>>>; 6]);
+pub(crate) struct QueueBatch([BTreeMap<Vec<u8>, Option<Vec<u8>>>; 7]);
 
 impl QueueBatch {
     /// What a tree gets.

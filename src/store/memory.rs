@@ -18,6 +18,7 @@ use crate::domain::id::{ChangeId, Digest, InstanceId, JobId, Name, RolloutId};
 use crate::domain::journal::{Entry, JournalEvent};
 use crate::domain::target::Target;
 
+use super::bins::{Activity, ActivityQuery, FreshBins};
 use super::instances::remember;
 use super::page::{PageQuery, ShownRollout, page};
 use super::pending::PendingRecord;
@@ -44,6 +45,7 @@ struct State {
     settled: BTreeMap<ChangeId, StoredChange>,
     jobs: BTreeMap<InstanceId, Vec<JobId>>,
     journal: Vec<JournalRecord>,
+    bins: FreshBins,
     /// Entries are counted and not kept: what nobody will read is the most of what a long run
     /// holds.
     forgets: bool,
@@ -117,9 +119,19 @@ impl State {
     }
 
     fn commit(&mut self, commit: Commit) -> Result<(), CommitError> {
+        let id = commit.rollout;
         let settled = &self.settled;
         let prepared = self.state.check(commit, &|id| Ok(settled.get(&id).cloned()))?;
-        for PendingRecord { record: line, learnt, .. } in self.state.apply(prepared)? {
+        let paused =
+            self.state.rollout(id).and_then(|rollout| rollout.progress.record.paused.clone());
+        let records = self.state.apply(prepared)?;
+        if let Some(rollout) = self.state.rollout(id).filter(|_| !self.forgets) {
+            for pending in &records {
+                let entry = &pending.record.entry;
+                self.bins.count(entry, &rollout.frozen.plan, paused.as_ref());
+            }
+        }
+        for PendingRecord { record: line, learnt, .. } in records {
             if let JournalEvent::Change { ordinal, record, .. } = &line.entry.what {
                 if !record.state.is_settled() {
                     self.settled
@@ -373,6 +385,15 @@ impl Store for MemoryStore {
         limit: usize,
     ) -> Pending<'_, Result<Vec<Entry>, Unavailable>> {
         Box::pin(ready(Ok(self.inner().journal(rollout, after, limit))))
+    }
+
+    fn activity(
+        &self,
+        id: RolloutId,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Pending<'_, Result<Activity, Unavailable>> {
+        Box::pin(ready(Ok(self.inner().bins.activity(ActivityQuery { id, from, to }))))
     }
 
     fn targets(&self, id: RolloutId) -> Pending<'_, Result<Option<Vec<Target>>, Unavailable>> {

@@ -20,6 +20,7 @@
 //! - *the index*, sled's queue: `queue`, its `queue_writer`; a `pending` record becomes a batch
 //!   (`draft`) of `row`s and `value`s; `backlog` is what the index does not have yet, `applied`
 //!   what it has, `page` what it shows; `over`, `packer` and `packing` keep what is over out of it;
+//!   `bins` counts what happened in five minutes;
 //! - *the directory*: `home` owns it, `files` writes it, `open` fits it together or returns an
 //!   `error`, `held` and `beside` notice that it is gone, `growth` says how fast it fills,
 //!   `maintenance` checks, copies, repairs and compacts it;
@@ -31,6 +32,7 @@
 mod applied;
 mod backlog;
 mod beside;
+pub mod bins;
 mod candidates;
 mod check;
 #[cfg(test)]
@@ -77,6 +79,7 @@ mod value;
 mod workers;
 mod writer;
 
+use self::bins::Activity;
 pub(crate) use self::files::{sync_dir, write_whole};
 pub use self::page::ChangeFilter;
 use std::ops::Range;
@@ -206,6 +209,14 @@ pub trait Store: Send + Sync {
         after: u64,
         limit: usize,
     ) -> Pending<'_, Result<Vec<Entry>, Unavailable>>;
+
+    /// What happened to a rollout from `from` to `to`, in bins of five minutes.
+    fn activity(
+        &self,
+        id: RolloutId,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Pending<'_, Result<Activity, Unavailable>>;
 
     /// A rollout's frozen targets in their order; `None`: no such rollout.
     fn targets(&self, id: RolloutId) -> Pending<'_, Result<Option<Vec<Target>>, Unavailable>>;

@@ -30,6 +30,7 @@ use crate::domain::journal::JournalEvent;
 
 use super::Enforcement;
 use super::SCHEMA;
+use super::bins::{self, FreshBins};
 use super::draft::{LatestMove, QueueBatch, TreeName};
 use super::enforcements;
 use super::error::QueueError;
@@ -84,6 +85,8 @@ pub(crate) struct Queue {
     pub(super) failures: Tree,
     rollouts: Tree,
     instances: Tree,
+    /// What happened in five minutes.
+    pub(super) bins: Tree,
     meta: Tree,
     /// Rows that have left the trees.
     pub(super) over: SettledFiles,
@@ -114,6 +117,7 @@ impl Queue {
             failures: db.open_tree("failed")?,
             rollouts: db.open_tree("rollouts")?,
             instances: db.open_tree("instances")?,
+            bins: db.open_tree("bins")?,
             meta: db.open_tree("meta")?,
             db,
             file: Arc::new(file),
@@ -202,6 +206,7 @@ impl Queue {
         &self,
         records: &[PendingRecord],
         rollouts: &dyn Fn(RolloutId) -> Option<(StoredRollout, &'a Progress)>,
+        fresh: FreshBins,
         reached: Mark,
     ) -> Result<QueueBatch, QueueError> {
         let mut draft = QueueBatch::default();
@@ -257,6 +262,11 @@ impl Queue {
                 draft.put(TreeName::Meta, key, piece);
             }
         }
+        if let Some(first) = records.first() {
+            let before: Mark = self.meta("applied", "the applied mark")?;
+            let stretch = (&first.record.entry, before.seq, reached.seq);
+            bins::put(&self.bins, fresh, stretch, &mut draft)?;
+        }
         draft.put(
             TreeName::Meta,
             b"applied".to_vec(),
@@ -274,13 +284,14 @@ impl Queue {
             &self.failures,
             &self.rollouts,
             &self.instances,
+            &self.bins,
             &self.meta,
         );
         let done: Result<(), TransactionError<::sled::Error>> =
-            trees.transaction(|(active, settled, failures, rollouts, instances, meta)| {
+            trees.transaction(|(active, settled, failures, rollouts, instances, bins, meta)| {
                 for (name, tree) in TreeName::ALL
                     .into_iter()
-                    .zip([active, settled, failures, rollouts, instances, meta])
+                    .zip([active, settled, failures, rollouts, instances, bins, meta])
                 {
                     write(tree, draft.of(name))?;
                 }
@@ -307,13 +318,14 @@ impl Queue {
     }
 
     /// Every tree with its name.
-    pub fn trees(&self) -> [(TreeName, &Tree); 6] {
+    pub fn trees(&self) -> [(TreeName, &Tree); 7] {
         [
             (TreeName::Active, &self.active),
             (TreeName::Settled, &self.settled),
             (TreeName::Failures, &self.failures),
             (TreeName::Rollouts, &self.rollouts),
             (TreeName::Instances, &self.instances),
+            (TreeName::Bins, &self.bins),
             (TreeName::Meta, &self.meta),
         ]
     }

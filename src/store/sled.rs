@@ -30,6 +30,7 @@ use crate::domain::id::{ChangeId, InstanceId, JobId, Name, RolloutId};
 use crate::domain::journal::Entry;
 use crate::domain::target::Target;
 
+use super::bins::{Activity, ActivityQuery};
 use super::error::OpenError;
 use super::failpoint::Failpoint;
 use super::growth::growth;
@@ -211,12 +212,13 @@ impl SledStore {
     /// rollout.
     #[cfg(test)]
     pub(crate) fn kept(&self) -> Vec<(&'static str, usize)> {
+        use super::draft::TreeName;
         let trees = self
             .shared
             .queue
             .trees()
             .into_iter()
-            .filter(|(name, _)| *name != super::draft::TreeName::Rollouts);
+            .filter(|(name, _)| !matches!(name, TreeName::Rollouts | TreeName::Bins));
         let state = self.shared.commit_queue().expect("in order").state.kept();
         state.into_iter().chain(trees.map(|(name, tree)| (name.as_str(), tree.len()))).collect()
     }
@@ -473,6 +475,15 @@ impl Store for SledStore {
         limit: usize,
     ) -> Pending<'_, Result<Vec<Entry>, Unavailable>> {
         Box::pin(self.journal_now(rollout, after, limit))
+    }
+
+    fn activity(
+        &self,
+        id: RolloutId,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Pending<'_, Result<Activity, Unavailable>> {
+        Box::pin(self.activity_now(ActivityQuery { id, from, to }))
     }
 
     fn targets(&self, id: RolloutId) -> Pending<'_, Result<Option<Vec<Target>>, Unavailable>> {

@@ -7,6 +7,7 @@ use sealift::domain::group::FullGroup;
 use sealift::domain::id::{ChangeId, InstanceId, JobId, Name, RolloutId};
 use sealift::domain::journal::Entry;
 use sealift::domain::target::Target;
+use sealift::store::bins::Activity;
 use sealift::store::memory::MemoryStore;
 use sealift::store::{
     Active, Candidates, ChangeFilter, ChangeStory, Commit, CommitError, Enforcement,
@@ -136,6 +137,15 @@ impl<H: Hooks> Store for Hooked<H> {
         limit: usize,
     ) -> Pending<'_, Result<Vec<Entry>, Unavailable>> {
         self.0.store().journal(rollout, after, limit)
+    }
+
+    fn activity(
+        &self,
+        id: RolloutId,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Pending<'_, Result<Activity, Unavailable>> {
+        self.0.store().activity(id, from, to)
     }
 
     fn targets(&self, id: RolloutId) -> Pending<'_, Result<Option<Vec<Target>>, Unavailable>> {

@@ -3,10 +3,12 @@
 
 use crate::domain::change::State;
 use crate::domain::id::ChangeId;
-use crate::domain::journal::{Entry, JournalEvent};
+use crate::domain::journal::{Entry, JournalEvent, Trace};
+use crate::domain::rollout as domain_rollout;
 use crate::domain::target::Target;
+use crate::store::bins::{Activity, BinCounts, TimeBin};
 use crate::store::fixtures::*;
-use crate::store::{ChangeFilter, Commit, Durability, Store};
+use crate::store::{ChangeFilter, ChangeMove, Commit, Durability, Store};
 
 pub(crate) async fn pages_and_filters(store: &dyn Store) {
     let mut given = submission("alpha", &[4, 6], 0);
@@ -109,6 +111,61 @@ pub(crate) async fn a_story_is_the_entries_of_its_change(store: &dyn Store) {
         }
     }
     assert!(long > 20, "{long} changes moved three times");
+}
+
+pub(crate) async fn what_happened_is_counted_by_time_and_wave(store: &dyn Store) {
+    let mut given = submission("alpha", &[2, 2], 0);
+    given.targets = (0..4).map(|n| target(n, n)).collect();
+    let id = started(store, given).await;
+    let other = started(store, submission("beta", &[2], 50)).await;
+    release(store, id, 1, 4).await;
+    release(store, other, 0, 1).await;
+    put(store, other, 0, switched()).await.expect("free");
+    let moved = async |ordinal, state, second, called: bool| {
+        let (now, change) = (rollout(store, id).await, change_of(store, id, ordinal).await.change);
+        let refused = Trace { call: "inspect".into(), status: Some(429), ..Trace::default() };
+        let made = ChangeMove {
+            call: called.then_some("inspect"),
+            answer: called.then_some(refused),
+            ..step(ordinal, &change.record, state, second)
+        };
+        let commit = Commit { changes: vec![made], ..blank(&now, second) };
+        store.commit(commit).await.expect("free");
+    };
+    moved(0, switched(), 10, false).await;
+    moved(1, failed("no"), 299, false).await;
+    moved(2, State::Inspecting, 300, true).await;
+    moved(2, State::Ready, 310, true).await;
+    moved(3, switched(), 610, false).await;
+    moved(1, State::Queued, 620, false).await;
+    moved(1, State::Ready, 630, false).await;
+    moved(1, switched(), 640, false).await;
+    for (second, paused) in [(700, Some(mark(700))), (800, None), (900, Some(mark(900)))] {
+        let now = rollout(store, id).await;
+        let version = now.record.version + 1;
+        let record = domain_rollout::Record { paused, version, ..now.record.clone() };
+        let moves = Some(moves(record, "held"));
+        store.commit(Commit { moves, ..blank(&now, second) }).await.expect("free");
+    }
+    let seen = async |from, to| store.activity(id, at(from), at(to)).await.expect("available");
+    let none = BinCounts::default();
+    let succeeded = BinCounts { succeeded: 1, ..none };
+    let bins = [
+        (0, 0, BinCounts { failed: 1, ..succeeded }),
+        (300, 1, BinCounts { calls: 2, refused: 2, ..none }),
+        (600, 0, succeeded),
+        (600, 1, succeeded),
+    ];
+    let bins = bins.map(|(from, wave, counts)| TimeBin { at: at(from), wave, counts });
+    let pauses = vec![(at(700), at(800))];
+    let whole = Activity { since: None, bins: bins.to_vec(), pauses: pauses.clone() };
+    assert_eq!(seen(0, 1_000).await, whole, "the pause that stands is in the record");
+    assert_eq!(seen(-900, 299).await.bins, bins[..1]);
+    assert_eq!(seen(310, 599).await, Activity { since: None, bins: vec![bins[1]], pauses: vec![] });
+    assert_eq!(seen(750, 760).await.pauses, pauses, "it reaches into the stretch");
+    assert_eq!(seen(801, 1_000).await.pauses, []);
+    let nothing = store.activity(submission("gamma", &[1], 90).id(), at(0), at(9)).await;
+    assert_eq!(nothing.expect("available"), Activity::default());
 }
 
 pub(crate) async fn rollouts_newest_first(store: &dyn Store) {

@@ -8,6 +8,7 @@ use crate::domain::change::Change;
 use crate::domain::id::{ChangeId, InstanceId, JobId, RolloutId};
 use crate::domain::journal::Entry;
 use crate::domain::target::Target;
+use crate::store::bins::{Activity, ActivityQuery};
 use crate::store::instances::remember;
 use crate::store::page::PageQuery;
 use crate::store::row::change;
@@ -109,6 +110,15 @@ impl SledStore {
                 Some(from) => reader.story(id, from, first, limit),
                 None => reader.story_by_walk(id, last, first, limit),
             }
+        })
+        .await
+    }
+
+    pub(super) async fn activity_now(&self, query: ActivityQuery) -> Result<Activity, Unavailable> {
+        self.caught_up().await?;
+        self.read(move |shared| {
+            let activity = shared.applied().activity(query, &shared.queue);
+            activity.map_err(|error| shared.read_failed(error.into()))
         })
         .await
     }
