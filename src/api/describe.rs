@@ -160,7 +160,7 @@ pub fn group_limits(plan: &Plan) -> BTreeMap<String, u32> {
     plan.strategy.max_in_flight_per.iter().map(|(by, most)| (by.to_string(), most)).collect()
 }
 
-fn missed(windows: &WindowLog) -> Option<MissedDoc> {
+pub fn missed(windows: &WindowLog) -> Option<MissedDoc> {
     let last = windows.last_missed.filter(|_| windows.missed > 0)?;
     Some(MissedDoc { count: windows.missed, last_open: last.open, last_until: last.until })
 }
@@ -499,7 +499,7 @@ pub fn growth(growth: Growth) -> GrowthDoc {
     GrowthDoc { since, bytes_per_day, free_bytes, days_left }
 }
 
-fn lane(lane: &LaneSnapshot) -> LaneDoc {
+pub fn lane(lane: &LaneSnapshot) -> LaneDoc {
     LaneDoc {
         lane: lane.lane.to_string(),
         out: lane.out,

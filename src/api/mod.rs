@@ -10,6 +10,7 @@
 
 mod attention;
 mod by_hand;
+mod calendar;
 mod caller;
 mod contract;
 mod copy;
@@ -35,8 +36,11 @@ mod routes;
 mod search;
 mod server;
 mod stop;
+mod streams;
 mod submit;
 mod switches;
+mod tail;
+mod timeline;
 mod users;
 mod verbs;
 pub mod wire;
@@ -67,6 +71,7 @@ use crate::store::Store;
 use crate::store::maintenance::export::Exporter;
 use forecast::Forecaster;
 use meter::Meter;
+use streams::Streams;
 use wire::PlanFault;
 
 /// Folder of uploads, in the state directory.
@@ -83,6 +88,7 @@ pub struct Api {
     switches: Switches,
     meter: Meter,
     forecaster: Forecaster,
+    streams: Streams,
     started_at: Timestamp,
     stop: CancellationToken,
     /// What the plans folder holds that was not taken.
@@ -119,6 +125,7 @@ impl Api {
             switches,
             meter,
             forecaster,
+            streams: Streams::default(),
             started_at,
             stop,
             plans,

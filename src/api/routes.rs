@@ -19,6 +19,7 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::calendar::CalendarQuery;
 use super::caller::{Caller, Reads};
 use super::contract::RefusedAnswers;
 use super::fault::{ApiError, spelled};
@@ -26,13 +27,14 @@ use super::reads::{
     ChangeJournalQuery, ChangesQuery, EventsQuery, JobsQuery, JournalQuery, RolloutsQuery,
 };
 use super::request::{nowhere, query};
+use super::timeline::TimelineQuery;
 use super::wire::{
-    AttentionDoc, ChangeJournal, ChangeRow, DaemonDoc, Events, FoundDoc, JournalRow, Listing,
-    PlanDoc, RolloutDoc, RolloutRow, SavedJob, VerbsDoc, Whoami,
+    AttentionDoc, CalendarDoc, ChangeJournal, ChangeRow, DaemonDoc, Events, FoundDoc, JournalRow,
+    Listing, PlanDoc, RolloutDoc, RolloutRow, SavedJob, TimelineDoc, VerbsDoc, Whoami,
 };
 use super::{
     Api, contract, copy, describe, enforcement, find, lane, look, moved, outlook, preflight, stop,
-    submit, verbs,
+    submit, tail, verbs,
 };
 
 /// Largest body of a verb: a reason is a sentence.
@@ -72,6 +74,7 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(ready))
         .routes(routes!(whoami))
         .routes(routes!(attention))
+        .routes(routes!(calendar))
         .routes(routes!(found))
         .routes(routes!(daemon))
         .routes(routes!(rollouts))
@@ -80,6 +83,7 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(change))
         .routes(routes!(change_journal))
         .routes(routes!(jobs))
+        .routes(routes!(timeline))
         .routes(routes!(journal))
         .routes(routes!(plan))
         .routes(routes!(possible))
@@ -117,6 +121,7 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::with_openapi(contract::base())
         .routes(routes!(events))
         .routes(routes!(moved::moved))
+        .routes(routes!(tail::tail))
         .routes(routes!(copy::export))
         .routes(routes!(look::instances))
         .merge(looks)
@@ -199,6 +204,19 @@ async fn whoami(caller: Caller) -> Json<Whoami> {
 )]
 async fn attention(State(api): RouteState, _: Reads) -> Shown<AttentionDoc> {
     Ok(Json(api.attention().await?))
+}
+
+/// What opens, ticks and holds in the next days: the windows of all open rollouts, enforcements, lanes.
+#[utoipa::path(
+    get,
+    path = "/v1/calendar",
+    operation_id = "calendar",
+    tag = "reads",
+    params(CalendarQuery),
+    responses((status = 200, description = "The next days", body = CalendarDoc), RefusedAnswers)
+)]
+async fn calendar(State(api): RouteState, _: Reads, uri: Uri) -> Shown<CalendarDoc> {
+    Ok(Json(api.calendar(query(&uri)?).await?))
 }
 
 /// How the daemon stands: its store, its lanes, what stops everything, and plan files that were not
@@ -345,6 +363,27 @@ async fn change_journal(
     uri: Uri,
 ) -> Shown<ChangeJournal> {
     Ok(Json(api.change_journal(&reference, ordinal, query(&uri)?).await?))
+}
+
+/// What happened to the rollout in bins of five minutes, and what is expected of it.
+#[utoipa::path(
+    get,
+    path = "/v1/rollouts/{reference}/timeline",
+    operation_id = "timeline",
+    tag = "rollouts",
+    params(
+        ("reference" = String, Path, description = "A plan's name, for its newest revision, or a unique beginning of a rollout's id"),
+        TimelineQuery,
+    ),
+    responses((status = 200, description = "A stretch of its time", body = TimelineDoc), RefusedAnswers)
+)]
+async fn timeline(
+    State(api): RouteState,
+    _: Reads,
+    Path(reference): Path<String>,
+    uri: Uri,
+) -> Shown<TimelineDoc> {
+    Ok(Json(api.timeline_asked(&reference, query(&uri)?).await?))
 }
 
 /// Every saved job id of the rollout.

@@ -8,6 +8,7 @@
 //! Deliberately not here: how a document is made (`api::describe`) and how it is shown (`cli`).
 
 mod attention;
+mod calendar;
 mod change;
 mod enforcement;
 mod found;
@@ -19,9 +20,13 @@ mod preview;
 mod problem;
 mod proof;
 mod rollout;
+mod timeline;
 mod verb;
 
 pub use attention::{AttentionDoc, AttentionRow};
+pub use calendar::{
+    CalendarDoc, ClockChangeRow, FreezeRow, LaneHours, OpeningDoc, RolloutWindows, TickRow,
+};
 pub use change::{AnswerDoc, ChangeRow, SavedJob};
 pub use enforcement::{
     EnforcePreview, EnforcementDoc, EnforcementRunDoc, HeldTarget, OpposingRow, ReleaseRequest,
@@ -43,6 +48,7 @@ pub use rollout::{
     RolloutDoc, RolloutRow, TallyDoc, WaveDoc,
 };
 
+pub use timeline::{PauseSpan, TimelineBin, TimelineDoc, WaveSpan};
 pub use verb::{
     AbortRequest, ApproveRequest, AsksDoc, EffectDoc, PauseRequest, PromoteRequest, ResolveRequest,
     ResumeRequest, RetryRequest, RevertRequest, VerbAnswer, VerbDoc, VerbsDoc,

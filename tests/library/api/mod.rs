@@ -10,6 +10,7 @@ mod look;
 mod page;
 mod people;
 mod socket;
+mod streams;
 mod verbs;
 mod world;
 
