@@ -193,7 +193,7 @@ pub enum CliVerb {
     Approve(ApproveArgs),
     /// Put back what a rollout changed and nobody changed since, the newest wave first
     #[command(
-        after_help = "Examples:\n  sealift revert proxy-ssl-2026q4 --reason 'old drivers cannot connect'\n  sealift revert proxy-ssl-2026q4 --yes\n  sealift revert proxy-ssl-2026q4 --write back.yaml    (of a rollout that is over: a plan that puts it back)"
+        after_help = "Examples:\n  sealift revert proxy-ssl-2026q4 --reason 'old drivers cannot connect'\n  sealift revert proxy-ssl-2026q4 --reason 'as tested' --yes\n  sealift revert proxy-ssl-2026q4 --write back.yaml    (of a rollout that is over: a plan that puts it back)"
     )]
     Revert(RevertArgs),
     /// Show what is enforced, what the last run found and what is held; `stop` and `release` it

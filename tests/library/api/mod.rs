@@ -256,7 +256,7 @@ async fn verbs_are_carried_out_or_refused_with_the_reason() {
     assert_eq!(held.json["paused"]["by"], held.json["by"]);
     let queued = world.get("/v1/rollouts/held/changes?state=queued").await;
     assert_eq!(queued.json["rows"][0]["hold"]["word"], "paused");
-    let again = world.post("/v1/rollouts/held/pause", json!({})).await;
+    let again = world.post("/v1/rollouts/held/pause", json!({"reason": "again"})).await;
     assert_eq!(again.status, StatusCode::CONFLICT);
     assert_eq!(world.post("/v1/rollouts/held/resume", json!({})).await.status, StatusCode::OK);
     assert_eq!(
