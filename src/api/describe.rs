@@ -397,9 +397,10 @@ pub fn entry(entry: &Entry) -> JournalRow {
         proof: None,
         job_id: None,
         by: None,
+        via: None,
     };
     match &entry.what {
-        JournalEvent::Submitted { name, revision, targets, by, note, .. } => JournalRow {
+        JournalEvent::Submitted { name, revision, targets, by, via, note, .. } => JournalRow {
             kind: "submitted".into(),
             to: "scheduled".into(),
             why: if note.is_empty() {
@@ -408,22 +409,25 @@ pub fn entry(entry: &Entry) -> JournalRow {
                 format!("plan {name} revision {revision} with {targets} targets; {note}")
             },
             by: Some(by.clone()),
+            via: via.clone(),
             ..blank
         },
-        JournalEvent::Rollout { from, to, why, by, .. } => JournalRow {
+        JournalEvent::Rollout { from, to, why, by, via, .. } => JournalRow {
             kind: "rollout".into(),
             from: Some(from.to_string()),
             to: to.to_string(),
             why: why.clone(),
             by: by.clone(),
+            via: via.clone(),
             ..blank
         },
-        JournalEvent::Enforcement { from, to, why, by, .. } => JournalRow {
+        JournalEvent::Enforcement { from, to, why, by, via, .. } => JournalRow {
             kind: "enforcement".into(),
             from: Some(from.to_string()),
             to: to.to_string(),
             why: why.clone(),
             by: by.clone(),
+            via: via.clone(),
             ..blank
         },
         JournalEvent::Change {
@@ -436,6 +440,7 @@ pub fn entry(entry: &Entry) -> JournalRow {
             call,
             answer,
             by,
+            via,
             earlier: _,
             record,
         } => {
@@ -455,6 +460,7 @@ pub fn entry(entry: &Entry) -> JournalRow {
                 proof,
                 job_id: record.jobs.last().map(ToString::to_string),
                 by: by.clone(),
+                via: via.clone(),
                 ..blank
             }
         }

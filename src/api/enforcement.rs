@@ -133,7 +133,7 @@ impl Api {
             EnforcementVerb::Release { .. } => said("release", why)?,
             EnforcementVerb::Stop => reason(why),
         };
-        let moved = command(&*self.store, name, asked, &caller.name, &why, self.now()).await?;
+        let moved = command(&*self.store, name, asked, &caller.person(), &why, self.now()).await?;
         let stage = moved.record.stage.as_str();
         tracing::info!(plan = %name, verb = ?asked, by = %caller, stage, "verb on an enforcement carried out");
         Ok(Json(self.enforcement(&moved, true).await?))

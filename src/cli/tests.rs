@@ -627,6 +627,7 @@ fn the_journal() {
         proof: None,
         job_id: None,
         by: None,
+        via: None,
     };
     let verb = JournalRow {
         seq: 42,

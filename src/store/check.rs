@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::domain::change::{self, State};
 use crate::domain::id::{ChangeId, InstanceId, RolloutId};
 use crate::domain::journal::{Entry, JournalEvent, Word};
+use crate::domain::person::Person;
 use crate::domain::rollout;
 use crate::domain::tally::Standing;
 use crate::domain::target::Target;
@@ -80,9 +81,12 @@ impl StoreState {
         };
         if let Some(RolloutMove { record: next, why, by }) = moved {
             fits(&next, marks_len(&next))?;
+            let (by, via) = Person::told(by);
             let (from, to) = (record.phase.as_str().into(), next.phase.as_str().into());
-            records
-                .push((entry(0, JournalEvent::Rollout { from, to, why, by, record: next }), None));
+            records.push((
+                entry(0, JournalEvent::Rollout { from, to, why, by, via, record: next }),
+                None,
+            ));
         }
         let single = commit.changes.len() == 1;
         for moves in commit.changes {
@@ -242,6 +246,7 @@ impl CommitCheck<'_> {
         self.lock(id, &found.target, from, to, single)?;
         fits(&record, texts_len(&record))?;
         let FoundChange { target, state, entry, .. } = found;
+        let (by, via) = Person::told(by);
         let what = JournalEvent::Change {
             ordinal,
             instance_id: target.instance_id,
@@ -252,6 +257,7 @@ impl CommitCheck<'_> {
             call: call.map(Word::from),
             answer,
             by,
+            via,
             earlier: entry,
             record,
         };

@@ -241,7 +241,7 @@ pub(crate) async fn try_abort(store: &dyn Store, id: RolloutId) -> Result<(), Co
         version: now.record.version + 1,
         ..now.record.clone()
     };
-    let by = Some("ada".to_owned());
+    let by = Some("ada".into());
     let moves = Some(RolloutMove { record, why: "aborted by ada: test".into(), by });
     store.commit(Commit { moves, ..blank(&now, 9) }).await
 }

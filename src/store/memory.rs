@@ -92,6 +92,7 @@ impl State {
             submission: id_digest(id),
             change_ref: plan.change_ref.clone(),
             by: by.name.clone(),
+            via: by.via.as_deref().map(str::to_owned),
             note,
         };
         self.note(JournalRecord {

@@ -424,7 +424,7 @@ pub struct EnforcementCommit {
     pub record: enforce::Record,
     pub why: String,
     /// The operator, if one did it.
-    pub by: Option<String>,
+    pub by: Option<Person>,
 }
 
 #[derive(Debug, Clone)]
@@ -432,7 +432,7 @@ pub struct RolloutMove {
     pub record: rollout::Record,
     pub why: String,
     /// The operator, if one did it.
-    pub by: Option<String>,
+    pub by: Option<Person>,
 }
 
 #[derive(Debug, Clone)]
@@ -450,7 +450,7 @@ pub struct ChangeMove {
     /// The answer that led here.
     pub answer: Option<Trace>,
     /// The operator, if one did it.
-    pub by: Option<String>,
+    pub by: Option<Person>,
 }
 
 /// Facts about a store.

@@ -360,7 +360,7 @@ fn new_rollout(
         let what = format!("the submission {submission} is of the rollout {}, not {id}", header.id);
         return Err(OpenError::Submission(Unavailable(what)));
     }
-    let by = Person { name: header.by, uid: header.uid };
+    let by = Person { name: header.by, uid: header.uid, via: None };
     let frozen = FrozenRollout {
         plan: Arc::new(header.plan),
         targets: Arc::new(stored),

@@ -444,6 +444,7 @@ mod tests {
                 to: "advancing".into(),
                 why,
                 by: None,
+                via: None,
                 record: Record::submitted(),
             };
             let entry = Entry {
@@ -551,6 +552,7 @@ mod tests {
                     to: "idle".into(),
                     why: "a tick".into(),
                     by: None,
+                    via: None,
                     record,
                     previous: Some(last),
                 }
@@ -561,6 +563,7 @@ mod tests {
                     to: "advancing".into(),
                     why,
                     by: None,
+                    via: None,
                     record: Record::submitted(),
                 }
             };
@@ -634,6 +637,7 @@ mod tests {
                 call: None,
                 answer: None,
                 by: None,
+                via: None,
                 earlier: earlier.filter(|_| ours && linked(seq)),
                 record,
             };

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::found;
 use crate::domain::enforce::{Context, EnforcementStage, Event, VerbRefusal, decide};
 use crate::domain::id::{Name, ProxyId};
-use crate::domain::person::Attribution;
+use crate::domain::person::{Attribution, Person};
 use crate::store::{CommitError, Enforcement, EnforcementCommit, Store, Unavailable};
 
 /// Tries against an enforcement that moves meanwhile; it moves a few times a run.
@@ -54,7 +54,7 @@ pub async fn command(
     store: &dyn Store,
     name: &Name,
     asked: &EnforcementVerb,
-    by: &str,
+    by: &Person,
     reason: &str,
     now: Timestamp,
 ) -> Result<Enforcement, EnforceError> {
@@ -65,7 +65,7 @@ pub async fn command(
             .rollout(known.record.origin)
             .await?
             .ok_or_else(|| EnforceError::NotFound(name.clone()))?;
-        let mark = Attribution { by: by.into(), reason: reason.into(), at: now };
+        let mark = Attribution { by: by.name.clone(), reason: reason.into(), at: now };
         let event = match asked {
             EnforcementVerb::Stop => Event::Stop { mark },
             EnforcementVerb::Release { target } => {
@@ -94,7 +94,7 @@ pub async fn command(
             version,
             record: record.clone(),
             why: decision.why,
-            by: Some(by.into()),
+            by: Some(by.clone()),
         };
         match store.enforce(commit).await {
             Ok(()) => return Ok(Enforcement { name: name.clone(), record, moved_at: now }),

@@ -39,6 +39,7 @@ async fn released_before(store: SledStore, dir: &std::path::Path, id: RolloutId)
         to: phase(),
         why: "release".into(),
         by: None,
+        via: None,
         record: moved.clone(),
     };
     let ready = change::Record { state: State::Ready, version: 1, ..change::Record::queued() };
@@ -52,6 +53,7 @@ async fn released_before(store: SledStore, dir: &std::path::Path, id: RolloutId)
         call: None,
         answer: None,
         by: None,
+        via: None,
         earlier: None,
         record: ready,
     };

@@ -351,7 +351,9 @@ async fn a_pause_ends_by_itself_at_its_time() {
         .parse()
         .expect("an instant");
     let path = "/v1/rollouts/nap/pause";
-    let past = world.post(path, json!({"until": now - std::time::Duration::from_secs(5)})).await;
+    let past = world
+        .post(path, json!({"until": now - std::time::Duration::from_secs(5), "reason": "late"}))
+        .await;
     assert_eq!(past.status, StatusCode::CONFLICT, "{past:?}");
     assert_eq!(
         world.post("/v1/rollouts/nap/resume", json!({"until": now})).await.status,

@@ -71,7 +71,12 @@ async fn a_success_names_its_entry_in_the_journal() {
     let entry = &journal.json["rows"][0];
     assert_eq!(entry["seq"], seq);
     assert!(text(&entry["why"]).contains("look at entry"), "{entry}");
-    assert_eq!(entry["by"], paused.json["by"]);
+    assert_eq!((&entry["by"], &entry["via"]), (&paused.json["by"], &json!("socket")));
+    let all = world.get("/v1/rollouts/named/journal").await;
+    assert_eq!(all.json["rows"][0]["via"], "socket", "who submits comes through a door too");
+    let by_itself =
+        all.json["rows"].as_array().expect("rows").iter().find(|row| row["kind"] == "change");
+    assert_eq!(by_itself.and_then(|row| row.get("via")), None, "nobody did that");
 }
 
 #[tokio::test]
