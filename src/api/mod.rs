@@ -93,6 +93,8 @@ pub struct Api {
     stop: CancellationToken,
     /// What the plans folder holds that was not taken.
     plans: watch::Receiver<Vec<PlanFault>>,
+    /// The doors that it stands behind.
+    doors: Option<Doors>,
     /// What copies the store; `None`: it is in memory.
     exporter: Option<Arc<dyn Exporter>>,
 }
@@ -129,6 +131,7 @@ impl Api {
             started_at,
             stop,
             plans,
+            doors: None,
             exporter: None,
         }
     }
@@ -136,6 +139,11 @@ impl Api {
     /// Reports what the watcher of the plans folder did not take.
     pub fn with_plans(self, plans: watch::Receiver<Vec<PlanFault>>) -> Self {
         Self { plans, ..self }
+    }
+
+    /// Reports what is to be said of the doors that it stands behind.
+    pub fn with_doors(self, doors: Doors) -> Self {
+        Self { doors: Some(doors), ..self }
     }
 
     /// Serves copies of the store.

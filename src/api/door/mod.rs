@@ -48,6 +48,7 @@ pub use network::NetworkDoor;
 pub use session::Session;
 use session::{Evidence, Sessions};
 pub use sign_in::LinkAnswer;
+use tls::DoorTls;
 use tokens::{ListedToken, Tokens};
 use wrong::WrongCount;
 
@@ -111,6 +112,8 @@ struct SharedDoors {
     clock: Arc<dyn Clock>,
     /// Where browsers reach us, once a door on the network is open.
     url: OnceLock<String>,
+    /// The TLS of the door on the network, once that is open and has it.
+    tls: OnceLock<Arc<DoorTls>>,
     signed_out: Option<SignedOut>,
 }
 
@@ -153,6 +156,7 @@ impl Doors {
             users: Mutex::default(),
             clock,
             url: OnceLock::new(),
+            tls: OnceLock::new(),
             signed_out: None,
         }))
     }
@@ -168,6 +172,12 @@ impl Doors {
 
     pub(super) fn callers(&self) -> &Callers {
         &self.0.callers
+    }
+
+    /// Our own certificate, if it ends soon: when, and the file that it is in.
+    pub(super) fn certificate_ending(&self, now: Timestamp) -> Option<(Timestamp, PathBuf)> {
+        let (ends, file) = self.0.tls.get()?.ends_soon(now)?;
+        Some((ends, file.to_owned()))
     }
 
     /// Where browsers reach us; `None` with the socket alone.
