@@ -8,6 +8,7 @@
 //! Deliberately not here: any decision. A verb is handed to the engine, whose tables accept or
 //! refuse it.
 
+mod address;
 mod attention;
 mod by_hand;
 mod calendar;

@@ -10,7 +10,6 @@
 //! servers (`server`).
 
 mod accept;
-mod address;
 mod browser;
 mod headers;
 mod links;
@@ -36,12 +35,12 @@ use axum::response::{IntoResponse as _, Response};
 use jiff::Timestamp;
 use rustls::crypto::aws_lc_rs;
 
+use super::address::AddressBlock;
 use super::caller::{Caller, Callers, Via};
 use super::fault::ApiError;
 use crate::clock::{Clock, SystemClock};
 use crate::config::DoorConfig;
 pub(super) use accept::{Connected, PlainAcceptor, SocketAcceptor, TlsDoorAcceptor};
-pub use address::AddressBlock;
 use browser::{Asker, Names, NotOurs};
 use links::LinkCodes;
 pub use network::NetworkDoor;
