@@ -33,8 +33,8 @@ use super::wire::{
     Listing, PlanDoc, RolloutDoc, RolloutRow, SavedJob, TimelineDoc, VerbsDoc, Whoami,
 };
 use super::{
-    Api, contract, copy, describe, enforcement, find, lane, look, moved, outlook, preflight, stop,
-    submit, tail, verbs,
+    Api, contract, copy, describe, door, enforcement, find, lane, look, moved, outlook, preflight,
+    stop, submit, tail, verbs,
 };
 
 /// Largest body of a verb: a reason is a sentence.
@@ -61,7 +61,9 @@ pub fn router(api: Arc<Api>) -> Router {
 
 /// The contract of all routes in OpenAPI 3.1, as `docs/openapi.json` keeps it.
 pub fn openapi() -> String {
-    let mut document = routes().into_openapi().to_pretty_json().expect("the document is JSON");
+    let mut whole = routes().into_openapi();
+    whole.merge(door::contract());
+    let mut document = whole.to_pretty_json().expect("the document is JSON");
     document.push('\n');
     document
 }

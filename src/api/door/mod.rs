@@ -47,6 +47,7 @@ pub use network::NetworkDoor;
 pub use session::Session;
 use session::{Evidence, Sessions};
 pub use sign_in::LinkAnswer;
+pub(super) use sign_in::contract;
 use tls::DoorTls;
 use tokens::{ListedToken, Tokens};
 use wrong::WrongCount;
