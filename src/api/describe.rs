@@ -10,9 +10,10 @@ use jiff::{SignedDuration, Timestamp};
 use super::hold;
 use super::meter::MeterReading;
 use super::wire::{
-    AnswerDoc, ApprovalDoc, Budget, ChangeRow, Counters, DaemonDoc, GrowthDoc, HaltDoc, HoldView,
-    JournalRow, LaneClockDoc, LaneDoc, LaneQuotaDoc, MarkDoc, MissedDoc, PlanDoc, PlanFault,
-    ProofDoc, RevertDoc, RolloutDoc, RolloutRow, SavedJob, StoreDoc, WaveDoc, WireDoc,
+    AnswerDoc, ApprovalDoc, Budget, ChangeRow, Counters, DaemonDoc, FullProofDoc, GrowthDoc,
+    HaltDoc, HoldView, JournalRow, LaneClockDoc, LaneDoc, LaneQuotaDoc, MarkDoc, MissedDoc,
+    PlanDoc, PlanFault, ProofDoc, RevertDoc, RolloutDoc, RolloutRow, SavedJob, StoreDoc, WaveDoc,
+    WireDoc,
 };
 use crate::domain::change::{How, ReasonWord, Setback, State};
 use crate::domain::hold::{clock_text, halt_text};
@@ -457,7 +458,7 @@ pub fn entry(entry: &Entry) -> JournalRow {
                 request_id,
                 status,
                 code,
-                proof,
+                proof: proof.map(|proof| Box::new(FullProofDoc::from(&*proof))),
                 job_id: record.jobs.last().map(ToString::to_string),
                 by: by.clone(),
                 via: via.clone(),

@@ -15,8 +15,8 @@ use utoipa::IntoParams;
 
 use super::fault::ApiError;
 use super::wire::{
-    ChangeJournal, ChangeRow, DaemonDoc, Events, JournalRow, Listing, RolloutDoc, RolloutRow,
-    SavedJob,
+    ChangeJournal, ChangeRow, DaemonDoc, Events, ForecastDoc, JournalRow, Listing, RolloutDoc,
+    RolloutRow, SavedJob,
 };
 use super::{Api, describe, find, hold};
 use crate::domain::change::State as ChangeState;
@@ -215,7 +215,7 @@ impl Api {
         let enforcement = self.enforcement_of(rollout).await?.map(Box::new);
         let groups_full = hold::groups_full(rollout, &*self.store).await?;
         let doc = describe::rollout(rollout, &self.engine(), &measured, groups_full, now);
-        Ok(RolloutDoc { enforcement, ..doc }.with_forecast(forecast))
+        Ok(RolloutDoc { enforcement, ..doc }.with_forecast(forecast.map(ForecastDoc::from)))
     }
 
     /// The daemon, its store and its lanes.

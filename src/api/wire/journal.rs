@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::domain::proof::Proof;
+use super::FullProofDoc;
 
 /// The journal's entries of one change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -59,8 +59,7 @@ pub struct JournalRow {
     pub code: Option<String>,
     /// What a look at the wire saw that led here, whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
-    pub proof: Option<Box<Proof>>,
+    pub proof: Option<Box<FullProofDoc>>,
     /// The change's latest job id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job_id: Option<String>,

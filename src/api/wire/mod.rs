@@ -11,6 +11,7 @@ mod attention;
 mod calendar;
 mod change;
 mod enforcement;
+mod forecast;
 mod found;
 mod journal;
 mod look;
@@ -31,6 +32,7 @@ pub use change::{AnswerDoc, ChangeRow, SavedJob};
 pub use enforcement::{
     EnforcePreview, EnforcementDoc, EnforcementRunDoc, HeldTarget, OpposingRow, ReleaseRequest,
 };
+pub use forecast::{ForecastDoc, ForecastWaveDoc};
 pub use found::{FoundDoc, FoundRow};
 pub use journal::{ChangeJournal, JournalRow};
 pub use look::{
@@ -42,7 +44,10 @@ pub use preview::{
     ExcludedRow, ExcludedTarget, OpeningRow, Preview, PreviewTarget, PreviewWave, SeenRow,
 };
 pub use problem::{Problem, ProblemCode};
-pub use proof::{ProofDoc, WireDoc, WirePreview};
+pub use proof::{
+    CertificateDoc, FullProofDoc, GreetingDoc, HandshakeDoc, LoginDoc, ProofDoc, WireDoc,
+    WirePreview, WordedDoc,
+};
 pub use rollout::{
     ApprovalDoc, Budget, Counters, HaltDoc, HoldView, MarkDoc, MissedDoc, PlanDoc, RevertDoc,
     RolloutDoc, RolloutRow, TallyDoc, WaveDoc,
