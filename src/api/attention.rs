@@ -57,9 +57,21 @@ impl Api {
         rows.extend(of_rollouts);
         rows.extend(self.enforcements_held(now).await?);
         rows.extend(lanes(&engine));
+        rows.extend(self.own_certificate(now));
         rows.extend(self.certificates(now).await?);
         let (headline, until) = headline(&overall);
         Ok(AttentionDoc { headline, until, rows, as_of: now })
+    }
+
+    fn own_certificate(&self, now: Timestamp) -> Option<AttentionRow> {
+        let (ends, file) = self.doors.as_ref()?.certificate_ending(now)?;
+        Some(AttentionRow {
+            word: "api_certificate_ends".into(),
+            text: "the API's own certificate ends".into(),
+            why: format!("put a new one in place of {}; it is read by itself", file.display()),
+            until: Some(ends),
+            ..AttentionRow::default()
+        })
     }
 
     async fn enforcements_held(&self, now: Timestamp) -> Result<Vec<AttentionRow>, ApiError> {

@@ -74,7 +74,11 @@ impl fmt::Display for Caller {
 impl Caller {
     /// As rollouts and approvals keep them.
     pub fn person(&self) -> Person {
-        Person { name: self.name.to_string(), uid: self.uid }
+        Person {
+            name: self.name.to_string(),
+            uid: self.uid,
+            via: Some(self.via.to_string().into()),
+        }
     }
 
     /// Refuses whoever lacks the role.

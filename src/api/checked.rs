@@ -18,7 +18,7 @@ use super::caller::Caller;
 use super::fault::ApiError;
 use super::preview::{excluded, preview, warning};
 use super::submit::{SpooledPlan, UploadSource, read, submission, take_over};
-use super::wire::{OpposingRow, Preview, SubmitAnswer};
+use super::wire::{ForecastDoc, OpposingRow, Preview, SubmitAnswer};
 use crate::domain::people::Role;
 use crate::engine::enforce::opposing;
 use crate::planfile::Diagnostics;
@@ -121,7 +121,7 @@ impl Api {
                 let why = "no forecast could be made soon; `sealift plan` takes its time for one";
                 preview.warnings.push(why.to_owned());
             }
-            preview.forecast = forecast;
+            preview.forecast = forecast.map(ForecastDoc::from);
         }
         let (person, digest) = (caller.name.to_string(), preview.digest.clone());
         let until = now.boot + KEPT_FOR;

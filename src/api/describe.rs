@@ -10,9 +10,10 @@ use jiff::{SignedDuration, Timestamp};
 use super::hold;
 use super::meter::MeterReading;
 use super::wire::{
-    AnswerDoc, ApprovalDoc, Budget, ChangeRow, Counters, DaemonDoc, GrowthDoc, HaltDoc, HoldView,
-    JournalRow, LaneClockDoc, LaneDoc, LaneQuotaDoc, MarkDoc, MissedDoc, PlanDoc, PlanFault,
-    ProofDoc, RevertDoc, RolloutDoc, RolloutRow, SavedJob, StoreDoc, WaveDoc, WireDoc,
+    AnswerDoc, ApprovalDoc, Budget, ChangeRow, Counters, DaemonDoc, FullProofDoc, GrowthDoc,
+    HaltDoc, HoldView, JournalRow, LaneClockDoc, LaneDoc, LaneQuotaDoc, MarkDoc, MissedDoc,
+    PlanDoc, PlanFault, ProofDoc, RevertDoc, RolloutDoc, RolloutRow, SavedJob, StoreDoc, WaveDoc,
+    WireDoc,
 };
 use crate::domain::change::{How, ReasonWord, Setback, State};
 use crate::domain::hold::{clock_text, halt_text};
@@ -160,7 +161,7 @@ pub fn group_limits(plan: &Plan) -> BTreeMap<String, u32> {
     plan.strategy.max_in_flight_per.iter().map(|(by, most)| (by.to_string(), most)).collect()
 }
 
-fn missed(windows: &WindowLog) -> Option<MissedDoc> {
+pub fn missed(windows: &WindowLog) -> Option<MissedDoc> {
     let last = windows.last_missed.filter(|_| windows.missed > 0)?;
     Some(MissedDoc { count: windows.missed, last_open: last.open, last_until: last.until })
 }
@@ -397,9 +398,10 @@ pub fn entry(entry: &Entry) -> JournalRow {
         proof: None,
         job_id: None,
         by: None,
+        via: None,
     };
     match &entry.what {
-        JournalEvent::Submitted { name, revision, targets, by, note, .. } => JournalRow {
+        JournalEvent::Submitted { name, revision, targets, by, via, note, .. } => JournalRow {
             kind: "submitted".into(),
             to: "scheduled".into(),
             why: if note.is_empty() {
@@ -408,22 +410,25 @@ pub fn entry(entry: &Entry) -> JournalRow {
                 format!("plan {name} revision {revision} with {targets} targets; {note}")
             },
             by: Some(by.clone()),
+            via: via.clone(),
             ..blank
         },
-        JournalEvent::Rollout { from, to, why, by, .. } => JournalRow {
+        JournalEvent::Rollout { from, to, why, by, via, .. } => JournalRow {
             kind: "rollout".into(),
             from: Some(from.to_string()),
             to: to.to_string(),
             why: why.clone(),
             by: by.clone(),
+            via: via.clone(),
             ..blank
         },
-        JournalEvent::Enforcement { from, to, why, by, .. } => JournalRow {
+        JournalEvent::Enforcement { from, to, why, by, via, .. } => JournalRow {
             kind: "enforcement".into(),
             from: Some(from.to_string()),
             to: to.to_string(),
             why: why.clone(),
             by: by.clone(),
+            via: via.clone(),
             ..blank
         },
         JournalEvent::Change {
@@ -436,6 +441,8 @@ pub fn entry(entry: &Entry) -> JournalRow {
             call,
             answer,
             by,
+            via,
+            earlier: _,
             record,
         } => {
             let Trace { request_id, status, code, proof, .. } = answer.clone().unwrap_or_default();
@@ -451,9 +458,10 @@ pub fn entry(entry: &Entry) -> JournalRow {
                 request_id,
                 status,
                 code,
-                proof,
+                proof: proof.map(|proof| Box::new(FullProofDoc::from(&*proof))),
                 job_id: record.jobs.last().map(ToString::to_string),
                 by: by.clone(),
+                via: via.clone(),
                 ..blank
             }
         }
@@ -498,7 +506,7 @@ pub fn growth(growth: Growth) -> GrowthDoc {
     GrowthDoc { since, bytes_per_day, free_bytes, days_left }
 }
 
-fn lane(lane: &LaneSnapshot) -> LaneDoc {
+pub fn lane(lane: &LaneSnapshot) -> LaneDoc {
     LaneDoc {
         lane: lane.lane.to_string(),
         out: lane.out,

@@ -13,13 +13,7 @@ use super::wire::{ChangeRow, JournalRow, Listing, RolloutDoc, RolloutRow, VerbsD
 use super::{Api, describe, find, hold, outlook};
 use crate::domain::id::{ChangeId, RolloutId};
 use crate::domain::plan::Plan;
-use crate::store::Rollout;
-
-/// Batches of a rollout's journal that are looked through for the entries of one change.
-const STORY_BATCHES: usize = 200;
-
-/// Entries read at once.
-const BATCH: usize = 1000;
+use crate::store::{ChangeFilter, Rollout};
 
 /// Entries of one change that are shown.
 pub const STORY_MAX: usize = 500;
@@ -28,7 +22,7 @@ pub const STORY_MAX: usize = 500;
 #[derive(Debug)]
 pub struct Story {
     pub entries: Vec<JournalRow>,
-    /// Whether all of the rollout's journal was looked through.
+    /// Whether these are all of them.
     pub whole: bool,
 }
 
@@ -79,7 +73,20 @@ impl Api {
         after: Option<u32>,
         limit: usize,
     ) -> Result<Listing<ChangeRow>, ApiError> {
-        let page = self.store.page(rollout.id, words, after, limit).await?;
+        let filter = ChangeFilter { words, ..ChangeFilter::default() };
+        self.changes_fitting(rollout, filter, after, limit).await
+    }
+
+    /// The same of changes that fit a filter. A page may have fewer rows than asked for, or none, and
+    /// a next one all the same, where few of many fit.
+    pub async fn changes_fitting(
+        &self,
+        rollout: &Rollout,
+        filter: ChangeFilter,
+        after: Option<u32>,
+        limit: usize,
+    ) -> Result<Listing<ChangeRow>, ApiError> {
+        let page = self.store.filtered(rollout.id, filter, after, limit).await?;
         let holds =
             hold::of_changes(&page.changes, rollout, &self.engine(), &*self.store, self.now())
                 .await?;
@@ -112,22 +119,12 @@ impl Api {
         Ok(Some(describe::change(&active, rollout, hold.into_iter().next().flatten())))
     }
 
-    /// What the journal says of one change.
+    /// What the journal says of one change: its latest [`STORY_MAX`] entries.
     pub async fn story(&self, rollout: &Rollout, ordinal: u32) -> Result<Story, ApiError> {
-        let (mut entries, mut after) = (Vec::new(), 0);
-        for _ in 0..STORY_BATCHES {
-            let batch = self.store.journal(Some(rollout.id), after, BATCH).await?;
-            let whole = batch.len() < BATCH;
-            after = batch.last().map_or(after, |last| last.seq);
-            entries.extend(
-                batch.iter().map(describe::entry).filter(|row| row.ordinal == Some(ordinal)),
-            );
-            if whole || entries.len() >= STORY_MAX {
-                entries.truncate(STORY_MAX);
-                return Ok(Story { entries, whole });
-            }
-        }
-        Ok(Story { entries, whole: false })
+        let id = ChangeId { rollout: rollout.id, ordinal };
+        let found = self.store.story(id, None, STORY_MAX).await?;
+        let whole = found.earlier.is_none() && found.looked_to.is_none();
+        Ok(Story { entries: found.entries.iter().rev().map(describe::entry).collect(), whole })
     }
 
     /// The latest entries of the journal, newest first: those before `before`, where it is given.

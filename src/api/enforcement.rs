@@ -14,7 +14,7 @@ use super::Api;
 use super::caller::{Caller, Operates, Reads, SwitchesOff};
 use super::contract::RefusedAnswers;
 use super::fault::ApiError;
-use super::request::{JsonBody, reason};
+use super::request::{JsonBody, reason, said};
 use super::wire::{
     EnforcementDoc, EnforcementRunDoc, HeldTarget, Listing, MarkDoc, OpposingRow, ReleaseRequest,
     StopRequest,
@@ -129,8 +129,11 @@ impl Api {
         caller: &Caller,
         why: &str,
     ) -> Result<Json<EnforcementDoc>, ApiError> {
-        let moved =
-            command(&*self.store, name, asked, &caller.name, &reason(why), self.now()).await?;
+        let why = match asked {
+            EnforcementVerb::Release { .. } => said("release", why)?,
+            EnforcementVerb::Stop => reason(why),
+        };
+        let moved = command(&*self.store, name, asked, &caller.person(), &why, self.now()).await?;
         let stage = moved.record.stage.as_str();
         tracing::info!(plan = %name, verb = ?asked, by = %caller, stage, "verb on an enforcement carried out");
         Ok(Json(self.enforcement(&moved, true).await?))

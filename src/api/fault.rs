@@ -12,6 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::wire::{Problem, ProblemCode, RolloutRow};
+use crate::domain::rollout::Refusal;
 use crate::engine::CommandError;
 use crate::store::{Away, SubmitError, Unavailable};
 
@@ -68,6 +69,13 @@ impl ApiError {
     /// The request is not well formed.
     pub fn bad(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// A field of the body is missing, or not what it must be.
+    pub fn field(name: &str, detail: impl Into<String>) -> Self {
+        let mut error = Self::bad(detail);
+        error.body.field = Some(name.to_owned());
+        error
     }
 
     /// The reference fits several rollouts.
@@ -177,7 +185,10 @@ impl From<CommandError> for ApiError {
             CommandError::Moved => StatusCode::PRECONDITION_FAILED,
             CommandError::Unavailable(_) | CommandError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
         };
-        Self::new(status, error.to_string())
+        let field = matches!(&error, CommandError::Refused(Refusal::ReasonMissing { .. }));
+        let mut refused = Self::new(status, error.to_string());
+        refused.body.field = field.then(|| "reason".to_owned());
+        refused
     }
 }
 

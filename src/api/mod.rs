@@ -8,8 +8,10 @@
 //! Deliberately not here: any decision. A verb is handed to the engine, whose tables accept or
 //! refuse it.
 
+mod address;
 mod attention;
 mod by_hand;
+mod calendar;
 mod caller;
 mod checked;
 mod contract;
@@ -37,8 +39,11 @@ mod routes;
 mod search;
 mod server;
 mod stop;
+mod streams;
 mod submit;
 mod switches;
+mod tail;
+mod timeline;
 mod users;
 mod verbs;
 pub mod wire;
@@ -72,6 +77,7 @@ use crate::store::maintenance::export::Exporter;
 use checked::KeptPlans;
 use forecast::Forecaster;
 use meter::Meter;
+use streams::Streams;
 use wire::PlanFault;
 
 /// Folder of uploads, in the state directory.
@@ -90,10 +96,13 @@ pub struct Api {
     forecaster: Forecaster,
     /// Plans that were checked on the page.
     checked: KeptPlans,
+    streams: Streams,
     started_at: Timestamp,
     stop: CancellationToken,
     /// What the plans folder holds that was not taken.
     plans: watch::Receiver<Vec<PlanFault>>,
+    /// The doors that it stands behind.
+    doors: Option<Doors>,
     /// What copies the store; `None`: it is in memory.
     exporter: Option<Arc<dyn Exporter>>,
 }
@@ -127,9 +136,11 @@ impl Api {
             meter,
             forecaster,
             checked: KeptPlans::default(),
+            streams: Streams::default(),
             started_at,
             stop,
             plans,
+            doors: None,
             exporter: None,
         }
     }
@@ -137,6 +148,11 @@ impl Api {
     /// Reports what the watcher of the plans folder did not take.
     pub fn with_plans(self, plans: watch::Receiver<Vec<PlanFault>>) -> Self {
         Self { plans, ..self }
+    }
+
+    /// Reports what is to be said of the doors that it stands behind.
+    pub fn with_doors(self, doors: Doors) -> Self {
+        Self { doors: Some(doors), ..self }
     }
 
     /// Serves copies of the store.

@@ -22,6 +22,7 @@ use super::contract::RefusedAnswers;
 use super::fault::ApiError;
 use super::find;
 use super::request::query;
+use super::streams::StreamPlace;
 use super::wire::{Beat, Moved};
 use crate::domain::id::RolloutId;
 
@@ -29,7 +30,7 @@ use crate::domain::id::RolloutId;
 const PACE: Duration = Duration::from_millis(100);
 
 /// Silence is at most so long.
-const BEAT: Duration = Duration::from_secs(15);
+pub(super) const BEAT: Duration = Duration::from_secs(15);
 
 /// Entries read to tell which rollouts moved; beyond that only that something did.
 const ENTRIES_MAX: usize = 1_000;
@@ -48,6 +49,7 @@ struct MovedStream {
     /// Sequence up to which the reader was told.
     told: u64,
     first: bool,
+    _place: StreamPlace,
 }
 
 impl MovedStream {
@@ -100,7 +102,8 @@ impl MovedStream {
     }
 }
 
-fn event(word: &str, data: &impl serde::Serialize) -> Event {
+/// An event of this word.
+pub(super) fn event(word: &str, data: &impl serde::Serialize) -> Event {
     Event::default()
         .event(word)
         .data(serde_json::to_string(data).expect("texts and numbers can be written"))
@@ -118,7 +121,7 @@ fn event(word: &str, data: &impl serde::Serialize) -> Event {
 )]
 pub(super) async fn moved(
     State(api): State<Arc<Api>>,
-    _: Reads,
+    Reads(caller): Reads,
     uri: Uri,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
     let asked: MovedQuery = query(&uri)?;
@@ -126,8 +129,9 @@ pub(super) async fn moved(
         Some(reference) => Some(find::rollout(&*api.store, &reference).await?.id),
         None => None,
     };
+    let place = api.streams.open(&caller)?;
     let told = api.store.health().seq;
-    let watch = MovedStream { api, only, told, first: true };
+    let watch = MovedStream { api, only, told, first: true, _place: place };
     let events =
         stream::unfold(watch, async |mut watch| watch.next().await.map(|event| (Ok(event), watch)));
     Ok(Sse::new(events))

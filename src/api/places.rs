@@ -37,7 +37,7 @@ use tokio::time::{Sleep, sleep, timeout};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tower::Service;
 
-use super::door::AddressBlock;
+use super::address::AddressBlock;
 use super::fault::ApiError;
 use crate::clock::Clock;
 

@@ -8,19 +8,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use jiff::Timestamp;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::fault::ApiError;
 use super::wire::{
-    ChangeRow, DaemonDoc, Events, JournalRow, Listing, RolloutDoc, RolloutRow, SavedJob,
+    ChangeJournal, ChangeRow, DaemonDoc, Events, ForecastDoc, JournalRow, Listing, RolloutDoc,
+    RolloutRow, SavedJob,
 };
 use super::{Api, describe, find, hold};
 use crate::domain::change::State as ChangeState;
-use crate::domain::id::RolloutId;
+use crate::domain::id::{CLOUD_ID_LEN, ChangeId, Name, RolloutId};
+use crate::domain::plan::Plan;
 use crate::engine::Snapshot;
-use crate::store::Rollout;
+use crate::store::{ChangeFilter, Rollout};
 use crate::yaml::suggest::nearest;
 
 /// Rows of a page when the client does not say.
@@ -66,8 +69,24 @@ pub(super) struct RolloutsQuery {
 pub(super) struct ChangesQuery {
     /// Words of the change table, with commas between; `active` stands for all that is in flight.
     state: Option<String>,
+    /// Only changes of this wave: its name, or its number from 1.
+    wave: Option<String>,
+    /// Only changes that this lane reaches.
+    lane: Option<String>,
+    /// Only changes whose proxy's or instance's id begins so.
+    id: Option<String>,
     /// The `next` of the page before.
     after: Option<u32>,
+    /// Rows of the page at most.
+    limit: Option<usize>,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ChangeJournalQuery {
+    /// The `next` of the page before.
+    after: Option<u64>,
     /// Rows of the page at most.
     limit: Option<usize>,
 }
@@ -146,6 +165,38 @@ pub fn states(asked: Option<&str>) -> Result<Vec<String>, ApiError> {
     Ok(words)
 }
 
+/// Place of the wave that somebody means: by its name, else by its number from 1.
+fn wave_of(plan: &Plan, asked: &str) -> Result<u16, ApiError> {
+    let waves = &plan.strategy.waves;
+    let named = waves.iter().position(|wave| wave.name.as_str() == asked);
+    let numbered = || asked.parse::<usize>().ok()?.checked_sub(1).filter(|n| *n < waves.len());
+    let found = named.or_else(numbered).and_then(|place| u16::try_from(place).ok());
+    found.ok_or_else(|| {
+        let near = nearest(asked, waves.iter().map(|wave| wave.name.as_str()));
+        let hint = match near {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("it has waves 1 to {}, each with a name", waves.len()),
+        };
+        ApiError::bad(format!("{} has no wave `{}`; {hint}", plan.name, asked.escape_debug()))
+    })
+}
+
+fn no_change(rollout: &Rollout, ordinal: u32) -> ApiError {
+    let (name, count) = (&rollout.plan.name, rollout.targets);
+    let what = format!("{name} has no change {ordinal}: its {count} changes are counted from 0");
+    ApiError::new(StatusCode::NOT_FOUND, what)
+}
+
+/// The beginning of an id of the cloud.
+fn beginning(text: String) -> Result<String, ApiError> {
+    let fits = (1..=CLOUD_ID_LEN).contains(&text.len());
+    if fits && text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Ok(text);
+    }
+    let what = format!("`id` takes the first 1 to {CLOUD_ID_LEN} letters and digits of an id");
+    Err(ApiError::bad(what))
+}
+
 impl Api {
     /// The wall clock.
     pub fn now(&self) -> Timestamp {
@@ -164,7 +215,7 @@ impl Api {
         let enforcement = self.enforcement_of(rollout).await?.map(Box::new);
         let groups_full = hold::groups_full(rollout, &*self.store).await?;
         let doc = describe::rollout(rollout, &self.engine(), &measured, groups_full, now);
-        Ok(RolloutDoc { enforcement, ..doc }.with_forecast(forecast))
+        Ok(RolloutDoc { enforcement, ..doc }.with_forecast(forecast.map(ForecastDoc::from)))
     }
 
     /// The daemon, its store and its lanes.
@@ -198,7 +249,48 @@ impl Api {
     ) -> Result<Listing<ChangeRow>, ApiError> {
         let words = states(asked.state.as_deref())?;
         let rollout = find::rollout(&*self.store, reference).await?;
-        self.change_rows(&rollout, words, asked.after, limit(asked.limit)).await
+        let ChangesQuery { wave, lane, id, after, limit: rows, .. } = asked;
+        let lane = lane.map(|lane| Name::parse(&lane, "lane")).transpose();
+        let filter = ChangeFilter {
+            words,
+            wave: wave.map(|wave| wave_of(&rollout.plan, &wave)).transpose()?,
+            lane: lane.map_err(|error| ApiError::bad(error.to_string()))?,
+            begins: id.map(beginning).transpose()?,
+        };
+        self.changes_fitting(&rollout, filter, after, limit(rows)).await
+    }
+
+    pub(super) async fn change(
+        &self,
+        reference: &str,
+        ordinal: u32,
+    ) -> Result<ChangeRow, ApiError> {
+        let rollout = find::rollout(&*self.store, reference).await?;
+        self.change_row(&rollout, ordinal).await?.ok_or_else(|| no_change(&rollout, ordinal))
+    }
+
+    pub(super) async fn change_journal(
+        &self,
+        reference: &str,
+        ordinal: u32,
+        asked: ChangeJournalQuery,
+    ) -> Result<ChangeJournal, ApiError> {
+        let rollout = find::rollout(&*self.store, reference).await?;
+        if ordinal >= rollout.targets {
+            return Err(no_change(&rollout, ordinal));
+        }
+        let id = ChangeId { rollout: rollout.id, ordinal };
+        let found = self.store.story(id, asked.after, limit(asked.limit)).await?;
+        if found.entries.is_empty() && asked.after.is_some() {
+            return Err(ApiError::bad(
+                "`after` is the `next` of the page before, of this very change",
+            ));
+        }
+        Ok(ChangeJournal {
+            rows: found.entries.iter().map(describe::entry).collect(),
+            next: found.earlier.map(|earlier| earlier.to_string()),
+            looked_to: found.looked_to,
+        })
     }
 
     pub(super) async fn jobs(
@@ -293,6 +385,18 @@ mod tests {
         let told = |word: &str| format!("{:?}", states(Some(word)).expect_err("no state"));
         assert!(told("fialed").contains("did you mean `failed`?"), "{}", told("fialed"));
         assert!(told("done").contains("use active, "), "{}", told("done"));
+    }
+
+    #[test]
+    fn a_wave_is_meant_by_its_name_or_by_its_number() {
+        let plan = crate::store::fixtures::plan("night", &[1, 2, 3]);
+        assert_eq!(wave_of(&plan, "wave-2").expect("a name"), 2);
+        assert_eq!(wave_of(&plan, "1").expect("a number"), 0);
+        let told = |asked: &str| format!("{:?}", wave_of(&plan, asked).expect_err("no wave"));
+        assert!(told("wave-").contains("did you mean `wave-0`?"), "{}", told("wave-"));
+        for asked in ["0", "4", "-1", "night"] {
+            assert!(told(asked).contains("has no wave"), "{asked}: {}", told(asked));
+        }
     }
 
     #[test]

@@ -79,6 +79,16 @@ impl<S: Send + Sync> FromRequest<S> for UploadParts {
     }
 }
 
+/// The reason of a verb that must have one.
+pub(super) fn said(verb: &str, text: &str) -> Result<String, ApiError> {
+    let kept = reason(text);
+    if kept.trim().is_empty() {
+        let what = "says why: give it a `reason` (on the command line `--reason TEXT`)";
+        return Err(ApiError::field("reason", format!("`{verb}` {what}; nothing was done")));
+    }
+    Ok(kept)
+}
+
 /// A reason as it is kept: without control characters, and cut where it is too long.
 pub(super) fn reason(text: &str) -> String {
     let mut kept = String::new();

@@ -19,18 +19,22 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::calendar::CalendarQuery;
 use super::caller::{Caller, Reads};
 use super::contract::RefusedAnswers;
 use super::fault::{ApiError, spelled};
-use super::reads::{ChangesQuery, EventsQuery, JobsQuery, JournalQuery, RolloutsQuery};
+use super::reads::{
+    ChangeJournalQuery, ChangesQuery, EventsQuery, JobsQuery, JournalQuery, RolloutsQuery,
+};
 use super::request::{nowhere, query};
+use super::timeline::TimelineQuery;
 use super::wire::{
-    AttentionDoc, ChangeRow, DaemonDoc, Events, FoundDoc, JournalRow, Listing, PlanDoc, RolloutDoc,
-    RolloutRow, SavedJob, VerbsDoc, Whoami,
+    AttentionDoc, CalendarDoc, ChangeJournal, ChangeRow, DaemonDoc, Events, FoundDoc, JournalRow,
+    Listing, PlanDoc, RolloutDoc, RolloutRow, SavedJob, TimelineDoc, VerbsDoc, Whoami,
 };
 use super::{
-    Api, contract, copy, describe, enforcement, find, lane, look, moved, outlook, preflight, stop,
-    submit, verbs,
+    Api, contract, copy, describe, door, enforcement, find, lane, look, moved, outlook, preflight,
+    stop, submit, tail, verbs,
 };
 
 /// Largest body of a verb: a reason is a sentence.
@@ -57,7 +61,9 @@ pub fn router(api: Arc<Api>) -> Router {
 
 /// The contract of all routes in OpenAPI 3.1, as `docs/openapi.json` keeps it.
 pub fn openapi() -> String {
-    let mut document = routes().into_openapi().to_pretty_json().expect("the document is JSON");
+    let mut whole = routes().into_openapi();
+    whole.merge(door::contract());
+    let mut document = whole.to_pretty_json().expect("the document is JSON");
     document.push('\n');
     document
 }
@@ -70,12 +76,16 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(ready))
         .routes(routes!(whoami))
         .routes(routes!(attention))
+        .routes(routes!(calendar))
         .routes(routes!(found))
         .routes(routes!(daemon))
         .routes(routes!(rollouts))
         .routes(routes!(rollout))
         .routes(routes!(changes))
+        .routes(routes!(change))
+        .routes(routes!(change_journal))
         .routes(routes!(jobs))
+        .routes(routes!(timeline))
         .routes(routes!(journal))
         .routes(routes!(plan))
         .routes(routes!(possible))
@@ -113,6 +123,7 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::with_openapi(contract::base())
         .routes(routes!(events))
         .routes(routes!(moved::moved))
+        .routes(routes!(tail::tail))
         .routes(routes!(copy::export))
         .routes(routes!(look::instances))
         .merge(looks)
@@ -195,6 +206,19 @@ async fn whoami(caller: Caller) -> Json<Whoami> {
 )]
 async fn attention(State(api): RouteState, _: Reads) -> Shown<AttentionDoc> {
     Ok(Json(api.attention().await?))
+}
+
+/// What opens, ticks and holds in the next days: the windows of all open rollouts, enforcements, lanes.
+#[utoipa::path(
+    get,
+    path = "/v1/calendar",
+    operation_id = "calendar",
+    tag = "reads",
+    params(CalendarQuery),
+    responses((status = 200, description = "The next days", body = CalendarDoc), RefusedAnswers)
+)]
+async fn calendar(State(api): RouteState, _: Reads, uri: Uri) -> Shown<CalendarDoc> {
+    Ok(Json(api.calendar(query(&uri)?).await?))
 }
 
 /// How the daemon stands: its store, its lanes, what stops everything, and plan files that were not
@@ -299,6 +323,69 @@ async fn changes(
     uri: Uri,
 ) -> Shown<Listing<ChangeRow>> {
     Ok(Json(api.changes(&reference, query(&uri)?).await?))
+}
+
+/// One change, by its place in the target list.
+#[utoipa::path(
+    get,
+    path = "/v1/rollouts/{reference}/changes/{ordinal}",
+    operation_id = "change",
+    tag = "rollouts",
+    params(
+        ("reference" = String, Path, description = "A plan's name, for its newest revision, or a unique beginning of a rollout's id"),
+        ("ordinal" = u32, Path, description = "Its place in the rollout's target list, from 0"),
+    ),
+    responses((status = 200, description = "How it stands", body = ChangeRow), RefusedAnswers)
+)]
+async fn change(
+    State(api): RouteState,
+    _: Reads,
+    Path((reference, ordinal)): Path<(String, u32)>,
+) -> Shown<ChangeRow> {
+    Ok(Json(api.change(&reference, ordinal).await?))
+}
+
+/// The journal's entries of one change, newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/rollouts/{reference}/changes/{ordinal}/journal",
+    operation_id = "change_journal",
+    tag = "rollouts",
+    params(
+        ("reference" = String, Path, description = "A plan's name, for its newest revision, or a unique beginning of a rollout's id"),
+        ("ordinal" = u32, Path, description = "Its place in the rollout's target list, from 0"),
+        ChangeJournalQuery,
+    ),
+    responses((status = 200, description = "A page of its entries", body = ChangeJournal), RefusedAnswers)
+)]
+async fn change_journal(
+    State(api): RouteState,
+    _: Reads,
+    Path((reference, ordinal)): Path<(String, u32)>,
+    uri: Uri,
+) -> Shown<ChangeJournal> {
+    Ok(Json(api.change_journal(&reference, ordinal, query(&uri)?).await?))
+}
+
+/// What happened to the rollout in bins of five minutes, and what is expected of it.
+#[utoipa::path(
+    get,
+    path = "/v1/rollouts/{reference}/timeline",
+    operation_id = "timeline",
+    tag = "rollouts",
+    params(
+        ("reference" = String, Path, description = "A plan's name, for its newest revision, or a unique beginning of a rollout's id"),
+        TimelineQuery,
+    ),
+    responses((status = 200, description = "A stretch of its time", body = TimelineDoc), RefusedAnswers)
+)]
+async fn timeline(
+    State(api): RouteState,
+    _: Reads,
+    Path(reference): Path<String>,
+    uri: Uri,
+) -> Shown<TimelineDoc> {
+    Ok(Json(api.timeline_asked(&reference, query(&uri)?).await?))
 }
 
 /// Every saved job id of the rollout.

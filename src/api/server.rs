@@ -195,12 +195,21 @@ pub async fn serve(socket: Socket, router: Router, stop: CancellationToken) -> i
             tokio::try_join!(on_socket, ending(server.serve(routes), handle, stop, || ())).map(drop)
         }
         Some(tls) => {
+            let (watched, ended) = (tls.clone(), stop.clone());
+            let watch = async move { watched.warn_of_end(&SystemClock, ended).await };
             let server = server.acceptor(TlsDoorAcceptor {
                 connections: places(),
                 callers: doors.callers().clone(),
                 tls,
             });
-            tokio::try_join!(on_socket, ending(server.serve(routes), handle, stop, || ())).map(drop)
+            let served = async {
+                tokio::try_join!(on_socket, ending(server.serve(routes), handle, stop, || ()))
+            };
+            tokio::pin!(served);
+            tokio::select! {
+                served = &mut served => served.map(drop),
+                () = watch => served.await.map(drop),
+            }
         }
     }
 }

@@ -17,7 +17,7 @@ use axum::http::request::Parts;
 use super::caller::{Approves, Caller, Operates, SwitchesOff};
 use super::contract::RefusedAnswers;
 use super::fault::ApiError;
-use super::request::{JsonBody, reason};
+use super::request::{JsonBody, reason, said};
 use super::wire::{
     AbortRequest, ApproveRequest, PauseRequest, PromoteRequest, ResolveRequest, ResumeRequest,
     RetryRequest, RevertRequest, VerbAnswer,
@@ -28,7 +28,7 @@ use crate::domain::journal::JournalEvent;
 use crate::domain::rollout::{Requeue, Verb};
 use crate::engine::{Acknowledged, Command, CommandError};
 use crate::store::Rollout;
-use crate::words::verbs::towards;
+use crate::words::verbs::{needs_reason, towards};
 
 type VerbReply = Result<Json<VerbAnswer>, ApiError>;
 
@@ -95,13 +95,9 @@ impl Api {
     async fn carry_out(&self, to: Addressed, verb: Verb, caller: &Caller, why: &str) -> VerbReply {
         let Addressed { rollout, tag } = to;
         let (word, before) = (verb.as_str(), self.store.health().seq);
-        let command = Command {
-            rollout: rollout.id,
-            verb,
-            by: caller.person(),
-            reason: reason(why),
-            only_if: tag,
-        };
+        let why = if needs_reason(&verb) { said(word, why)? } else { reason(why) };
+        let command =
+            Command { rollout: rollout.id, verb, by: caller.person(), reason: why, only_if: tag };
         let done = match self.handle.command(command).await {
             Err(CommandError::Moved) => {
                 let now = self.store.rollout(rollout.id).await?;

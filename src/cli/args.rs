@@ -195,7 +195,7 @@ pub enum CliVerb {
     Approve(ApproveArgs),
     /// Put back what a rollout changed and nobody changed since, the newest wave first
     #[command(
-        after_help = "Examples:\n  sealift revert proxy-ssl-2026q4 --reason 'old drivers cannot connect'\n  sealift revert proxy-ssl-2026q4 --yes\n  sealift revert proxy-ssl-2026q4 --write back.yaml    (of a rollout that is over: a plan that puts it back)"
+        after_help = "Examples:\n  sealift revert proxy-ssl-2026q4 --reason 'old drivers cannot connect'\n  sealift revert proxy-ssl-2026q4 --reason 'as tested' --yes\n  sealift revert proxy-ssl-2026q4 --write back.yaml    (of a rollout that is over: a plan that puts it back)"
     )]
     Revert(RevertArgs),
     /// Show what is enforced, what the last run found and what is held; `stop` and `release` it
@@ -604,6 +604,15 @@ pub struct ChangesArgs {
     /// Only changes in these states, with commas between; `active` is all that is in flight
     #[arg(long, value_name = "STATE", add = complete::states())]
     pub state: Option<String>,
+    /// Only changes of this wave: its name, or its number from 1
+    #[arg(long, value_name = "WAVE")]
+    pub wave: Option<String>,
+    /// Only changes that this lane reaches
+    #[arg(long, value_name = "NAME", add = complete::lanes())]
+    pub lane: Option<String>,
+    /// Only changes whose proxy's or instance's id begins so
+    #[arg(long, value_name = "BEGINNING")]
+    pub id: Option<String>,
     /// Rows at most; all of them if not given
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,

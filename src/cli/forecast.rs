@@ -5,11 +5,11 @@
 
 use super::output::aligned;
 use super::text::count;
-use crate::rehearse::{Forecast, ForecastWave};
+use super::wire::{ForecastDoc, ForecastWaveDoc};
 use crate::words::text::{Style, clean};
 
 /// The table of the waves, and what it rests on.
-pub fn text(forecast: &Forecast, style: &Style) -> String {
+pub fn text(forecast: &ForecastDoc, style: &Style) -> String {
     let runs = count(u32::try_from(forecast.runs).unwrap_or(u32::MAX), "run", "runs");
     let mut text = format!("forecast, by {runs} of the engine in virtual time:\n");
     let cells: Vec<Vec<String>> = forecast.waves.iter().map(|wave| row(wave, style)).collect();
@@ -25,7 +25,7 @@ pub fn text(forecast: &Forecast, style: &Style) -> String {
     text
 }
 
-fn row(wave: &ForecastWave, style: &Style) -> Vec<String> {
+fn row(wave: &ForecastWaveDoc, style: &Style) -> Vec<String> {
     let at =
         |at: Option<jiff::Timestamp>| at.map_or("not in sight".to_owned(), |at| style.time(at));
     let after = wave
@@ -44,7 +44,7 @@ fn row(wave: &ForecastWave, style: &Style) -> Vec<String> {
 }
 
 /// `3`, or `3 to 5` (by the ninetieth percentile).
-fn windows(wave: &ForecastWave) -> String {
+fn windows(wave: &ForecastWaveDoc) -> String {
     match (wave.begins_in, wave.p90_in) {
         (Some(first), Some(last)) if last != first => format!("{first} to {last}"),
         (Some(first), Some(_)) => first.to_string(),
@@ -54,8 +54,8 @@ fn windows(wave: &ForecastWave) -> String {
 }
 
 /// One line for each wave that is not done.
-pub fn lines(forecast: &Forecast, style: &Style, most: usize) -> Vec<String> {
-    let line = |wave: &ForecastWave| {
+pub fn lines(forecast: &ForecastDoc, style: &Style, most: usize) -> Vec<String> {
+    let line = |wave: &ForecastWaveDoc| {
         let hangs = wave
             .after
             .as_ref()

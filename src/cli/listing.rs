@@ -61,18 +61,12 @@ pub async fn list(client: &Client, args: &ListArgs, style: Style) -> Result<Exit
 /// `changes`.
 pub async fn changes(client: &Client, args: &ChangesArgs, style: Style) -> Result<Exit> {
     let rollout = client.rollout(&args.rollout).await?;
-    let query = args.state.iter().map(|state| ("state", state.clone())).collect();
+    let asked =
+        [("state", &args.state), ("wave", &args.wave), ("lane", &args.lane), ("id", &args.id)];
+    let query = asked.into_iter().filter_map(|(key, value)| Some((key, value.clone()?))).collect();
     let path = format!("/v1/rollouts/{}/changes", rollout.id);
-    rows::<ChangeRow>(
-        client,
-        &path,
-        query,
-        args.limit,
-        args.output.output,
-        style,
-        "no change is in such a state",
-    )
-    .await
+    rows::<ChangeRow>(client, &path, query, args.limit, args.output.output, style, "no such change")
+        .await
 }
 
 /// All rows of this rollout, for people.

@@ -212,7 +212,7 @@ pub fn foresee(
     match Forecast::of(&scenario, basis)? {
         Some(forecast) => {
             preview.warnings.extend(forecast.warnings.iter().cloned());
-            preview.forecast = Some(forecast);
+            preview.forecast = Some(forecast.into());
         }
         None => preview.warnings.push(format!(
             "no forecast is made for more than {} proxies; `sealift rehearse` runs the whole plan once",

@@ -568,6 +568,7 @@ mod tests {
         let forecast = Forecast::of(&scenario(), vec!["jobs take 30s to 1m, as given".into()])
             .expect("a fleet")
             .expect("small");
+        let forecast = super::super::wire::ForecastDoc::from(forecast);
         golden("forecast", &super::super::forecast::text(&forecast, &style));
         golden("forecast-lines", &super::super::forecast::lines(&forecast, &style, 8).join("\n"));
         golden("forecast-json", &pretty(&forecast).expect("JSON"));

@@ -9,8 +9,7 @@ use super::forecast;
 use super::output::aligned;
 use super::rows::held;
 use super::text::{count, wrap};
-use super::wire::{HoldView, MissedDoc, RolloutDoc, TallyDoc, WaveDoc, WireDoc};
-use crate::rehearse::Forecast;
+use super::wire::{ForecastDoc, HoldView, MissedDoc, RolloutDoc, TallyDoc, WaveDoc, WireDoc};
 use crate::words;
 use crate::words::attention::EXPIRES_SOON;
 use crate::words::rollout::{Reached, goal};
@@ -287,7 +286,7 @@ fn pace(rollout: &RolloutDoc, style: &Style) -> String {
         .forecast
         .as_ref()
         .filter(|forecast| forecast.waves.len() > WAVES_SHOWN)
-        .and_then(Forecast::ends_after);
+        .and_then(ForecastDoc::ends_after);
     parts.extend(hangs.map(|after| format!("ends after {}", clean(after))));
     parts.join("  ")
 }
@@ -403,7 +402,7 @@ pub fn tick(rollout: &RolloutDoc, style: &Style) -> String {
         rollout
             .forecast
             .as_ref()
-            .and_then(Forecast::ends_after)
+            .and_then(ForecastDoc::ends_after)
             .map(|after| format!("ends after {after}")),
     );
     // An instant and no length: a line is news only when something moved.

@@ -17,9 +17,9 @@ use super::wire::{
     RolloutDoc, RolloutRow, SavedJob, SeenRow, StoreDoc, TallyDoc, VerbAnswer, WaveDoc, WireDoc,
     WirePreview,
 };
+use super::wire::{ForecastDoc, ForecastWaveDoc};
 use super::{enforce, operate, plan, preflight, revert};
 use crate::domain::tally::Tally;
-use crate::rehearse::{Forecast, ForecastWave};
 use crate::words::text::Style;
 
 fn at(text: &str) -> Timestamp {
@@ -139,7 +139,7 @@ fn a_rollout_that_works() {
 #[test]
 fn one_end_is_reported() {
     let (guess, end) = (Some(at("2026-12-05T17:42:24Z")), Some(at("2026-12-06T18:10:00Z")));
-    let wave = |name: &str| ForecastWave {
+    let wave = |name: &str| ForecastWaveDoc {
         name: name.into(),
         size: 8,
         begins: None,
@@ -151,7 +151,7 @@ fn one_end_is_reported() {
         lands: None,
         after: None,
     };
-    let forecast = |waves| Forecast {
+    let forecast = |waves| ForecastDoc {
         runs: 20,
         as_of: at("2026-12-05T17:30:00Z"),
         p50: end,
@@ -162,7 +162,7 @@ fn one_end_is_reported() {
     };
     assert_eq!((rollout().eta, rollout().with_forecast(None).eta), (guess, guess));
     assert_eq!(rollout().with_forecast(Some(forecast(1))).eta, end);
-    let endless = rollout().with_forecast(Some(Forecast { p50: None, ..forecast(1) }));
+    let endless = rollout().with_forecast(Some(ForecastDoc { p50: None, ..forecast(1) }));
     assert_eq!(endless.eta, None, "a guess does not contradict that no end is in sight");
     let words = |waves| {
         shown(&rollout().with_forecast(Some(forecast(waves))))
@@ -170,10 +170,10 @@ fn one_end_is_reported() {
             .filter(|line| line.contains("failure budget"))
             .collect::<String>()
     };
-    let hangs = Forecast {
+    let hangs = ForecastDoc {
         waves: vec![
             wave("canary"),
-            ForecastWave { after: Some("the promotion of wave canary".into()), ..wave("rest") },
+            ForecastWaveDoc { after: Some("the promotion of wave canary".into()), ..wave("rest") },
         ],
         ..forecast(0)
     };
@@ -627,6 +627,7 @@ fn the_journal() {
         proof: None,
         job_id: None,
         by: None,
+        via: None,
     };
     let verb = JournalRow {
         seq: 42,

@@ -93,7 +93,7 @@ impl RunningParts {
         if let Some(network) = &network {
             tracing::info!(listen = %network.url(), tokens = setup.door.tokens_file.is_some(), "the API listens on the network too");
         }
-        let socket = socket.beside(network, doors);
+        let socket = socket.beside(network, doors.clone());
         let longest_call =
             setup.lanes.iter().map(|lane| lane.call_timeout).max().unwrap_or_default();
         let lanes: Arc<[Lane]> = setup.lanes.into();
@@ -156,7 +156,8 @@ impl RunningParts {
             switches,
             stop.clone(),
         );
-        let api = Arc::new(api.with_plans(setup.plans).with_exporter(store.clone()));
+        let api =
+            Arc::new(api.with_plans(setup.plans).with_doors(doors).with_exporter(store.clone()));
         api.clear_spool().with_context(|| format!("cannot clear {}", spool.display()))?;
         let engine = tokio::spawn(engine);
         let routes = api::router(api.clone());

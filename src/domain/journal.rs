@@ -46,6 +46,9 @@ pub enum JournalEvent {
         #[serde(default, skip_serializing_if = "String::is_empty")]
         change_ref: String,
         by: String,
+        /// The door that they came through.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        via: Option<String>,
         /// What they were told beside it.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         note: String,
@@ -69,6 +72,13 @@ pub enum JournalEvent {
         /// Who made it move, if a person did.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<String>,
+        /// The door that they came through.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        via: Option<String>,
+        /// The entry of the same change before it: between two of them lie those of all others.
+        /// `None` for the first, and where an earlier version wrote the one before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        earlier: Option<u64>,
         /// The record that it led to.
         record: change::Record,
     },
@@ -81,6 +91,9 @@ pub enum JournalEvent {
         /// Who made it move, if a person did.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<String>,
+        /// The door that they came through.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        via: Option<String>,
         /// The record that it led to.
         record: rollout::Record,
     },
@@ -95,6 +108,9 @@ pub enum JournalEvent {
         /// Who made it move, if a person did.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<String>,
+        /// The door that they came through.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        via: Option<String>,
         /// The record that it led to.
         record: Box<enforce::Record>,
         /// The entry of the same rollout before it: between two ticks lie the entries of all
@@ -121,4 +137,34 @@ pub struct Trace {
     /// What a look at the wire saw, whole; no call of the API has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<Box<Proof>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lines that were written before people's doors and a change's entry before were kept.
+    #[test]
+    fn an_old_entry_is_read_and_written_as_it_was() {
+        let change = serde_json::to_string(&change::Record::queued()).expect("JSON");
+        let rollout = serde_json::to_string(&rollout::Record::submitted()).expect("JSON");
+        let (id, other) = ("a".repeat(32), "0".repeat(32));
+        let begins = format!(r#"{{"seq":7,"at":"2026-11-28T01:00:00Z","rollout":"{id}","kind":"#);
+        let olds = [
+            format!(
+                r#""submitted","name":"night","revision":1,"ssl_option":true,"targets":1,"submission":"{id}{id}","by":"ada""#
+            ),
+            format!(
+                r#""change","ordinal":3,"instance_id":"{other}in07","proxy_id":"{other}po01","from":"failed","to":"queued","why":"retry","by":"ada","record":{change}"#
+            ),
+            format!(
+                r#""rollout","from":"advancing","to":"advancing","why":"paused","by":"ada","record":{rollout}"#
+            ),
+        ];
+        for old in olds {
+            let old = format!("{begins}{old}}}");
+            let entry: Entry = serde_json::from_str(&old).expect("it can be read");
+            assert_eq!(serde_json::to_string(&entry).expect("JSON"), old);
+        }
+    }
 }

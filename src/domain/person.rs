@@ -23,18 +23,30 @@ pub struct Person {
     pub name: String,
     /// The user's number, where it is known.
     pub uid: Option<u32>,
+    /// The door that they came through, and of a token its label; told of whoever does something
+    /// now, and kept with its entry in the journal.
+    pub via: Option<Box<str>>,
 }
 
 impl Person {
     /// The user with this number, and the name if the system has one.
     pub fn user(uid: u32, name: Option<&str>) -> Self {
-        Self { name: name.map_or_else(|| format!("{NUMBER}{uid}"), str::to_owned), uid: Some(uid) }
+        Self {
+            name: name.map_or_else(|| format!("{NUMBER}{uid}"), str::to_owned),
+            uid: Some(uid),
+            via: None,
+        }
     }
 
     /// The owner of a file of the plans folder.
     #[must_use]
     pub fn by_plans_folder(self) -> Self {
         Self { name: format!("{}{FOLDER}", self.name), ..self }
+    }
+
+    /// Name and door of whoever did something, as the journal keeps them.
+    pub fn told(by: Option<Self>) -> (Option<String>, Option<String>) {
+        by.map_or((None, None), |by| (Some(by.name), by.via.map(String::from)))
     }
 
     /// Whether a name is known.
@@ -72,13 +84,13 @@ impl fmt::Display for Person {
 /// A name alone: of a record of an earlier version, or of a part of this program.
 impl From<&str> for Person {
     fn from(name: &str) -> Self {
-        Self { name: name.to_owned(), uid: None }
+        Self { name: name.to_owned(), uid: None, via: None }
     }
 }
 
 impl From<String> for Person {
     fn from(name: String) -> Self {
-        Self { name, uid: None }
+        Self { name, uid: None, via: None }
     }
 }
 

@@ -25,7 +25,7 @@ use super::view::question::{FrozenPlan, QuestionView, TypedAnswers, look};
 use super::view::rollout::{ChangePages, ChangesShown, RolloutView, VerbButton};
 use super::view::rollouts::RolloutsView;
 use super::view::windows::WindowsView;
-use super::{acts, assets, calendar, csv, help, plans, report, sign_in, view};
+use super::{acts, assets, calendar, csv, help, plans, report, sign_in, tonight, view};
 use crate::api::wire::{Listing, VerbDoc};
 use crate::api::{Api, ApiError, states};
 use crate::domain::change::State as ChangeState;
@@ -158,7 +158,13 @@ async fn rollout(Path(reference): Path<String>, request: ViewRequest) -> Respons
             } else {
                 vec![(None, asked.api().change_rows(&stored, words, after, ROWS).await?)]
             };
-            let drawn = super::tonight::tonight(&document, &stored.plan, &clock);
+            let drawn = if document.is_final {
+                String::new()
+            } else {
+                let (from, to) = tonight::stretch(&document, &stored.plan, &clock);
+                let known = asked.api().timeline(&stored, &document, from, to).await?;
+                tonight::tonight(&document, &stored.plan, &known, &clock)
+            };
             let verbs = buttons(asked.api().possible(&stored, &asked.around.caller).verbs, asked);
             let view = RolloutView::new(
                 &asked.around,

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::draw::{Timeline, TimelineRow, TimelineSpan, timeline};
 use super::moment::ViewClock;
-use crate::api::wire::RolloutDoc;
+use crate::api::wire::{RolloutDoc, TimelineBin, TimelineDoc};
 use crate::domain::count::count;
 use crate::domain::plan::Plan;
 
@@ -21,11 +21,8 @@ const TICKS: i64 = 8;
 /// Waves that are drawn around the current one.
 const WAVES: usize = 5;
 
-/// The drawing; empty for a rollout that is over.
-pub fn tonight(rollout: &RolloutDoc, plan: &Plan, clock: &ViewClock) -> String {
-    if rollout.is_final {
-        return String::new();
-    }
+/// The stretch that is drawn.
+pub fn stretch(rollout: &RolloutDoc, plan: &Plan, clock: &ViewClock) -> (Timestamp, Timestamp) {
     let now = clock.now;
     let sight = plan.calendar.outlook(now, None, 1).sights.into_iter().next();
     let (open, close) = sight.map_or((now, None), |sight| {
@@ -45,12 +42,23 @@ pub fn tonight(rollout: &RolloutDoc, plan: &Plan, clock: &ViewClock) -> String {
         .unwrap_or(now + AHEAD)
         .min(now.max(reaches) + AHEAD)
         .max(now + SignedDuration::from_mins(30));
+    (from, to)
+}
+
+/// The drawing of what was read of that stretch.
+pub fn tonight(
+    rollout: &RolloutDoc,
+    plan: &Plan,
+    known: &TimelineDoc,
+    clock: &ViewClock,
+) -> String {
+    let (now, from, to) = (clock.now, known.from, known.to);
     let current = rollout.wave.map_or(0, usize::from);
     let first = current.saturating_sub(1).min(rollout.waves.len().saturating_sub(WAVES));
     let rows =
         rollout.waves.iter().enumerate().skip(first).take(WAVES).map(|(place, wave)| TimelineRow {
             name: format!("{} {}", place + 1, wave.name),
-            spans: spans(rollout, place, current, (from, to), clock),
+            spans: spans(rollout, place, current, known, clock),
         });
     let rows: Vec<TimelineRow> = rows.collect();
     let open = plan.calendar.openings(from, 4);
@@ -65,36 +73,50 @@ pub fn tonight(rollout: &RolloutDoc, plan: &Plan, clock: &ViewClock) -> String {
         ticks: ticks(from, to, clock),
         open: open.collect(),
         rows,
-        bins: Vec::new(),
-        bin_seconds: 300,
+        bins: known.bins.iter().map(counts).collect(),
+        bin_seconds: known.bin_seconds.into(),
     };
     let end = rollout.eta.map_or_else(
         || "no end is in sight".to_owned(),
         |eta| format!("it ends {}", clock.short(eta).shown),
     );
+    let uncounted = known.known_since.filter(|since| *since > from);
+    let uncounted = uncounted.map_or_else(String::new, |since| {
+        format!("; what happened before {} was not counted", clock.short(since).shown)
+    });
     let says = format!(
-        "{} of {}; {end}",
+        "{} of {}; {end}{uncounted}",
         rollout.tally.settled(),
         count(rollout.tally.total, "change settled", "changes settled")
     );
     timeline(&line, &says)
 }
 
+/// What settled in a bin: well, failed, in doubt.
+fn counts(bin: &TimelineBin) -> (Timestamp, [u32; 3]) {
+    let well = bin.succeeded + bin.reverted + bin.skipped + bin.cancelled;
+    (bin.at, [well, bin.failed, bin.in_doubt])
+}
+
 fn spans(
     rollout: &RolloutDoc,
     place: usize,
     current: usize,
-    (from, to): (Timestamp, Timestamp),
+    known: &TimelineDoc,
     clock: &ViewClock,
 ) -> Vec<TimelineSpan> {
     let mut spans = Vec::new();
-    let now = clock.now;
+    let (now, to) = (clock.now, known.to);
     let wave = &rollout.waves[place];
+    let worked = known.waves.get(place).and_then(|wave| wave.worked_from.zip(wave.worked_to));
+    spans.extend(worked.map(|(begun, ended)| TimelineSpan {
+        from: begun.max(known.from),
+        to: ended.min(now),
+        kind: "done",
+        label: String::new(),
+    }));
     if wave.state == "done" && place < current {
-        return Vec::new();
-    }
-    if place == current && rollout.wave.is_some() && wave.tally.settled() + wave.tally.active > 0 {
-        spans.push(TimelineSpan { from, to: now, kind: "done", label: String::new() });
+        return spans;
     }
     if place == current
         && let Some(until) = rollout.paused_until.filter(|until| *until > now)

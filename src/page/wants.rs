@@ -30,7 +30,9 @@ fn want(row: &AttentionRow, clock: &ViewClock) -> Want {
     let about = row.name.as_ref().or(row.lane.as_ref());
     let text = said(&row.text, row.by.as_deref(), &row.why);
     let when = match (row.until, row.since) {
-        (Some(until), _) if row.word == "certificate_ends" => Some((clock.long(until), "ends")),
+        (Some(until), _) if row.word.ends_with("certificate_ends") => {
+            Some((clock.long(until), "ends"))
+        }
         (Some(until), _) => Some((clock.short(until), "goes on by itself")),
         (None, Some(since)) => Some((clock.ago(since), "since")),
         (None, None) => None,
@@ -55,7 +57,7 @@ pub fn shape(word: &str) -> (&'static str, &'static str) {
         "in_doubt" => ("doubt", "violet"),
         "awaiting_promotion" => ("up", "blue"),
         "awaiting_approval" => ("person", "blue"),
-        "certificate_ends" => ("shield", "amber"),
+        "certificate_ends" | "api_certificate_ends" => ("shield", "amber"),
         "paused" | "lane_held" | "enforcement_held" => ("pause", "amber"),
         _ => ("warning", "amber"),
     }

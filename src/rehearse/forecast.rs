@@ -172,7 +172,8 @@ impl Forecast {
     }
 
     /// What a person does before it ends; `None`: it ends by itself.
-    pub fn ends_after(&self) -> Option<&str> {
+    #[cfg(test)]
+    fn ends_after(&self) -> Option<&str> {
         self.waves.last()?.after.as_deref()
     }
 

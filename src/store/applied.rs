@@ -13,6 +13,7 @@ use crate::domain::id::{ChangeId, Digest, RolloutId};
 use crate::domain::journal::JournalEvent;
 use crate::domain::tally::Tally;
 
+use super::bins::{self, Activity, ActivityQuery, FreshBins};
 use super::error::QueueError;
 use super::page::{PageQuery, ShownRollout, page};
 use super::pending::{FrozenRollout, NewRollout, PendingRecord};
@@ -95,18 +96,20 @@ impl Applied {
         queue: &Queue,
         reached: Mark,
     ) -> Result<(), QueueError> {
+        let mut fresh = FreshBins::default();
         for pending in records {
-            self.fold(pending);
+            self.fold(pending, &mut fresh);
         }
         let draft = queue.draft(
             records,
             &|id| self.rollouts.get(&id).map(|rollout| (rollout.stored(), &rollout.progress)),
+            fresh,
             reached,
         )?;
         queue.apply(&draft)
     }
 
-    fn fold(&mut self, pending: &PendingRecord) {
+    fn fold(&mut self, pending: &PendingRecord, fresh: &mut FreshBins) {
         let entry = &pending.record.entry;
         if let (JournalEvent::Submitted { submission, .. }, Some(new_rollout)) =
             (&entry.what, &pending.new_rollout)
@@ -123,6 +126,7 @@ impl Applied {
         }
         let Some(rollout) = self.rollouts.get_mut(&entry.rollout) else { return };
         let was_open = rollout.progress.is_open();
+        fresh.count(entry, &rollout.frozen.plan, rollout.progress.record.paused.as_ref());
         rollout.progress.fold(entry, &rollout.frozen.plan);
         rollout.last = entry.seq;
         if was_open && !rollout.progress.is_open() {
@@ -179,20 +183,29 @@ impl Applied {
             cursor: rollout.progress.record.cursor,
             untouched,
         };
-        let words: Vec<&str> = query.words.iter().map(String::as_str).collect();
-        let rows = queue.rows(query.id, query.first(), &words);
+        let words: Vec<&str> = query.filter.words.iter().map(String::as_str).collect();
+        let first = query.places(shown.plan).start;
+        let rows = queue.rows(query.id, first, &words);
         let page = page(query, &shown, rows.map(|row| rollout.row(row?)))?;
         rollout.rest();
-        if words.is_empty()
+        if query.filter.takes_all()
             && let Some((_, expected)) = page
                 .changes
                 .iter()
-                .zip(query.first()..)
+                .zip(first..)
                 .find(|(shown, expected)| shown.change.id.ordinal != *expected)
         {
             return Err(missing(query.id, expected).into());
         }
         Ok(page)
+    }
+
+    /// What happened to a rollout in a stretch of time.
+    pub fn activity(&self, query: ActivityQuery, queue: &Queue) -> Result<Activity, QueueError> {
+        match self.rollouts.get(&query.id) {
+            Some(rollout) => bins::read(&queue.bins, query, rollout.first),
+            None => Ok(Activity::default()),
+        }
     }
 
     /// Stored changes in these states.
@@ -287,10 +300,16 @@ impl AppliedRollout {
     }
 
     fn row(&self, (ordinal, stored): (u32, StoredRow)) -> Result<(u32, StoredChange), ReadError> {
-        let StoredRow { record, due, moved_at } = stored;
+        let StoredRow { record, due, moved_at, entry } = stored;
         Ok((
             ordinal,
-            StoredChange { target: self.frozen.targets.get(ordinal)?, record, due, moved_at },
+            StoredChange {
+                target: self.frozen.targets.get(ordinal)?,
+                record,
+                due,
+                moved_at,
+                entry,
+            },
         ))
     }
 

@@ -172,6 +172,7 @@ mod tests {
             to: "b".into(),
             why: String::new(),
             by: None,
+            via: None,
             record,
         };
         let entry = |seq| Entry {

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::domain::change::{self, State};
 use crate::domain::id::{ChangeId, InstanceId, RolloutId};
 use crate::domain::journal::{Entry, JournalEvent, Word};
+use crate::domain::person::Person;
 use crate::domain::rollout;
 use crate::domain::tally::Standing;
 use crate::domain::target::Target;
@@ -80,9 +81,12 @@ impl StoreState {
         };
         if let Some(RolloutMove { record: next, why, by }) = moved {
             fits(&next, marks_len(&next))?;
+            let (by, via) = Person::told(by);
             let (from, to) = (record.phase.as_str().into(), next.phase.as_str().into());
-            records
-                .push((entry(0, JournalEvent::Rollout { from, to, why, by, record: next }), None));
+            records.push((
+                entry(0, JournalEvent::Rollout { from, to, why, by, via, record: next }),
+                None,
+            ));
         }
         let single = commit.changes.len() == 1;
         for moves in commit.changes {
@@ -203,6 +207,8 @@ struct FoundChange {
     target: Target,
     state: State,
     version: u64,
+    /// Its latest entry in the journal.
+    entry: Option<u64>,
 }
 
 impl CommitCheck<'_> {
@@ -239,7 +245,8 @@ impl CommitCheck<'_> {
         }
         self.lock(id, &found.target, from, to, single)?;
         fits(&record, texts_len(&record))?;
-        let FoundChange { target, state, .. } = found;
+        let FoundChange { target, state, entry, .. } = found;
+        let (by, via) = Person::told(by);
         let what = JournalEvent::Change {
             ordinal,
             instance_id: target.instance_id,
@@ -250,6 +257,8 @@ impl CommitCheck<'_> {
             call: call.map(Word::from),
             answer,
             by,
+            via,
+            earlier: entry,
             record,
         };
         Ok((what, target, to == Standing::Active))
@@ -267,6 +276,7 @@ impl CommitCheck<'_> {
             target: row.target.clone(),
             state: row.record.state.clone(),
             version: row.record.version,
+            entry: row.entry,
         };
         if let Some(row) = self.state.row(id) {
             return Ok(of_row(row));
@@ -291,6 +301,7 @@ impl CommitCheck<'_> {
                 target: self.rollout.frozen.targets.get(id.ordinal)?,
                 state,
                 version,
+                entry: None,
             });
         }
         match settled(id)? {

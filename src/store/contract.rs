@@ -34,8 +34,8 @@ macro_rules! suite {
             submitting_twice_is_one_rollout, other_content_is_refused, an_edit_is_refused_with_its_keys, of_two_at_once_one_is_taken, a_shared_proxy_is_refused_until_the_end, nothing_is_touched_at_first,
             a_stale_commit_is_refused_whole, a_stale_release_is_refused, a_verb_keeps_the_cursor, an_instance_has_one_active_change, an_instance_and_a_proxy_are_one_whatever_the_lane,
             one_commit_may_hand_an_instance_on, candidates_come_in_order, candidates_keep_to_waves, a_cursor_leaves_nothing_behind,
-            due_is_as_the_last_move_says, an_abort_withdraws, settled_changes_move_only_back, a_record_too_big_is_refused, the_longest_reasons_fit, pages_and_filters,
-            rollouts_newest_first, journal_pages, jobs_are_remembered, a_busy_life_adds_up, a_revert_marks_what_succeeded, an_enforcement_is_one_a_name, a_long_enforcement_is_kept, the_targets_are_those_submitted,
+            due_is_as_the_last_move_says, an_abort_withdraws, settled_changes_move_only_back, a_record_too_big_is_refused, the_longest_reasons_fit, pages_and_filters, pages_keep_to_a_wave_a_lane_and_an_id,
+            rollouts_newest_first, journal_pages, jobs_are_remembered, a_story_is_the_entries_of_its_change, what_happened_is_counted_by_time_and_wave, a_busy_life_adds_up, a_revert_marks_what_succeeded, an_enforcement_is_one_a_name, a_long_enforcement_is_kept, the_targets_are_those_submitted,
             a_revert_keeps_to_its_groups, a_full_group_is_passed_over,
             every_limit_counts, two_releases_never_share_a_place, a_long_list_is_looked_through_in_stretches, reads_see_what_was_acknowledged,
         }

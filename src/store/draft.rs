@@ -26,6 +26,8 @@ struct RowToStore<'a> {
     due: Option<Timestamp>,
     #[serde(rename = "m")]
     moved_at: Timestamp,
+    #[serde(rename = "q")]
+    entry: u64,
 }
 
 /// The trees, in the order of the transaction.
@@ -36,12 +38,20 @@ pub(crate) enum TreeName {
     Failures,
     Rollouts,
     Instances,
+    Bins,
     Meta,
 }
 
 impl TreeName {
-    pub const ALL: [Self; 6] =
-        [Self::Active, Self::Settled, Self::Failures, Self::Rollouts, Self::Instances, Self::Meta];
+    pub const ALL: [Self; 7] = [
+        Self::Active,
+        Self::Settled,
+        Self::Failures,
+        Self::Rollouts,
+        Self::Instances,
+        Self::Bins,
+        Self::Meta,
+    ];
 
     /// Its name on disk.
     pub fn as_str(self) -> &'static str {
@@ -51,6 +61,7 @@ impl TreeName {
             Self::Failures => "failed",
             Self::Rollouts => "rollouts",
             Self::Instances => "instances",
+            Self::Bins => "bins",
             Self::Meta => "meta",
         }
     }
@@ -100,7 +111,7 @@ impl<'a> LatestMove<'a> {
     pub fn put(&self, key: [u8; 20], draft: &mut QueueBatch) -> Result<(), QueueError> {
         let JournalRecord { entry, due, .. } = &self.pending.record;
         let record = self.record;
-        let row = RowToStore { record, due: *due, moved_at: entry.at };
+        let row = RowToStore { record, due: *due, moved_at: entry.at, entry: entry.seq };
         let settled = record.state.is_settled();
         let (here, there) = if settled {
             (TreeName::Settled, TreeName::Active)
@@ -122,7 +133,7 @@ impl<'a> LatestMove<'a> {
 
 /// A batch: what each key holds after it; of several writes to one key only the last is made.
 #[derive(Debug, Default)]
-pub(crate) struct QueueBatch([BTreeMap<Vec<u8>, Option<Vec<u8>>>; 6]);
+pub(crate) struct QueueBatch([BTreeMap<Vec<u8>, Option<Vec<u8>>>; 7]);
 
 impl QueueBatch {
     /// What a tree gets.

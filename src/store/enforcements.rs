@@ -21,6 +21,7 @@ use super::{CommitError, Enforcement, EnforcementCommit, Unavailable};
 use crate::domain::enforce;
 use crate::domain::id::Name;
 use crate::domain::journal::{Entry, JournalEvent};
+use crate::domain::person::Person;
 
 /// What its stage was, for the journal, before it began.
 const NONE: &str = "none";
@@ -40,6 +41,7 @@ impl StoreState {
             );
             return Err(CommitError::Unavailable(Unavailable(what)));
         };
+        let (by, via) = Person::told(by);
         let previous = Some(rollout.last_seq);
         let from = known.map_or(NONE, |known| known.record.stage.as_str()).into();
         let to = record.stage.as_str().into();
@@ -50,6 +52,7 @@ impl StoreState {
             to,
             why,
             by,
+            via,
             record: Box::new(record),
             previous,
         };

@@ -241,7 +241,7 @@ pub(crate) async fn try_abort(store: &dyn Store, id: RolloutId) -> Result<(), Co
         version: now.record.version + 1,
         ..now.record.clone()
     };
-    let by = Some("ada".to_owned());
+    let by = Some("ada".into());
     let moves = Some(RolloutMove { record, why: "aborted by ada: test".into(), by });
     store.commit(Commit { moves, ..blank(&now, 9) }).await
 }
@@ -412,6 +412,9 @@ pub(crate) async fn picture(store: &dyn Store) -> String {
             format!("{:?}", store.rollout(rollout.id).await.expect("available").expect("there")),
             format!("{rollout:?}")
         );
+        let activity = store.activity(rollout.id, Timestamp::MIN, Timestamp::MAX).await;
+        let activity = activity.expect("available");
+        writeln!(picture, "{activity:?}").expect("a string takes everything");
         for active in all_changes(store, rollout.id).await {
             assert_eq!(
                 store.change(active.change.id).await.expect("available").as_ref(),

@@ -92,6 +92,7 @@ mod tests {
                 to: word.into(),
                 why: "x".repeat(400),
                 by: None,
+                via: None,
                 record: Record::submitted(),
             };
             let entry =

@@ -18,6 +18,7 @@ use crate::domain::id::{ChangeId, Digest, InstanceId, JobId, Name, RolloutId};
 use crate::domain::journal::{Entry, JournalEvent};
 use crate::domain::target::Target;
 
+use super::bins::{Activity, ActivityQuery, FreshBins};
 use super::instances::remember;
 use super::page::{PageQuery, ShownRollout, page};
 use super::pending::PendingRecord;
@@ -27,8 +28,9 @@ use super::row::{StoredChange, change};
 use super::state::StoreState;
 use super::targets::{Fingerprints, FrozenTargets, all};
 use super::{
-    Active, Candidates, Commit, CommitError, DuePlace, Enforcement, EnforcementCommit, Health,
-    Page, Pending, Rollout, Store, Submission, SubmitError, Submitted, Unavailable,
+    Active, Candidates, ChangeFilter, ChangeStory, Commit, CommitError, DuePlace, Enforcement,
+    EnforcementCommit, Health, Page, Pending, Rollout, Store, Submission, SubmitError, Submitted,
+    Unavailable,
 };
 
 /// A store that lives as long as its process.
@@ -43,6 +45,7 @@ struct State {
     settled: BTreeMap<ChangeId, StoredChange>,
     jobs: BTreeMap<InstanceId, Vec<JobId>>,
     journal: Vec<JournalRecord>,
+    bins: FreshBins,
     /// Entries are counted and not kept: what nobody will read is the most of what a long run
     /// holds.
     forgets: bool,
@@ -89,6 +92,7 @@ impl State {
             submission: id_digest(id),
             change_ref: plan.change_ref.clone(),
             by: by.name.clone(),
+            via: by.via.as_deref().map(str::to_owned),
             note,
         };
         self.note(JournalRecord {
@@ -116,9 +120,19 @@ impl State {
     }
 
     fn commit(&mut self, commit: Commit) -> Result<(), CommitError> {
+        let id = commit.rollout;
         let settled = &self.settled;
         let prepared = self.state.check(commit, &|id| Ok(settled.get(&id).cloned()))?;
-        for PendingRecord { record: line, learnt, .. } in self.state.apply(prepared)? {
+        let paused =
+            self.state.rollout(id).and_then(|rollout| rollout.progress.record.paused.clone());
+        let records = self.state.apply(prepared)?;
+        if let Some(rollout) = self.state.rollout(id).filter(|_| !self.forgets) {
+            for pending in &records {
+                let entry = &pending.record.entry;
+                self.bins.count(entry, &rollout.frozen.plan, paused.as_ref());
+            }
+        }
+        for PendingRecord { record: line, learnt, .. } in records {
             if let JournalEvent::Change { ordinal, record, .. } = &line.entry.what {
                 if !record.state.is_settled() {
                     self.settled
@@ -173,7 +187,7 @@ impl State {
             rollout.untouched(),
             &rollout.frozen.plan,
         );
-        Ok(Some(Active { change, due: None, moved_at: None }))
+        Ok(Some(Active { change, due: None, moved_at: None, entry: None }))
     }
 
     fn stored(
@@ -208,7 +222,8 @@ impl State {
             cursor: rollout.progress.record.cursor,
             untouched: rollout.untouched(),
         };
-        page(query, &shown, self.rows_from(query.id, query.first()).map(Ok))
+        let first = query.places(shown.plan).start;
+        page(query, &shown, self.rows_from(query.id, first).map(Ok))
     }
 
     fn journal(&self, rollout: Option<RolloutId>, after: u64, limit: usize) -> Vec<Entry> {
@@ -219,6 +234,28 @@ impl State {
             .take(limit)
             .cloned()
             .collect()
+    }
+
+    fn story(&self, id: ChangeId, from: Option<u64>, limit: usize) -> ChangeStory {
+        let row = self.state.row(id).or_else(|| self.settled.get(&id));
+        let mut story = ChangeStory {
+            earlier: from.or_else(|| row.and_then(|row| row.entry)),
+            ..ChangeStory::default()
+        };
+        while let Some(seq) = story.earlier
+            && story.entries.len() < limit
+        {
+            let place = seq.checked_sub(1).and_then(|place| usize::try_from(place).ok());
+            let found = place.and_then(|place| self.journal.get(place)).map(|line| &line.entry);
+            let Some(entry) = found.filter(|entry| entry.rollout == id.rollout) else { break };
+            let JournalEvent::Change { ordinal, earlier, .. } = &entry.what else { break };
+            if *ordinal != id.ordinal {
+                break;
+            }
+            story.earlier = *earlier;
+            story.entries.push(entry.clone());
+        }
+        story
     }
 
     fn health(&mut self) -> Health {
@@ -328,14 +365,23 @@ impl Store for MemoryStore {
         Box::pin(ready(Ok(self.inner().jobs.get(instance).cloned().unwrap_or_default())))
     }
 
-    fn page(
+    fn filtered(
         &self,
         id: RolloutId,
-        words: Vec<String>,
+        filter: ChangeFilter,
         after: Option<u32>,
         limit: usize,
     ) -> Pending<'_, Result<Page, Unavailable>> {
-        Box::pin(ready(self.inner().page(&PageQuery { id, words, after, limit })))
+        Box::pin(ready(self.inner().page(&PageQuery { id, filter, after, limit })))
+    }
+
+    fn story(
+        &self,
+        id: ChangeId,
+        from: Option<u64>,
+        limit: usize,
+    ) -> Pending<'_, Result<ChangeStory, Unavailable>> {
+        Box::pin(ready(Ok(self.inner().story(id, from, limit))))
     }
 
     fn journal(
@@ -345,6 +391,15 @@ impl Store for MemoryStore {
         limit: usize,
     ) -> Pending<'_, Result<Vec<Entry>, Unavailable>> {
         Box::pin(ready(Ok(self.inner().journal(rollout, after, limit))))
+    }
+
+    fn activity(
+        &self,
+        id: RolloutId,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Pending<'_, Result<Activity, Unavailable>> {
+        Box::pin(ready(Ok(self.inner().bins.activity(ActivityQuery { id, from, to }))))
     }
 
     fn targets(&self, id: RolloutId) -> Pending<'_, Result<Option<Vec<Target>>, Unavailable>> {

@@ -20,6 +20,7 @@
 //! - *the index*, sled's queue: `queue`, its `queue_writer`; a `pending` record becomes a batch
 //!   (`draft`) of `row`s and `value`s; `backlog` is what the index does not have yet, `applied`
 //!   what it has, `page` what it shows; `over`, `packer` and `packing` keep what is over out of it;
+//!   `bins` counts what happened in five minutes;
 //! - *the directory*: `home` owns it, `files` writes it, `open` fits it together or returns an
 //!   `error`, `held` and `beside` notice that it is gone, `growth` says how fast it fills,
 //!   `maintenance` checks, copies, repairs and compacts it;
@@ -32,6 +33,7 @@
 mod applied;
 mod backlog;
 mod beside;
+pub mod bins;
 mod candidates;
 mod check;
 #[cfg(test)]
@@ -79,7 +81,9 @@ mod value;
 mod workers;
 mod writer;
 
+use self::bins::Activity;
 pub(crate) use self::files::{sync_dir, write_whole};
+pub use self::page::ChangeFilter;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -185,15 +189,36 @@ pub trait Store: Send + Sync {
     /// lane: jobs that are explained.
     fn known_jobs(&self, instance: &InstanceId) -> Pending<'_, Result<Vec<JobId>, Unavailable>>;
 
-    /// One page of a rollout's changes in the list's order, `after` exclusive; `words` empty: every
-    /// state.
+    /// One page of a rollout's changes in the list's order, `after` exclusive. One that asks for
+    /// little may have fewer than `limit`, or none, and a next page all the same: it is bounded how
+    /// many changes are passed over.
+    fn filtered(
+        &self,
+        id: RolloutId,
+        filter: ChangeFilter,
+        after: Option<u32>,
+        limit: usize,
+    ) -> Pending<'_, Result<Page, Unavailable>>;
+
+    /// The same of changes in these states; `words` empty: every state.
     fn page(
         &self,
         id: RolloutId,
         words: Vec<String>,
         after: Option<u32>,
         limit: usize,
-    ) -> Pending<'_, Result<Page, Unavailable>>;
+    ) -> Pending<'_, Result<Page, Unavailable>> {
+        self.filtered(id, ChangeFilter { words, ..ChangeFilter::default() }, after, limit)
+    }
+
+    /// The journal's entries of one change, newest first, from the entry `from` back; `None`: from
+    /// its latest. Each names the one before it, so that reading them costs what they are.
+    fn story(
+        &self,
+        id: ChangeId,
+        from: Option<u64>,
+        limit: usize,
+    ) -> Pending<'_, Result<ChangeStory, Unavailable>>;
 
     /// Journal entries after `seq`, oldest first, of one rollout or of all.
     fn journal(
@@ -202,6 +227,14 @@ pub trait Store: Send + Sync {
         after: u64,
         limit: usize,
     ) -> Pending<'_, Result<Vec<Entry>, Unavailable>>;
+
+    /// What happened to a rollout from `from` to `to`, in bins of five minutes.
+    fn activity(
+        &self,
+        id: RolloutId,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Pending<'_, Result<Activity, Unavailable>>;
 
     /// A rollout's frozen targets in their order; `None`: no such rollout.
     fn targets(&self, id: RolloutId) -> Pending<'_, Result<Option<Vec<Target>>, Unavailable>>;
@@ -308,6 +341,9 @@ pub struct Active {
     pub due: Option<Timestamp>,
     /// When its latest transition was committed; `None` for one that never moved.
     pub moved_at: Option<Timestamp>,
+    /// The journal's entry of that transition; `None` for one that never moved, or that an earlier
+    /// version moved.
+    pub entry: Option<u64>,
 }
 
 /// A place in the order in which changes fall due.
@@ -361,6 +397,17 @@ pub struct Page {
     pub next: Option<u32>,
 }
 
+/// Journal entries of one change, newest first.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ChangeStory {
+    pub entries: Vec<Entry>,
+    /// The entry with which the next page begins; `None` at the change's first.
+    pub earlier: Option<u64>,
+    /// Down to which entry was looked, where an earlier version wrote entries that do not name the
+    /// one before them, and the change may have older ones.
+    pub looked_to: Option<u64>,
+}
+
 /// When a commit counts as done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
@@ -411,7 +458,7 @@ pub struct EnforcementCommit {
     pub record: enforce::Record,
     pub why: String,
     /// The operator, if one did it.
-    pub by: Option<String>,
+    pub by: Option<Person>,
 }
 
 #[derive(Debug, Clone)]
@@ -419,7 +466,7 @@ pub struct RolloutMove {
     pub record: rollout::Record,
     pub why: String,
     /// The operator, if one did it.
-    pub by: Option<String>,
+    pub by: Option<Person>,
 }
 
 #[derive(Debug, Clone)]
@@ -437,7 +484,7 @@ pub struct ChangeMove {
     /// The answer that led here.
     pub answer: Option<Trace>,
     /// The operator, if one did it.
-    pub by: Option<String>,
+    pub by: Option<Person>,
 }
 
 /// Facts about a store.

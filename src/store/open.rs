@@ -262,6 +262,7 @@ fn catch_up(
             record: row.record,
             due: row.due,
             moved_at: row.moved_at,
+            entry: row.entry,
         };
         if !state.restore_row(id, row) {
             return Err(QueueRefusal::Damaged(format!(
@@ -359,7 +360,7 @@ fn new_rollout(
         let what = format!("the submission {submission} is of the rollout {}, not {id}", header.id);
         return Err(OpenError::Submission(Unavailable(what)));
     }
-    let by = Person { name: header.by, uid: header.uid };
+    let by = Person { name: header.by, uid: header.uid, via: None };
     let frozen = FrozenRollout {
         plan: Arc::new(header.plan),
         targets: Arc::new(stored),

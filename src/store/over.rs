@@ -303,6 +303,7 @@ mod tests {
             record: Record { version: u64::from(ordinal) + 1, ..Record::queued() },
             due: None,
             moved_at: at(i64::from(ordinal)),
+            entry: None,
         }
     }
 

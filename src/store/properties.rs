@@ -49,6 +49,7 @@ static WRITTEN: LazyLock<WrittenJournal> = LazyLock::new(|| {
                 to: "advancing".into(),
                 why: "x".repeat((seq % 5 * 40) as usize),
                 by: None,
+                via: None,
                 record: Record::submitted(),
             };
             // Commits of one, two and three lines.

@@ -30,6 +30,7 @@ use crate::domain::journal::JournalEvent;
 
 use super::Enforcement;
 use super::SCHEMA;
+use super::bins::{self, FreshBins};
 use super::draft::{LatestMove, QueueBatch, TreeName};
 use super::enforcements;
 use super::error::QueueError;
@@ -70,6 +71,9 @@ pub(super) type Pair = (IVec, IVec);
 /// Rows of a file, or what stands for them, each with its place.
 type Rows = Box<dyn Iterator<Item = Result<(u32, Vec<u8>), QueueError>>>;
 
+/// Rows of a rollout, each with its place.
+type RowsOf<'a> = Box<dyn Iterator<Item = Result<(u32, StoredRow), QueueError>> + 'a>;
+
 #[derive(Debug, Clone)]
 pub(crate) struct Queue {
     db: Db,
@@ -81,6 +85,8 @@ pub(crate) struct Queue {
     pub(super) failures: Tree,
     rollouts: Tree,
     instances: Tree,
+    /// What happened in five minutes.
+    pub(super) bins: Tree,
     meta: Tree,
     /// Rows that have left the trees.
     pub(super) over: SettledFiles,
@@ -111,6 +117,7 @@ impl Queue {
             failures: db.open_tree("failed")?,
             rollouts: db.open_tree("rollouts")?,
             instances: db.open_tree("instances")?,
+            bins: db.open_tree("bins")?,
             meta: db.open_tree("meta")?,
             db,
             file: Arc::new(file),
@@ -199,6 +206,7 @@ impl Queue {
         &self,
         records: &[PendingRecord],
         rollouts: &dyn Fn(RolloutId) -> Option<(StoredRollout, &'a Progress)>,
+        fresh: FreshBins,
         reached: Mark,
     ) -> Result<QueueBatch, QueueError> {
         let mut draft = QueueBatch::default();
@@ -254,6 +262,11 @@ impl Queue {
                 draft.put(TreeName::Meta, key, piece);
             }
         }
+        if let Some(first) = records.first() {
+            let before: Mark = self.meta("applied", "the applied mark")?;
+            let stretch = (&first.record.entry, before.seq, reached.seq);
+            bins::put(&self.bins, fresh, stretch, &mut draft)?;
+        }
         draft.put(
             TreeName::Meta,
             b"applied".to_vec(),
@@ -271,13 +284,14 @@ impl Queue {
             &self.failures,
             &self.rollouts,
             &self.instances,
+            &self.bins,
             &self.meta,
         );
         let done: Result<(), TransactionError<::sled::Error>> =
-            trees.transaction(|(active, settled, failures, rollouts, instances, meta)| {
+            trees.transaction(|(active, settled, failures, rollouts, instances, bins, meta)| {
                 for (name, tree) in TreeName::ALL
                     .into_iter()
-                    .zip([active, settled, failures, rollouts, instances, meta])
+                    .zip([active, settled, failures, rollouts, instances, bins, meta])
                 {
                     write(tree, draft.of(name))?;
                 }
@@ -304,13 +318,14 @@ impl Queue {
     }
 
     /// Every tree with its name.
-    pub fn trees(&self) -> [(TreeName, &Tree); 6] {
+    pub fn trees(&self) -> [(TreeName, &Tree); 7] {
         [
             (TreeName::Active, &self.active),
             (TreeName::Settled, &self.settled),
             (TreeName::Failures, &self.failures),
             (TreeName::Rollouts, &self.rollouts),
             (TreeName::Instances, &self.instances),
+            (TreeName::Bins, &self.bins),
             (TreeName::Meta, &self.meta),
         ]
     }
@@ -390,12 +405,7 @@ impl Queue {
 
     /// Stored changes of a rollout from `first` on, in the list's order, as far as `words` may want
     /// them (empty: all).
-    pub fn rows<'a>(
-        &'a self,
-        id: RolloutId,
-        first: u32,
-        words: &[&str],
-    ) -> Box<dyn Iterator<Item = Result<(u32, StoredRow), QueueError>> + 'a> {
+    pub fn rows<'a>(&'a self, id: RolloutId, first: u32, words: &[&str]) -> RowsOf<'a> {
         let range = rows_from(id, first);
         let packed = match self.over.open(id) {
             Ok(packed) => packed,
@@ -403,39 +413,38 @@ impl Queue {
         };
         let kinds: Vec<Option<StateKind>> =
             words.iter().map(|word| StateKind::parse(word)).collect();
-        if !kinds.is_empty() && kinds.iter().all(|kind| kind.is_some_and(is_failure)) {
-            let places = packed.map(|packed| packed.failures(first));
-            return match places {
-                Some(Ok(places)) => Box::new(
+        // A tree that cannot hold what is wanted is not walked.
+        let is_settled = |kind: &Option<StateKind>| kind.is_some_and(is_settled_kind);
+        let active = kinds.is_empty() || !kinds.iter().all(is_settled);
+        let settled: Vec<StateKind> =
+            kinds.iter().copied().flatten().filter(|kind| is_settled_kind(*kind)).collect();
+        let all_kinds = kinds.is_empty() || settled.iter().any(|kind| !is_failure(*kind));
+        let settled: RowsOf<'a> = if all_kinds {
+            let packed = packed.into_iter().flat_map(move |packed| packed.all(first));
+            let packed = packed.map(|row| {
+                row.and_then(|(ordinal, value)| Ok((ordinal, read_json("a change", &value)?)))
+            });
+            let rows = self.settled.range(range.clone()).map(row_of);
+            Box::new(Merged { left: rows.peekable(), right: packed.peekable() })
+        } else if settled.is_empty() {
+            Box::new(std::iter::empty())
+        } else {
+            match packed.map(|packed| packed.failures(first)).transpose() {
+                Ok(Some(places)) => Box::new(
                     places
                         .into_iter()
                         .map(move |ordinal| self.failure(ChangeId { rollout: id, ordinal })),
                 ),
-                Some(Err(error)) => Box::new(std::iter::once(Err(error))),
-                None => Box::new(
-                    self.failures.range(range).map(move |pair| self.failure(id_of(&pair?.0)?)),
+                Ok(None) => Box::new(
+                    self.failures
+                        .range(range.clone())
+                        .map(move |pair| self.failure(id_of(&pair?.0)?)),
                 ),
-            };
-        }
-        // A tree that cannot hold what is wanted is not walked.
-        let wanted = |settled: bool| {
-            kinds.is_empty()
-                || kinds.iter().any(|kind| kind.is_some_and(is_settled_kind) == settled)
+                Err(error) => Box::new(std::iter::once(Err(error))),
+            }
         };
-        let read = |tree: &'a Tree, wanted: bool| {
-            wanted.then(|| tree.range(range.clone())).into_iter().flatten().map(row_of)
-        };
-        let packed = packed.filter(|_| wanted(true));
-        let packed = packed.into_iter().flat_map(move |packed| packed.all(first));
-        let packed = packed.map(|row| {
-            row.and_then(|(ordinal, value)| Ok((ordinal, read_json("a change", &value)?)))
-        });
-        let settled =
-            Merged { left: read(&self.settled, wanted(true)).peekable(), right: packed.peekable() };
-        Box::new(Merged {
-            left: read(&self.active, wanted(false)).peekable(),
-            right: settled.peekable(),
-        })
+        let active = active.then(|| self.active.range(range)).into_iter().flatten().map(row_of);
+        Box::new(Merged { left: active.peekable(), right: settled.peekable() })
     }
 
     fn failure(&self, id: ChangeId) -> Result<(u32, StoredRow), QueueError> {

@@ -12,12 +12,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::domain::id::{Digest, RolloutId};
+use crate::domain::id::{ChangeId, Digest, RolloutId};
 use crate::domain::journal::{Entry, JournalEvent};
 
-use super::Unavailable;
 use super::record::JournalRecord;
 use super::segment;
+use super::{ChangeStory, Unavailable};
 
 /// A reader of what was durable when it was made.
 #[derive(Debug, Clone)]
@@ -51,19 +51,36 @@ impl Reader {
         last: u64,
         limit: usize,
     ) -> Result<Vec<Entry>, Unavailable> {
-        let last = last.min(self.seq);
         let mut entries = Vec::new();
-        // A line names its rollout literally near its begin; only lines that name ours are worth
-        // reading.
-        let name = rollout.map(|id| format!("\"rollout\":\"{id}\"").into_bytes());
+        if limit == 0 {
+            return Ok(entries);
+        }
+        // Only lines that name ours are worth reading.
+        let name = rollout.map(name_of);
+        self.walk(after, last, &mut |segment, seq, bytes| {
+            if name.as_ref().is_none_or(|name| begins_with(bytes, name, HEAD)) {
+                let entry = entry_of(segment, seq, bytes)?;
+                if rollout.is_none_or(|id| entry.rollout == id) {
+                    entries.push(entry);
+                }
+            }
+            Ok(entries.len() < limit)
+        })?;
+        Ok(entries)
+    }
+
+    /// Gives lines after `after` and up to `last` to `each`, until it wants no more. Every line on
+    /// the way, and the one after the last, must carry the digest of the line before it.
+    fn walk(&self, after: u64, last: u64, each: EachLine<'_>) -> Result<(), Unavailable> {
+        let last = last.min(self.seq);
         let start = self
             .firsts
             .partition_point(|first| *first <= after.saturating_add(1))
             .saturating_sub(1);
         let mut chain: Option<(u64, Digest)> = None;
-        let mut more = true;
+        let (mut more, mut ended) = (true, false);
         for first in self.firsts.iter().skip(start) {
-            if !more {
+            if ended {
                 break;
             }
             let segment = Segment::open(segment::path(&self.dir, *first))?;
@@ -74,25 +91,98 @@ impl Reader {
                 {
                     return Err(segment.broken(seq, before));
                 }
-                more = seq <= last && entries.len() < limit;
-                if !more {
+                if !more || seq > last {
+                    ended = true;
                     return Ok(false);
                 }
                 chain = Some((seq, Digest::of(bytes)));
-                let ours = name.as_ref().is_none_or(|name| {
-                    bytes.windows(name.len()).take(HEAD).any(|part| part == name)
-                });
-                if ours && seq > after {
-                    let (line, _) = JournalRecord::read(bytes)
-                        .map_err(|error| segment.unreadable(&format!("entry {seq}: {error}")))?;
-                    if rollout.is_none_or(|id| line.entry.rollout == id) {
-                        entries.push(line.entry);
-                    }
+                if seq > after {
+                    more = each(&segment, seq, bytes)?;
                 }
                 Ok(true)
             })?;
         }
-        Ok(entries)
+        Ok(())
+    }
+
+    /// Entries of one change from the entry `from` back, newest first, at most `limit`; its rollout
+    /// was submitted with the entry `submitted`. Nothing at all, if `from` is none of them.
+    pub fn story(
+        &self,
+        id: ChangeId,
+        from: u64,
+        submitted: u64,
+        limit: usize,
+    ) -> Result<ChangeStory, Unavailable> {
+        let mut story = ChangeStory { earlier: Some(from), ..ChangeStory::default() };
+        while let Some(seq) = story.earlier
+            && story.entries.len() < limit
+        {
+            let oldest = self.firsts.first().copied().unwrap_or(1);
+            if seq < oldest {
+                // Older segments were taken away.
+                return Ok(ChangeStory { earlier: None, looked_to: Some(oldest), ..story });
+            }
+            let found = self.entries(Some(id.rollout), seq - 1, seq, 1)?.pop();
+            let Some((entry, earlier, version)) = found.and_then(|entry| link(entry, id)) else {
+                let Some(after) = story.entries.last() else { return Ok(ChangeStory::default()) };
+                let (after, what) = (after.seq, "which is none of it");
+                let what =
+                    format!("entry {after} of change {id} names entry {seq} before it, {what}");
+                return Err(Unavailable(what));
+            };
+            story.entries.push(entry);
+            story.earlier = earlier;
+            if earlier.is_none() && version > 1 {
+                return self.walk_back(id, seq - 1, submitted, limit, story);
+            }
+        }
+        Ok(story)
+    }
+
+    /// The same of a change whose latest entry is not known: an earlier version wrote it, no later
+    /// than `last`.
+    pub fn story_by_walk(
+        &self,
+        id: ChangeId,
+        last: u64,
+        submitted: u64,
+        limit: usize,
+    ) -> Result<ChangeStory, Unavailable> {
+        self.walk_back(id, last, submitted, limit, ChangeStory::default())
+    }
+
+    /// Goes on with a story up to the entry `last`, before which no entry names another one.
+    fn walk_back(
+        &self,
+        id: ChangeId,
+        last: u64,
+        submitted: u64,
+        limit: usize,
+        mut story: ChangeStory,
+    ) -> Result<ChangeStory, Unavailable> {
+        let from = last.saturating_sub(WALK_MAX).max(submitted);
+        let name = name_of(id.rollout);
+        let place = format!("\"ordinal\":{},", id.ordinal).into_bytes();
+        let mut found = Vec::new();
+        self.walk(from, last, &mut |segment, seq, bytes| {
+            if begins_with(bytes, &name, HEAD) && begins_with(bytes, &place, 2 * HEAD) {
+                found.extend(link(entry_of(segment, seq, bytes)?, id));
+            }
+            Ok(true)
+        })?;
+        let whole = from == submitted || found.first().is_some_and(|(.., version)| *version == 1);
+        story.looked_to = (!whole).then_some(from + 1);
+        story.earlier = None;
+        for (entry, ..) in found.into_iter().rev() {
+            if story.entries.len() == limit {
+                story.earlier = Some(entry.seq);
+                story.looked_to = None;
+                break;
+            }
+            story.entries.push(entry);
+        }
+        Ok(story)
     }
 
     /// Entries of one rollout after `after`, of which the last is `last`; at most `limit`. The
@@ -173,6 +263,35 @@ const TICKS_MAX: usize = 2_000;
 /// Bytes of a line within which its rollout stands: sequence and instant come before it.
 const HEAD: usize = 120;
 
+/// Lines that are walked over for the entries of one change that an earlier version wrote.
+const WALK_MAX: u64 = 200_000;
+
+/// Is given a line with its segment and sequence; says whether to go on.
+type EachLine<'a> = &'a mut dyn FnMut(&Segment, u64, &[u8]) -> Result<bool, Unavailable>;
+
+/// How a line names its rollout.
+fn name_of(rollout: RolloutId) -> Vec<u8> {
+    format!("\"rollout\":\"{rollout}\"").into_bytes()
+}
+
+/// Whether this part of a line begins within its first bytes.
+fn begins_with(bytes: &[u8], part: &[u8], within: usize) -> bool {
+    bytes.windows(part.len()).take(within).any(|found| found == part)
+}
+
+fn entry_of(segment: &Segment, seq: u64, bytes: &[u8]) -> Result<Entry, Unavailable> {
+    let read = JournalRecord::read(bytes);
+    let (line, _) = read.map_err(|error| segment.unreadable(&format!("entry {seq}: {error}")))?;
+    Ok(line.entry)
+}
+
+/// An entry of this change with the one that it names, and the version that it led to.
+fn link(entry: Entry, id: ChangeId) -> Option<(Entry, Option<u64>, u64)> {
+    let JournalEvent::Change { ordinal, earlier, record, .. } = &entry.what else { return None };
+    let (earlier, version) = (*earlier, record.version);
+    (entry.rollout == id.rollout && *ordinal == id.ordinal).then_some((entry, earlier, version))
+}
+
 /// Is given a line with its sequence; says whether to go on.
 type Each<'a> = &'a mut dyn FnMut(u64, &[u8]) -> Result<bool, Unavailable>;
 
@@ -240,6 +359,8 @@ impl Segment {
     }
 
     fn read(&self, offset: u64, span: usize) -> Result<Vec<u8>, Unavailable> {
+        #[cfg(test)]
+        tests::READS.with(|reads| reads.set(reads.get() + 1));
         let mut bytes = vec![0; span];
         let mut filled = 0;
         while filled < span {
@@ -297,11 +418,17 @@ fn prev_of(bytes: &[u8]) -> Option<Digest> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::change;
     use crate::domain::journal::JournalEvent;
     use crate::domain::rollout::Record;
     use crate::store::failpoint::Failpoint;
-    use crate::store::fixtures::at;
+    use crate::store::fixtures::{at, target};
     use crate::store::journal::Journal;
+
+    thread_local! {
+        /// Reads of a segment by this thread.
+        pub(super) static READS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+    }
 
     const LINES: u64 = 6_000;
 
@@ -317,6 +444,7 @@ mod tests {
                 to: "advancing".into(),
                 why,
                 by: None,
+                via: None,
                 record: Record::submitted(),
             };
             let entry = Entry {
@@ -424,6 +552,7 @@ mod tests {
                     to: "idle".into(),
                     why: "a tick".into(),
                     by: None,
+                    via: None,
                     record,
                     previous: Some(last),
                 }
@@ -434,6 +563,7 @@ mod tests {
                     to: "advancing".into(),
                     why,
                     by: None,
+                    via: None,
                     record: Record::submitted(),
                 }
             };
@@ -483,6 +613,94 @@ mod tests {
                 "after {after}, at most {limit}"
             );
         }
+    }
+
+    /// A journal of so many lines in which one change moves at `places` alone. Lines with `linked`
+    /// false are as an earlier version wrote them.
+    fn moving(dir: &Path, lines: u64, places: &[u64], linked: impl Fn(u64) -> bool) -> Reader {
+        let (mut journal, _) =
+            Journal::open(dir, 700 * 1024, Failpoint::default()).expect("a new journal");
+        let (mut earlier, mut version) = (None, 0);
+        for seq in 1..=lines {
+            let ours = places.contains(&seq);
+            let record = change::Record {
+                version: if ours { version + 1 } else { 1 },
+                ..change::Record::queued()
+            };
+            let what = JournalEvent::Change {
+                ordinal: if ours { 7 } else { 77 },
+                instance_id: target(0, 0).instance_id,
+                proxy_id: target(0, 0).proxy_id,
+                from: "queued".into(),
+                to: "queued".into(),
+                why: "x".repeat((seq % 97) as usize),
+                call: None,
+                answer: None,
+                by: None,
+                via: None,
+                earlier: earlier.filter(|_| ours && linked(seq)),
+                record,
+            };
+            if ours {
+                (earlier, version) = (Some(seq), version + 1);
+            }
+            let entry = Entry { seq, at: at(0), rollout: RolloutId::from_bytes([1; 16]), what };
+            let line = JournalRecord { entry, due: None, more: 0 };
+            journal.append(std::iter::once(&line)).expect("room on disk");
+        }
+        journal.sync().expect("room on disk");
+        journal.reader()
+    }
+
+    fn seqs(story: &ChangeStory) -> Vec<u64> {
+        story.entries.iter().map(|entry| entry.seq).collect()
+    }
+
+    fn moving_change() -> ChangeId {
+        ChangeId { rollout: RolloutId::from_bytes([1; 16]), ordinal: 7 }
+    }
+
+    #[test]
+    fn a_story_costs_reads_by_its_own_entries_however_long_the_journal_is() {
+        let reads = |lines: u64, entries: u64| {
+            let dir = tempfile::tempdir().expect("a directory");
+            let places: Vec<u64> = (0..entries).map(|n| n * (lines / entries) + 1).collect();
+            let reader = moving(dir.path(), lines, &places, |_| true);
+            READS.set(0);
+            let story =
+                reader.story(moving_change(), places[places.len() - 1], 0, 99).expect("readable");
+            let newest_first: Vec<u64> = places.into_iter().rev().collect();
+            assert_eq!((seqs(&story), story.earlier, story.looked_to), (newest_first, None, None));
+            READS.get()
+        };
+        // Halving a segment of 700 KiB takes four reads, and two blocks hold the line and the next.
+        let each = 8;
+        for (lines, entries) in [(3_000, 4), (3_000, 12), (12_000, 4), (12_000, 12)] {
+            let reads = reads(lines, entries);
+            assert!(reads <= entries * each, "{reads} reads for {entries} of {lines} entries");
+        }
+    }
+
+    #[test]
+    fn what_an_earlier_version_wrote_is_walked_to() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let places = [40, 900, 1_700, 2_400, 2_900];
+        let reader = moving(dir.path(), 3_000, &places, |seq| seq > 2_000);
+        let whole = reader.story(moving_change(), 2_900, 3, 99).expect("readable");
+        assert_eq!(seqs(&whole), [2_900, 2_400, 1_700, 900, 40]);
+        assert_eq!((whole.earlier, whole.looked_to), (None, None), "its first is there");
+        // Page by page it is the same.
+        let (mut paged, mut from) = (Vec::new(), Some(2_900));
+        while let Some(seq) = from {
+            let page = reader.story(moving_change(), seq, 3, 2).expect("readable");
+            paged.extend(seqs(&page));
+            from = page.earlier;
+        }
+        assert_eq!(paged, seqs(&whole));
+        let unknown = reader.story_by_walk(moving_change(), 2_950, 3, 3).expect("readable");
+        assert_eq!((seqs(&unknown), unknown.earlier), (vec![2_900, 2_400, 1_700], Some(900)));
+        let other = reader.story(moving_change(), 2_899, 3, 99).expect("readable");
+        assert_eq!(other, ChangeStory::default(), "that entry is another change's");
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub(crate) struct StoredChange {
     pub due: Option<Timestamp>,
     /// When its latest transition was committed.
     pub moved_at: Timestamp,
+    /// The journal's entry of it; `None`: an earlier version wrote this row.
+    pub entry: Option<u64>,
 }
 
 /// A change as stored; its target is looked up in the submission.
@@ -35,6 +37,8 @@ pub(crate) struct StoredRow {
     pub due: Option<Timestamp>,
     #[serde(rename = "m")]
     pub moved_at: Timestamp,
+    #[serde(rename = "q", default, skip_serializing_if = "Option::is_none")]
+    pub entry: Option<u64>,
 }
 
 impl StoredChange {
@@ -45,7 +49,7 @@ impl StoredChange {
     /// The row as readers get it.
     pub fn active(self, id: ChangeId, plan: &Plan) -> Active {
         let change = change(id, self.target, self.record, plan);
-        Active { change, due: self.due, moved_at: Some(self.moved_at) }
+        Active { change, due: self.due, moved_at: Some(self.moved_at), entry: self.entry }
     }
 }
 

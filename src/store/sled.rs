@@ -30,6 +30,7 @@ use crate::domain::id::{ChangeId, InstanceId, JobId, Name, RolloutId};
 use crate::domain::journal::Entry;
 use crate::domain::target::Target;
 
+use super::bins::{Activity, ActivityQuery};
 use super::error::OpenError;
 use super::failpoint::Failpoint;
 use super::growth::growth;
@@ -45,8 +46,9 @@ use super::shared::{CommitQueue, Item, StoreShared, SyncedUpTo, WriterProgress};
 use super::workers::{NoAnswer, Workers};
 use super::writer::{JournalWriter, synced};
 use super::{
-    Active, Candidates, Commit, CommitError, DuePlace, Durability, Enforcement, EnforcementCommit,
-    Growth, Health, Page, Pending, Rollout, Store, Submission, SubmitError, Submitted, Unavailable,
+    Active, Candidates, ChangeFilter, ChangeStory, Commit, CommitError, DuePlace, Durability,
+    Enforcement, EnforcementCommit, Growth, Health, Page, Pending, Rollout, Store, Submission,
+    SubmitError, Submitted, Unavailable,
 };
 
 /// Commits that may be in line for the writer; who comes later waits for a place.
@@ -211,12 +213,13 @@ impl SledStore {
     /// rollout.
     #[cfg(test)]
     pub(crate) fn kept(&self) -> Vec<(&'static str, usize)> {
+        use super::draft::TreeName;
         let trees = self
             .shared
             .queue
             .trees()
             .into_iter()
-            .filter(|(name, _)| *name != super::draft::TreeName::Rollouts);
+            .filter(|(name, _)| !matches!(name, TreeName::Rollouts | TreeName::Bins));
         let state = self.shared.commit_queue().expect("in order").state.kept();
         state.into_iter().chain(trees.map(|(name, tree)| (name.as_str(), tree.len()))).collect()
     }
@@ -466,14 +469,23 @@ impl Store for SledStore {
         Box::pin(ready(self.known_jobs_now(instance)))
     }
 
-    fn page(
+    fn filtered(
         &self,
         id: RolloutId,
-        words: Vec<String>,
+        filter: ChangeFilter,
         after: Option<u32>,
         limit: usize,
     ) -> Pending<'_, Result<Page, Unavailable>> {
-        Box::pin(self.page_now(PageQuery { id, words, after, limit }))
+        Box::pin(self.page_now(PageQuery { id, filter, after, limit }))
+    }
+
+    fn story(
+        &self,
+        id: ChangeId,
+        from: Option<u64>,
+        limit: usize,
+    ) -> Pending<'_, Result<ChangeStory, Unavailable>> {
+        Box::pin(self.story_now(id, from, limit))
     }
 
     fn journal(
@@ -483,6 +495,15 @@ impl Store for SledStore {
         limit: usize,
     ) -> Pending<'_, Result<Vec<Entry>, Unavailable>> {
         Box::pin(self.journal_now(rollout, after, limit))
+    }
+
+    fn activity(
+        &self,
+        id: RolloutId,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Pending<'_, Result<Activity, Unavailable>> {
+        Box::pin(self.activity_now(ActivityQuery { id, from, to }))
     }
 
     fn targets(&self, id: RolloutId) -> Pending<'_, Result<Option<Vec<Target>>, Unavailable>> {

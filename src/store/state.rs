@@ -358,8 +358,13 @@ impl StoreState {
                     (None, Some(target)) => target,
                     (None, None) => rollout.frozen.targets.get(*ordinal)?,
                 };
-                let row =
-                    StoredChange { target, record: record.clone(), due: None, moved_at: entry.at };
+                let row = StoredChange {
+                    target,
+                    record: record.clone(),
+                    due: None,
+                    moved_at: entry.at,
+                    entry: Some(entry.seq),
+                };
                 match &old {
                     Some(old) => rollout.groups.leave(*ordinal, old),
                     // Its first move: the cursor passes it.

@@ -90,7 +90,7 @@ fn fill(
     let mut out =
         HashingWriter { out: BufWriter::with_capacity(256 * 1024, &file), hash: Sha256::new() };
     let targets = submission.targets.count();
-    let Person { name, uid } = submission.by.clone();
+    let Person { name, uid, .. } = submission.by.clone();
     let header =
         SubmissionHeader { id, by: name, uid, at: submission.at, targets, plan: &submission.plan };
     let mut line = serde_json::to_vec(&header)?;
@@ -400,7 +400,7 @@ mod tests {
             let digest =
                 write(dir.path(), given.id(), &given, &Failpoint::default()).expect("room on disk");
             let (_, header) = StoredSubmission::open(dir.path(), digest).expect("just written");
-            assert_eq!(Person { name: header.by, uid: header.uid }, by);
+            assert_eq!(Person { name: header.by, uid: header.uid, via: None }, by);
             let text = std::fs::read_to_string(path(dir.path(), digest)).expect("readable");
             assert_eq!(text.contains(r#""uid""#), by.uid.is_some());
         }

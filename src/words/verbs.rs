@@ -83,6 +83,12 @@ pub fn outlooks(rollout: &AskedRollout<'_>, person: &Person) -> Vec<VerbOutlook>
     verbs.into_iter().map(|verb| rollout.outlook(verb, person)).collect()
 }
 
+/// Whether a verb is for a person who says why, in whatever state it is: it holds the rollout, or
+/// takes back what others rely on.
+pub fn needs_reason(verb: &Verb) -> bool {
+    matches!(verb, Verb::Pause { .. } | Verb::Abort | Verb::Revert)
+}
+
 /// What an abort does, for people.
 pub fn aborts(queued: u32, active: u32) -> String {
     format!(
@@ -125,8 +131,7 @@ impl AskedRollout<'_> {
             in_doubt: verb == Verb::Retry(Requeue::FailedAndInDoubt),
             outcome,
             roles,
-            reason_required: unsaid
-                || matches!(verb, Verb::Pause { .. } | Verb::Abort | Verb::Revert),
+            reason_required: unsaid || needs_reason(&verb),
             name_typed: off && verb == Verb::Revert,
             verb: verb.as_str(),
         }

@@ -7,10 +7,12 @@ use sealift::domain::group::FullGroup;
 use sealift::domain::id::{ChangeId, InstanceId, JobId, Name, RolloutId};
 use sealift::domain::journal::Entry;
 use sealift::domain::target::Target;
+use sealift::store::bins::Activity;
 use sealift::store::memory::MemoryStore;
 use sealift::store::{
-    Active, Away, Candidates, Commit, CommitError, DuePlace, Enforcement, EnforcementCommit,
-    Health, Page, Pending, Rollout, Store, Submission, SubmitError, Submitted, Unavailable,
+    Active, Away, Candidates, ChangeFilter, ChangeStory, Commit, CommitError, DuePlace,
+    Enforcement, EnforcementCommit, Health, Page, Pending, Rollout, Store, Submission, SubmitError,
+    Submitted, Unavailable,
 };
 use tokio::sync::watch;
 
@@ -145,14 +147,23 @@ impl<H: Hooks> Store for Hooked<H> {
         })
     }
 
-    fn page(
+    fn filtered(
         &self,
         id: RolloutId,
-        words: Vec<String>,
+        filter: ChangeFilter,
         after: Option<u32>,
         limit: usize,
     ) -> Pending<'_, Result<Page, Unavailable>> {
-        self.0.store().page(id, words, after, limit)
+        self.0.store().filtered(id, filter, after, limit)
+    }
+
+    fn story(
+        &self,
+        id: ChangeId,
+        from: Option<u64>,
+        limit: usize,
+    ) -> Pending<'_, Result<ChangeStory, Unavailable>> {
+        self.0.store().story(id, from, limit)
     }
 
     fn journal(
@@ -162,6 +173,15 @@ impl<H: Hooks> Store for Hooked<H> {
         limit: usize,
     ) -> Pending<'_, Result<Vec<Entry>, Unavailable>> {
         self.0.store().journal(rollout, after, limit)
+    }
+
+    fn activity(
+        &self,
+        id: RolloutId,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Pending<'_, Result<Activity, Unavailable>> {
+        self.0.store().activity(id, from, to)
     }
 
     fn targets(&self, id: RolloutId) -> Pending<'_, Result<Option<Vec<Target>>, Unavailable>> {

@@ -19,9 +19,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tower::Service;
 
-use super::AddressBlock;
 use super::session::Evidence;
 use super::tls::{self, DoorTls};
+use crate::api::address::AddressBlock;
 use crate::api::caller::{Caller, Callers};
 use crate::api::places::{Connections, PlacedStream, Timely};
 

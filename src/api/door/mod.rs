@@ -10,7 +10,6 @@
 //! servers (`server`).
 
 mod accept;
-mod address;
 mod browser;
 mod headers;
 mod links;
@@ -37,18 +36,20 @@ use axum::response::{IntoResponse as _, Response};
 use jiff::Timestamp;
 use rustls::crypto::aws_lc_rs;
 
+use super::address::AddressBlock;
 use super::caller::{Caller, Callers, Via};
 use super::fault::ApiError;
 use crate::clock::{Clock, SystemClock};
 use crate::config::DoorConfig;
 pub(super) use accept::{Connected, PlainAcceptor, SocketAcceptor, TlsDoorAcceptor};
-pub use address::AddressBlock;
 use browser::{Asker, Names, NotOurs};
 use links::LinkCodes;
 pub use network::NetworkDoor;
 pub use session::Session;
 use session::{Evidence, Sessions};
 pub use sign_in::LinkAnswer;
+pub(super) use sign_in::contract;
+use tls::DoorTls;
 use tokens::{ListedToken, Tokens};
 use wrong::WrongCount;
 
@@ -112,6 +113,8 @@ struct SharedDoors {
     clock: Arc<dyn Clock>,
     /// Where browsers reach us, once a door on the network is open.
     url: OnceLock<String>,
+    /// The TLS of the door on the network, once that is open and has it.
+    tls: OnceLock<Arc<DoorTls>>,
     signed_out: Option<SignedOut>,
 }
 
@@ -154,6 +157,7 @@ impl Doors {
             users: Mutex::default(),
             clock,
             url: OnceLock::new(),
+            tls: OnceLock::new(),
             signed_out: None,
         }))
     }
@@ -169,6 +173,12 @@ impl Doors {
 
     pub(super) fn callers(&self) -> &Callers {
         &self.0.callers
+    }
+
+    /// Our own certificate, if it ends soon: when, and the file that it is in.
+    pub(super) fn certificate_ending(&self, now: Timestamp) -> Option<(Timestamp, PathBuf)> {
+        let (ends, file) = self.0.tls.get()?.ends_soon(now)?;
+        Some((ends, file.to_owned()))
     }
 
     /// Where browsers reach us; `None` with the socket alone.

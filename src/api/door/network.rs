@@ -23,6 +23,9 @@ impl NetworkDoor {
     pub fn open(config: &DoorConfig, doors: &Doors) -> Result<Option<Self>, DoorError> {
         let Some(address) = config.listen else { return Ok(None) };
         let tls = config.tls.clone().map(DoorTls::open).transpose()?.map(Arc::new);
+        if let Some(tls) = &tls {
+            doors.0.tls.get_or_init(|| tls.clone());
+        }
         let failed = |source| DoorError::Listen { address, source };
         let listener = TcpListener::bind(address).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;

@@ -11,19 +11,23 @@ use axum::extract::{DefaultBodyLimit, Extension, State};
 use axum::http::header::{CONTENT_TYPE, LOCATION, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::post;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa::openapi::OpenApi as Contract;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::accept::Connected;
 use super::links::CODE_LASTS;
 use super::session::{Evidence, Session, Sessions};
 use super::{Door, FORM_BYTES_MAX, SIGN_IN};
 use crate::api::caller::Caller;
+use crate::api::contract::RefusedAnswers;
 use crate::api::fault::ApiError;
 
 /// A link that brings a browser in, once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LinkAnswer {
     /// The code behind the `#` of the link.
     pub code: String,
@@ -31,15 +35,17 @@ pub struct LinkAnswer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// From then on it is none.
+    #[schema(value_type = String, format = DateTime)]
     pub until: Timestamp,
 }
 
 /// What somebody signs in with, in JSON or as a form; one of the first three.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 struct SignIn {
     /// Of a link.
     code: Option<String>,
+    /// Whole, as `sealift token new` printed it.
     token: Option<String>,
     /// As whoever the connection tells: by an SSH tunnel to the socket, or by a certificate.
     go_on: bool,
@@ -48,21 +54,29 @@ struct SignIn {
 }
 
 /// Who is signed in now.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct SignedIn {
+    /// The one name, whatever the door.
     name: String,
+    /// When the session ends by itself.
+    #[schema(value_type = String, format = DateTime)]
     until: Timestamp,
     /// What the session's forms and requests must carry.
     form: String,
 }
 
 pub fn routes(door: Door) -> Router {
-    Router::new()
-        .route(SIGN_IN, post(sign_in))
-        .route("/sign-out", post(sign_out))
-        .route("/v1/links", post(link))
-        .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
-        .with_state(door)
+    described().layer(DefaultBodyLimit::max(FORM_BYTES_MAX)).with_state(door).split_for_parts().0
+}
+
+/// What the contract says of them.
+pub fn contract() -> Contract {
+    described().into_openapi()
+}
+
+/// Every route with what the contract says of it.
+fn described() -> OpenApiRouter<Door> {
+    OpenApiRouter::new().routes(routes!(sign_in)).routes(routes!(sign_out)).routes(routes!(link))
 }
 
 fn is_form(headers: &HeaderMap) -> bool {
@@ -92,7 +106,23 @@ fn asked(headers: &HeaderMap, body: &[u8]) -> Result<SignIn, ApiError> {
     Ok(asked)
 }
 
-/// The guard has seen that a page of ours asks, or that a program does.
+/// Begin a browser's session, which its answer sets as a cookie: by the code of a link, by a token, or
+/// as whoever the connection tells. Programs have no use for one and are refused.
+#[utoipa::path(
+    post,
+    path = "/sign-in",
+    operation_id = "sign_in",
+    tag = "sessions",
+    request_body(content(
+        (SignIn = "application/json"),
+        (SignIn = "application/x-www-form-urlencoded"),
+    )),
+    responses(
+        (status = 200, description = "Signed in, to a body in JSON", body = SignedIn),
+        (status = 303, description = "Signed in, to a form: where to go on"),
+        RefusedAnswers
+    )
+)]
 async fn sign_in(
     State(door): State<Door>,
     Extension(connected): Extension<Connected>,
@@ -100,6 +130,7 @@ async fn sign_in(
     body: Bytes,
 ) -> Result<Response, Response> {
     let refused = |error: ApiError| error.into_response();
+    // The guard has seen that a page of ours asks.
     let SignIn { code, token, go_on, next } = asked(&headers, &body).map_err(refused)?;
     let doors = &door.doors;
     let times = doors.0.clock.times();
@@ -133,12 +164,24 @@ async fn sign_in(
     Ok(response)
 }
 
-/// The guard has seen the session and its form's token.
+/// End the session that the browser shows; a form, or a request with its token in `X-Sealift-Form`.
+#[utoipa::path(
+    post,
+    path = "/sign-out",
+    operation_id = "sign_out",
+    tag = "sessions",
+    responses(
+        (status = 204, description = "Signed out"),
+        (status = 303, description = "Signed out, to a form: where to sign in again"),
+        RefusedAnswers
+    )
+)]
 async fn sign_out(
     State(door): State<Door>,
     session: Option<Extension<Session>>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
+    // The guard has seen the session and its form's token.
     let Some(Extension(session)) = session else { return Err(ApiError::signed_out()) };
     let kept = door.doors.0.sessions.end(&session, door.doors.0.clock.times().wall).await;
     if let Err(error) = kept {
@@ -155,6 +198,14 @@ async fn sign_out(
     Ok(response)
 }
 
+/// A one-time link that signs a browser in as whoever asks: on the daemon's socket alone.
+#[utoipa::path(
+    post,
+    path = "/v1/links",
+    operation_id = "link",
+    tag = "sessions",
+    responses((status = 200, description = "The link", body = LinkAnswer), RefusedAnswers)
+)]
 async fn link(
     State(door): State<Door>,
     Extension(connected): Extension<Connected>,

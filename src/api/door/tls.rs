@@ -11,18 +11,29 @@ use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
+use tokio_util::sync::CancellationToken;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::DoorError;
 use crate::authorities::{Authorities, CA_FILE_BYTES_MAX};
+use crate::clock::Clock;
 use crate::config::DoorFiles;
+
+/// How long before its end our own certificate is told of: whatever renews certificates by itself
+/// has done so by then.
+const DOOR_EXPIRES_SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
+
+/// How often the log tells it.
+const WARN_EVERY: Duration = Duration::from_secs(24 * 3_600);
 
 /// What is spoken, the better first.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
@@ -37,6 +48,8 @@ struct ReadTls {
     /// Of the files that were looked at last, right or not.
     seen: Vec<Option<Seen>>,
     config: Arc<ServerConfig>,
+    /// The last second of our own certificate; `None`: it cannot be read.
+    ends: Option<Timestamp>,
 }
 
 /// What tells a file from the one that was read: device and inode, length, and when it was written.
@@ -46,25 +59,57 @@ impl DoorTls {
     /// Reads the files.
     pub fn open(files: DoorFiles) -> Result<Self, DoorError> {
         let seen = seen(&files);
-        let config = Arc::new(read(&files)?);
-        Ok(Self { files, read: Mutex::new(ReadTls { seen, config }) })
+        let (config, ends) = read(&files)?;
+        let config = Arc::new(config);
+        Ok(Self { files, read: Mutex::new(ReadTls { seen, config, ends }) })
     }
 
     /// What the next connection is spoken with. It may read files.
     pub fn config(&self) -> Arc<ServerConfig> {
+        self.fresh().config.clone()
+    }
+
+    /// The last second of our own certificate, and the file that it is in. It may read files.
+    pub fn ends(&self) -> Option<(Timestamp, &Path)> {
+        let ends = self.fresh().ends?;
+        Some((ends, &self.files.cert_file))
+    }
+
+    /// The same, if that is soon.
+    pub fn ends_soon(&self, now: Timestamp) -> Option<(Timestamp, &Path)> {
+        self.ends().filter(|(ends, _)| ends.duration_since(now) < DOOR_EXPIRES_SOON)
+    }
+
+    /// What was read of the files as they are now.
+    fn fresh(&self) -> MutexGuard<'_, ReadTls> {
         let now = seen(&self.files);
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         if read.seen != now {
             match self::read(&self.files) {
-                Ok(config) => {
+                Ok((config, ends)) => {
                     tracing::info!(certificate = %self.files.cert_file.display(), "the API's certificate is read again");
-                    read.config = Arc::new(config);
+                    (read.config, read.ends) = (Arc::new(config), ends);
                 }
                 Err(error) => tracing::error!("{error}; what was read before stays in force"),
             }
             read.seen = now;
         }
-        read.config.clone()
+        read
+    }
+
+    /// Writes into the log that our certificate ends soon, once a day from then on, until `stop`.
+    pub async fn warn_of_end(&self, clock: &dyn Clock, stop: CancellationToken) {
+        loop {
+            let now = clock.times().wall;
+            if let Some((ends, file)) = self.ends_soon(now) {
+                let (file, days) = (file.display(), ends.duration_since(now).as_hours() / 24);
+                tracing::warn!(%file, %ends, days, "the API's own certificate ends; put a new one in its place");
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(WARN_EVERY) => {}
+            }
+        }
     }
 }
 
@@ -100,7 +145,7 @@ fn bytes_of(path: &Path) -> Result<(Vec<u8>, Metadata), DoorError> {
     Ok((bytes, about))
 }
 
-fn read(files: &DoorFiles) -> Result<ServerConfig, DoorError> {
+fn read(files: &DoorFiles) -> Result<(ServerConfig, Option<Timestamp>), DoorError> {
     let (pem, _) = bytes_of(&files.cert_file)?;
     let chain: Result<Vec<CertificateDer<'static>>, _> =
         CertificateDer::pem_slice_iter(&pem).collect();
@@ -118,6 +163,7 @@ fn read(files: &DoorFiles) -> Result<ServerConfig, DoorError> {
             "write the certificate as PEM, its chain behind it",
         ));
     }
+    let ends = chain.first().and_then(ends_of);
     let (pem, about) = bytes_of(&files.key_file)?;
     if about.mode() & 0o027 != 0 {
         let what = format!(
@@ -165,7 +211,13 @@ fn read(files: &DoorFiles) -> Result<ServerConfig, DoorError> {
         wrong(&files.key_file, what, "name the two files that were made together; a file's first certificate must be the daemon's own")
     })?;
     config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).into();
-    Ok(config)
+    Ok((config, ends))
+}
+
+/// The last second of a certificate.
+fn ends_of(certificate: &CertificateDer<'static>) -> Option<Timestamp> {
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    Timestamp::from_second(parsed.validity().not_after.timestamp()).ok()
 }
 
 /// The subject of a verified certificate, such as `O=ops, CN=ada`. `None` for one that has none, or
@@ -228,6 +280,32 @@ mod tests {
             assert_eq!(of(&[(DnType::OrganizationName, forged)]), None, "{forged:?}");
         }
         assert_eq!(of(&[]), None);
+    }
+
+    #[test]
+    fn the_end_of_our_own_certificate_is_read_with_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = DoorFiles {
+            cert_file: folder.path().join("api.crt"),
+            key_file: folder.path().join("api.key"),
+            client_ca_file: None,
+        };
+        let key = KeyPair::generate().expect("a key");
+        std::fs::write(&files.key_file, key.serialize_pem()).expect("a file");
+        let mode = std::fs::Permissions::from_mode(0o640);
+        std::fs::set_permissions(&files.key_file, mode).expect("our file");
+        let write = |year| {
+            let mut params = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
+            params.not_after = rcgen::date_time_ymd(year, 2, 1);
+            let certificate = params.self_signed(&key).expect("a certificate");
+            std::fs::write(&files.cert_file, certificate.pem()).expect("a file");
+        };
+        write(2031);
+        let tls = DoorTls::open(files.clone()).expect("good files");
+        let ends = |tls: &DoorTls| tls.ends().map(|(ends, _)| ends.to_string());
+        assert_eq!(ends(&tls).as_deref(), Some("2031-02-01T00:00:00Z"));
+        write(2040);
+        assert_eq!(ends(&tls).as_deref(), Some("2040-02-01T00:00:00Z"), "a renewed one counts");
     }
 
     #[test]

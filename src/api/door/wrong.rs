@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::AddressBlock;
+use crate::api::address::AddressBlock;
 
 /// Wrong tokens of one address a minute: somebody who mistypes needs fewer.
 pub const ADDRESS_WRONG_MAX: u32 = 10;

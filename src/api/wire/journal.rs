@@ -4,7 +4,21 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::domain::proof::Proof;
+use super::FullProofDoc;
+
+/// The journal's entries of one change.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ChangeJournal {
+    /// Its entries, newest first.
+    pub rows: Vec<JournalRow>,
+    /// Pass as `after` to get the next page; absent at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+    /// Down to which entry was looked: an earlier version wrote what lies before it, and the change
+    /// may have entries there. Absent: all were found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looked_to: Option<u64>,
+}
 
 /// Who moved from what to what, when and why.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -45,12 +59,15 @@ pub struct JournalRow {
     pub code: Option<String>,
     /// What a look at the wire saw that led here, whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
-    pub proof: Option<Box<Proof>>,
+    pub proof: Option<Box<FullProofDoc>>,
     /// The change's latest job id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job_id: Option<String>,
     /// The operator, if one did it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// The door that they came through: `socket`, `token` with its label, `certificate`, or `session`
+    /// for a browser; absent in what an earlier version wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<String>,
 }

@@ -8,9 +8,11 @@
 //! Deliberately not here: how a document is made (`api::describe`) and how it is shown (`cli`).
 
 mod attention;
+mod calendar;
 mod change;
 mod change_csv;
 mod enforcement;
+mod forecast;
 mod found;
 mod journal;
 mod look;
@@ -20,15 +22,20 @@ mod preview;
 mod problem;
 mod proof;
 mod rollout;
+mod timeline;
 mod verb;
 
 pub use attention::{AttentionDoc, AttentionRow};
+pub use calendar::{
+    CalendarDoc, ClockChangeRow, FreezeRow, LaneHours, OpeningDoc, RolloutWindows, TickRow,
+};
 pub use change::{AnswerDoc, ChangeRow, SavedJob};
 pub use enforcement::{
     EnforcePreview, EnforcementDoc, EnforcementRunDoc, HeldTarget, OpposingRow, ReleaseRequest,
 };
+pub use forecast::{ForecastDoc, ForecastWaveDoc};
 pub use found::{FoundDoc, FoundRow};
-pub use journal::JournalRow;
+pub use journal::{ChangeJournal, JournalRow};
 pub use look::{
     InstancePage, InstanceRow, LOOK_INSTANCES_MAX, LookInstance, LookProxy, LookRequest, LookRow,
 };
@@ -38,12 +45,16 @@ pub use preview::{
     ExcludedRow, ExcludedTarget, OpeningRow, Preview, PreviewTarget, PreviewWave, SeenRow,
 };
 pub use problem::{Problem, ProblemCode};
-pub use proof::{ProofDoc, WireDoc, WirePreview};
+pub use proof::{
+    CertificateDoc, FullProofDoc, GreetingDoc, HandshakeDoc, LoginDoc, ProofDoc, WireDoc,
+    WirePreview, WordedDoc,
+};
 pub use rollout::{
     ApprovalDoc, Budget, Counters, HaltDoc, HoldView, MarkDoc, MissedDoc, PlanDoc, RevertDoc,
     RolloutDoc, RolloutRow, TallyDoc, WaveDoc,
 };
 
+pub use timeline::{PauseSpan, TimelineBin, TimelineDoc, WaveSpan};
 pub use verb::{
     AbortRequest, ApproveRequest, AsksDoc, EffectDoc, PauseRequest, PromoteRequest, ResolveRequest,
     ResumeRequest, RetryRequest, RevertRequest, VerbAnswer, VerbDoc, VerbsDoc,

@@ -6,8 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{EnforcePreview, OpposingRow, WirePreview};
-use crate::rehearse::Forecast;
+use super::{EnforcePreview, ForecastDoc, OpposingRow, WirePreview};
 
 /// The preview of a plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -93,8 +92,7 @@ pub struct Preview {
     pub warnings: Vec<String>,
     /// Which wave ends when, by the engine in virtual time; only where it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
-    pub forecast: Option<Forecast>,
+    pub forecast: Option<ForecastDoc>,
     /// SHA-256 over plan file, ordered targets and `ca_file`: what an approval is bound to.
     pub digest: String,
 }

@@ -101,6 +101,9 @@ pub struct Problem {
     /// What, where and the next step, in one line.
     pub detail: String,
     pub code: ProblemCode,
+    /// The field of the body that is missing or wrong, where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
     /// Every mistake of a plan with its place, as the plan reader gives them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diagnostics: Option<serde_json::Value>,
@@ -130,6 +133,7 @@ impl Problem {
             status,
             detail,
             code,
+            field: None,
             diagnostics: None,
             rendered: None,
             candidates: Vec::new(),

@@ -6,11 +6,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::WireDoc;
+use super::{ForecastDoc, WireDoc};
 use crate::domain::hold;
 use crate::domain::person::Attribution;
 use crate::domain::tally::Tally;
-use crate::rehearse::Forecast;
 use crate::words::hold::joined;
 
 /// A rollout in a list.
@@ -124,8 +123,7 @@ pub struct RolloutDoc {
     /// Which wave ends when, by the engine in virtual time; absent while only a person can move the
     /// rollout, where too much is left to forecast, and for the moment in which it is made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
-    pub forecast: Option<Forecast>,
+    pub forecast: Option<ForecastDoc>,
     /// The enforcement that began when it completed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enforcement: Option<Box<super::EnforcementDoc>>,
@@ -217,7 +215,7 @@ impl RolloutDoc {
     /// With a forecast, which knows quota, windows and waits: where there is one, the rate's guess
     /// at the end is not told.
     #[must_use]
-    pub fn with_forecast(self, forecast: Option<Forecast>) -> Self {
+    pub fn with_forecast(self, forecast: Option<ForecastDoc>) -> Self {
         let eta = forecast
             .as_ref()
             .map_or(self.eta, |forecast| forecast.p50.filter(|_| forecast.ends_after().is_none()));

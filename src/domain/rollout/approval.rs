@@ -27,7 +27,7 @@ pub struct Approved {
 
 impl Approved {
     fn person(&self) -> Person {
-        Person { name: self.by.clone(), uid: self.uid }
+        Person { name: self.by.clone(), uid: self.uid, via: None }
     }
 }
 
@@ -78,7 +78,7 @@ impl RolloutStep<'_> {
         if digest != approval.digest {
             return Err(Refusal::OtherDigest { found: approval.digest, given: digest });
         }
-        let person = Person { name: mark.by.clone(), uid };
+        let person = Person { name: mark.by.clone(), uid, via: None };
         if !person.is_named() {
             return Err(Refusal::UnnamedApprover { by: mark.by.clone() });
         }

@@ -19,6 +19,7 @@ use super::tickets::Owner;
 use super::tracked::{Broom, LookStage, Moving, STRETCH, Sweep};
 use crate::domain::change::{self, Change, Wake};
 use crate::domain::id::RolloutId;
+use crate::domain::person::Person;
 use crate::domain::rollout::{self, Decision, Event, RolloutWake, Slowest};
 use crate::domain::tally::Standing;
 use crate::domain::window_log::Gap;
@@ -147,7 +148,7 @@ pub(super) fn change_move(
     record: change::Record,
     due: Option<Timestamp>,
     why: &str,
-    by: Option<String>,
+    by: Option<Person>,
 ) -> ChangeMove {
     ChangeMove {
         ordinal: change.id.ordinal,

@@ -49,7 +49,7 @@ impl Core {
         if moved.why != decision.why {
             moved.why = format!("{}; {}", moved.why, decision.why);
         }
-        moved.by = tracked.verbs.first().map(|command| command.by.name.clone());
+        moved.by = tracked.verbs.first().map(|command| command.by.clone());
         let goes_on = decision.record.version != tracked.view.record.version;
         let own = goes_on.then(|| RolloutMove {
             record: decision.record.clone(),

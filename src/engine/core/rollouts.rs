@@ -307,7 +307,7 @@ impl Core {
                 }
             };
         }
-        let by = tracked.verbs.first().map(|command| command.by.name.clone());
+        let by = tracked.verbs.first().map(|command| command.by.clone());
         let moves = RolloutMove { record: decision.record.clone(), why: decision.why, by };
         let moving = Moving {
             record: Some(decision.record),

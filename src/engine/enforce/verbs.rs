@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::found;
 use crate::domain::enforce::{Context, EnforcementStage, Event, VerbRefusal, decide};
 use crate::domain::id::{Name, ProxyId};
-use crate::domain::person::Attribution;
+use crate::domain::person::{Attribution, Person};
 use crate::store::{Away, CommitError, Enforcement, EnforcementCommit, Store, Unavailable};
 
 /// Tries against an enforcement that moves meanwhile; it moves a few times a run.
@@ -60,7 +60,7 @@ pub async fn command(
     store: &dyn Store,
     name: &Name,
     asked: &EnforcementVerb,
-    by: &str,
+    by: &Person,
     reason: &str,
     now: Timestamp,
 ) -> Result<Enforcement, EnforceError> {
@@ -79,7 +79,7 @@ async fn carry_out(
     store: &dyn Store,
     name: &Name,
     asked: &EnforcementVerb,
-    by: &str,
+    by: &Person,
     reason: &str,
     now: Timestamp,
 ) -> Result<Enforcement, EnforceError> {
@@ -90,7 +90,7 @@ async fn carry_out(
             .rollout(known.record.origin)
             .await?
             .ok_or_else(|| EnforceError::NotFound(name.clone()))?;
-        let mark = Attribution { by: by.into(), reason: reason.into(), at: now };
+        let mark = Attribution { by: by.name.clone(), reason: reason.into(), at: now };
         let event = match asked {
             EnforcementVerb::Stop => Event::Stop { mark },
             EnforcementVerb::Release { target } => {
@@ -119,7 +119,7 @@ async fn carry_out(
             version,
             record: record.clone(),
             why: decision.why,
-            by: Some(by.into()),
+            by: Some(by.clone()),
         };
         match store.enforce(commit).await {
             Ok(()) => return Ok(Enforcement { name: name.clone(), record, moved_at: now }),

@@ -5,8 +5,7 @@ use askama::Template;
 
 use super::rollout::held;
 use crate::api::Story;
-use crate::api::wire::{ChangeRow, RolloutDoc};
-use crate::domain::proof::Proof;
+use crate::api::wire::{ChangeRow, FullProofDoc, RolloutDoc};
 use crate::page::draw::{Share, meter};
 use crate::page::moment::{Moment, ViewClock};
 use crate::page::shell::{Shell, ViewSource};
@@ -129,28 +128,17 @@ fn summary(row: &ChangeRow, clock: &ViewClock) -> String {
     parts.join(" · ")
 }
 
-fn proof_lines(proof: &Proof, clock: &ViewClock) -> ProofLines {
-    let summary = proof.summary();
+fn proof_lines(proof: &FullProofDoc, clock: &ViewClock) -> ProofLines {
+    let (tls, leaf) = (&proof.tls, proof.tls.as_ref().and_then(|tls| tls.chain.first()));
     let mut lines = Vec::new();
-    lines.push((
-        "TLS",
-        summary
-            .version
-            .map_or_else(|| "none is announced".to_owned(), |version| version.as_str().to_owned()),
-    ));
-    if !summary.cipher.is_empty() {
-        lines.push(("Cipher", summary.cipher.clone()));
-    }
-    lines.push(("Port", proof.endpoint.to_string()));
+    let version = tls.as_ref().map(|tls| tls.version.clone());
+    lines.push(("TLS", version.unwrap_or_else(|| "none is announced".to_owned())));
+    lines.extend(tls.as_ref().map(|tls| ("Cipher", tls.cipher.clone())));
+    lines.push(("Port", proof.endpoint.clone()));
     lines.extend(
-        summary
-            .expires
+        leaf.and_then(|leaf| leaf.not_after)
             .map(|end| ("Ends", format!("{}, in {}", clock.long(end).shown, clock.apart(end)))),
     );
-    lines.push(("Plain text", spoken(summary.plaintext.as_str())));
-    ProofLines {
-        lines,
-        sha256: summary.sha256.map(|digest| digest.to_string()),
-        at: clock.second(summary.at),
-    }
+    lines.push(("Plain text", spoken(&proof.plaintext)));
+    ProofLines { lines, sha256: leaf.map(|leaf| leaf.sha256.clone()), at: clock.second(proof.at) }
 }

@@ -7,6 +7,7 @@
 use askama::Template;
 
 use crate::api::CheckedUpload;
+use crate::api::wire::ForecastWaveDoc;
 use crate::api::wire::{OpposingRow, Preview, PreviewWave};
 use crate::domain::count::count;
 use crate::domain::people::Role;
@@ -14,7 +15,6 @@ use crate::page::moment::{Moment, ViewClock};
 use crate::page::shell::{Shell, ViewSource};
 use crate::page::state::grouped;
 use crate::planfile::{Diagnostic, Mend};
-use crate::rehearse::ForecastWave;
 use crate::words::text::seconds;
 
 /// Lines of a plan that stand around one with a mistake.
@@ -69,7 +69,7 @@ struct Checked {
     preview: Preview,
     facts: Vec<(&'static str, String)>,
     waves: Vec<(PreviewWave, String)>,
-    ends: Vec<(ForecastWave, Option<Moment>, Option<Moment>, Option<Moment>)>,
+    ends: Vec<(ForecastWaveDoc, Option<Moment>, Option<Moment>, Option<Moment>)>,
     basis: Vec<String>,
     openings: Vec<(Moment, Option<Moment>)>,
     opposing: Vec<OpposingRow>,

@@ -2,9 +2,13 @@
 //! instance.
 
 use crate::domain::change::State;
-use crate::domain::journal::JournalEvent;
+use crate::domain::id::ChangeId;
+use crate::domain::journal::{Entry, JournalEvent, Trace};
+use crate::domain::rollout as domain_rollout;
+use crate::domain::target::Target;
+use crate::store::bins::{Activity, BinCounts, TimeBin};
 use crate::store::fixtures::*;
-use crate::store::{Commit, Durability, Store};
+use crate::store::{ChangeFilter, ChangeMove, Commit, Durability, Store};
 
 pub(crate) async fn pages_and_filters(store: &dyn Store) {
     let mut given = submission("alpha", &[4, 6], 0);
@@ -28,7 +32,7 @@ pub(crate) async fn pages_and_filters(store: &dyn Store) {
     assert_eq!(page(&[], Some(6), 3).await, (vec![7, 8, 9], None));
     assert_eq!(page(&[], Some(9), 3).await, (vec![], None));
     assert_eq!(page(&["failed"], None, 3).await, (vec![1], None));
-    assert_eq!(page(&["ready"], None, 1).await, (vec![0], Some(0)));
+    assert_eq!(page(&["ready"], None, 1).await, (vec![0], Some(2)));
     assert_eq!(page(&["ready"], Some(0), 1).await, (vec![3], None));
     assert_eq!(page(&["queued", "failed"], None, 4).await, (vec![1, 2, 4, 5], Some(5)));
     assert_eq!(page(&["succeeded"], None, 4).await, (vec![], None));
@@ -37,6 +41,131 @@ pub(crate) async fn pages_and_filters(store: &dyn Store) {
     assert_eq!((shown.due, shown.moved_at), (Some(at(33)), Some(at(3))));
     let nothing = submission("beta", &[1], 50).id();
     assert!(store.page(nothing, Vec::new(), None, 4).await.expect("available").changes.is_empty());
+}
+
+pub(crate) async fn pages_keep_to_a_wave_a_lane_and_an_id(store: &dyn Store) {
+    let mut given = submission("alpha", &[4, 6], 0);
+    let lanes = ["main", "other"].map(name);
+    let of = |n: u32| Target { lane: lanes[n as usize % 2].clone(), ..target(n, n) };
+    given.targets = (0..10).map(of).collect();
+    let id = started(store, given).await;
+    release(store, id, 1, 6).await;
+    put(store, id, 5, failed("no")).await.expect("free");
+    let all = ChangeFilter::default;
+    let wave = |place| ChangeFilter { wave: Some(place), ..all() };
+    let other = || ChangeFilter { lane: Some(lanes[1].clone()), ..all() };
+    let begins = |text: String| ChangeFilter { begins: Some(text), ..all() };
+    let words = |word: &str| vec![word.to_owned()];
+    let page = async |filter, after, limit| {
+        let page = store.filtered(id, filter, after, limit).await.expect("available");
+        let ordinals = page.changes.iter().map(|active| active.change.id.ordinal);
+        (ordinals.collect::<Vec<_>>(), page.next)
+    };
+    assert_eq!(page(wave(0), None, 9).await, (vec![0, 1, 2, 3], None), "all of it has rows");
+    assert_eq!(page(wave(1), None, 3).await, (vec![4, 5, 6], Some(6)), "rows, then none");
+    assert_eq!(page(wave(1), Some(6), 3).await, (vec![7, 8, 9], None));
+    assert_eq!(page(wave(1), Some(1), 1).await.0, [4], "a place before it is its beginning");
+    assert_eq!(page(wave(2), None, 9).await, (vec![], None), "there is no such wave");
+    assert_eq!(page(other(), None, 3).await, (vec![1, 3, 5], Some(6)));
+    assert_eq!(page(other(), Some(6), 3).await, (vec![7, 9], None));
+    assert_eq!(page(ChangeFilter { wave: Some(1), ..other() }, None, 9).await.0, [5, 7, 9]);
+    let failed = ChangeFilter { words: words("failed"), ..other() };
+    assert_eq!(page(failed, None, 9).await, (vec![5], None));
+    let queued = ChangeFilter { words: words("queued"), ..other() };
+    assert_eq!(page(queued, None, 9).await, (vec![7, 9], None));
+    for n in [2, 8] {
+        let (instance, proxy) = (target(n, n).instance_id, target(n, n).proxy_id);
+        for beginning in [proxy.to_string(), instance.to_string(), instance.as_str()[..32].into()] {
+            assert_eq!(page(begins(beginning), None, 9).await, (vec![n], None));
+        }
+    }
+    assert_eq!(page(begins("0000".into()), None, 10).await.0.len(), 10);
+    assert_eq!(page(begins("1".into()), None, 9).await, (vec![], None));
+}
+
+pub(crate) async fn a_story_is_the_entries_of_its_change(store: &dyn Store) {
+    let mut driver = Driver::new(3);
+    driver.begin(store).await;
+    for _ in 0..300 {
+        driver.step(store).await;
+    }
+    let entries = store.journal(None, 0, usize::MAX).await.expect("available");
+    let mut long = 0;
+    for id in driver.rollouts {
+        for active in all_changes(store, id).await {
+            let id = active.change.id;
+            let ours = |entry: &&Entry| matches!(&entry.what, JournalEvent::Change { ordinal, .. } if *ordinal == id.ordinal);
+            let wanted = entries.iter().rev().filter(|entry| entry.rollout == id.rollout);
+            let wanted: Vec<Entry> = wanted.filter(ours).cloned().collect();
+            assert_eq!(active.entry, wanted.first().map(|entry| entry.seq));
+            let found = store.story(id, None, 99).await.expect("available");
+            assert_eq!((&found.entries, found.earlier, found.looked_to), (&wanted, None, None));
+            if let [first, second, third, ..] = &wanted[..] {
+                long += 1;
+                let page = store.story(id, Some(second.seq), 1).await.expect("available");
+                assert_eq!((page.entries, page.earlier), (vec![second.clone()], Some(third.seq)));
+                let other = ChangeId { ordinal: id.ordinal ^ 1, ..id };
+                let none = store.story(other, Some(first.seq), 9).await.expect("available");
+                assert!(none.entries.is_empty(), "that entry is of another change");
+            }
+        }
+    }
+    assert!(long > 20, "{long} changes moved three times");
+}
+
+pub(crate) async fn what_happened_is_counted_by_time_and_wave(store: &dyn Store) {
+    let mut given = submission("alpha", &[2, 2], 0);
+    given.targets = (0..4).map(|n| target(n, n)).collect();
+    let id = started(store, given).await;
+    let other = started(store, submission("beta", &[2], 50)).await;
+    release(store, id, 1, 4).await;
+    release(store, other, 0, 1).await;
+    put(store, other, 0, switched()).await.expect("free");
+    let moved = async |ordinal, state, second, called: bool| {
+        let (now, change) = (rollout(store, id).await, change_of(store, id, ordinal).await.change);
+        let refused = Trace { call: "inspect".into(), status: Some(429), ..Trace::default() };
+        let made = ChangeMove {
+            call: called.then_some("inspect"),
+            answer: called.then_some(refused),
+            ..step(ordinal, &change.record, state, second)
+        };
+        let commit = Commit { changes: vec![made], ..blank(&now, second) };
+        store.commit(commit).await.expect("free");
+    };
+    moved(0, switched(), 10, false).await;
+    moved(1, failed("no"), 299, false).await;
+    moved(2, State::Inspecting, 300, true).await;
+    moved(2, State::Ready, 310, true).await;
+    moved(3, switched(), 610, false).await;
+    moved(1, State::Queued, 620, false).await;
+    moved(1, State::Ready, 630, false).await;
+    moved(1, switched(), 640, false).await;
+    for (second, paused) in [(700, Some(mark(700))), (800, None), (900, Some(mark(900)))] {
+        let now = rollout(store, id).await;
+        let version = now.record.version + 1;
+        let record = domain_rollout::Record { paused, version, ..now.record.clone() };
+        let moves = Some(moves(record, "held"));
+        store.commit(Commit { moves, ..blank(&now, second) }).await.expect("free");
+    }
+    let seen = async |from, to| store.activity(id, at(from), at(to)).await.expect("available");
+    let none = BinCounts::default();
+    let succeeded = BinCounts { succeeded: 1, ..none };
+    let bins = [
+        (0, 0, BinCounts { failed: 1, ..succeeded }),
+        (300, 1, BinCounts { calls: 2, refused: 2, ..none }),
+        (600, 0, succeeded),
+        (600, 1, succeeded),
+    ];
+    let bins = bins.map(|(from, wave, counts)| TimeBin { at: at(from), wave, counts });
+    let pauses = vec![(at(700), at(800))];
+    let whole = Activity { since: None, bins: bins.to_vec(), pauses: pauses.clone() };
+    assert_eq!(seen(0, 1_000).await, whole, "the pause that stands is in the record");
+    assert_eq!(seen(-900, 299).await.bins, bins[..1]);
+    assert_eq!(seen(310, 599).await, Activity { since: None, bins: vec![bins[1]], pauses: vec![] });
+    assert_eq!(seen(750, 760).await.pauses, pauses, "it reaches into the stretch");
+    assert_eq!(seen(801, 1_000).await.pauses, []);
+    let nothing = store.activity(submission("gamma", &[1], 90).id(), at(0), at(9)).await;
+    assert_eq!(nothing.expect("available"), Activity::default());
 }
 
 pub(crate) async fn rollouts_newest_first(store: &dyn Store) {

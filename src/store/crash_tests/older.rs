@@ -12,7 +12,8 @@ use crate::store::journal::Journal;
 use crate::store::maintenance::check::check;
 use crate::store::record::JournalRecord;
 use crate::store::sled::SledStore;
-use crate::store::{Store, Submission};
+use crate::store::value::{seal, unseal};
+use crate::store::{Commit, Store, Submission};
 
 fn by_lane(lane: &str, title: &str, proxy: u32) -> Submission {
     Submission {
@@ -38,6 +39,7 @@ async fn released_before(store: SledStore, dir: &std::path::Path, id: RolloutId)
         to: phase(),
         why: "release".into(),
         by: None,
+        via: None,
         record: moved.clone(),
     };
     let ready = change::Record { state: State::Ready, version: 1, ..change::Record::queued() };
@@ -51,6 +53,8 @@ async fn released_before(store: SledStore, dir: &std::path::Path, id: RolloutId)
         call: None,
         answer: None,
         by: None,
+        via: None,
+        earlier: None,
         record: ready,
     };
     let lines = [
@@ -103,4 +107,44 @@ async fn a_store_in_which_two_lanes_work_on_one_instance_opens_and_goes_on() {
     drop(store);
     let report = check(dir.path()).expect("it can be checked");
     assert!(report.sound, "{report:#?}");
+}
+
+/// A version that counts nothing leaves a gap, wherever it wrote: before it, or between.
+#[tokio::test]
+async fn what_an_earlier_version_did_not_count_is_told_as_not_known() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = reopened(dir.path());
+    let mut given = submission("alpha", &[4], 0);
+    given.targets = (0..4).map(|n| target(n, n)).collect();
+    let id = started(&store, given).await;
+    assert_eq!(release(&store, id, 0, 4).await, [0, 1, 2, 3]);
+    put(&store, id, 0, switched()).await.expect("free");
+    store.close().expect("nothing failed");
+    drop(store);
+    let uncounted = |counted: &::sled::Tree| counted.remove("counted").map(drop).expect("sound");
+    let behind = |counted: &::sled::Tree| {
+        let value = counted.get("counted").expect("sound").expect("there");
+        let mut body = unseal("it", &value).expect("sound").to_vec();
+        // It has reached one entry less than the rest of the queue.
+        let last = body.len() - 2;
+        body[last] -= 1;
+        counted.insert("counted", seal("it", body).expect("short")).map(drop).expect("sound")
+    };
+    for (second, gap) in [(2, &uncounted as &dyn Fn(&::sled::Tree)), (4, &behind)] {
+        let db = ::sled::Config::new().path(dir.path().join("queue")).open().expect("sound");
+        gap(&db.open_tree("bins").expect("there"));
+        db.flush().expect("room on disk");
+        drop(db);
+        let store = reopened(dir.path());
+        assert_eq!(store.health().rebuilt, None, "nothing is wrong with it");
+        let (now, change) = (rollout(&store, id).await, change_of(&store, id, 1).await.change);
+        let moved = vec![step(1, &change.record, State::Inspecting, second)];
+        store.commit(Commit { changes: moved, ..blank(&now, second) }).await.expect("free");
+        let seen = store.activity(id, at(0), at(1_000)).await.expect("available");
+        assert_eq!(seen.since, Some(at(second)), "it counts anew from there");
+        store.close().expect("nothing failed");
+        drop(store);
+        let report = check(dir.path()).expect("it can be checked");
+        assert!(report.sound, "{report:#?}");
+    }
 }

@@ -42,6 +42,7 @@ async fn long() -> (tempfile::TempDir, String, u64) {
             to: word.into(),
             why: "test".into(),
             by: None,
+            via: None,
             record: open.record.clone(),
         };
         Entry { seq, at: at(500), rollout: open.id, what }

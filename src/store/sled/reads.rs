@@ -8,12 +8,14 @@ use crate::domain::change::Change;
 use crate::domain::id::{ChangeId, InstanceId, JobId, RolloutId};
 use crate::domain::journal::Entry;
 use crate::domain::target::Target;
+use crate::store::bins::{Activity, ActivityQuery};
 use crate::store::instances::remember;
 use crate::store::page::PageQuery;
 use crate::store::row::change;
 use crate::store::shared::StoreShared;
+use crate::store::state::RolloutState;
 use crate::store::targets::all;
-use crate::store::{Active, Page, Unavailable};
+use crate::store::{Active, ChangeStory, Page, Unavailable};
 
 /// How often a change is looked for again that moved between two places while it was read.
 const LOOKS_MAX: usize = 8;
@@ -58,7 +60,7 @@ impl SledStore {
                         rollout.untouched(),
                         &rollout.frozen.plan,
                     );
-                    return Ok(Some(Active { change, due: None, moved_at: None }));
+                    return Ok(Some(Active { change, due: None, moved_at: None, entry: None }));
                 }
                 Arc::clone(&rollout.frozen.plan)
             };
@@ -82,6 +84,43 @@ impl SledStore {
             remember(&mut jobs, job);
         }
         Ok(jobs)
+    }
+
+    pub(super) async fn story_now(
+        &self,
+        id: ChangeId,
+        from: Option<u64>,
+        limit: usize,
+    ) -> Result<ChangeStory, Unavailable> {
+        let of = |rollout: &RolloutState| (rollout.first_seq, rollout.last_seq);
+        let Some((first, last)) = self.shared.commit_queue()?.state.rollout(id.rollout).map(of)
+        else {
+            return Ok(ChangeStory::default());
+        };
+        let Some(Active { change, entry, .. }) = self.change_now(id)? else {
+            return Ok(ChangeStory::default());
+        };
+        if change.record.version == 0 {
+            return Ok(ChangeStory::default());
+        }
+        self.synced_up().await?;
+        self.read(move |shared| {
+            let reader = shared.synced().reader;
+            match from.or(entry) {
+                Some(from) => reader.story(id, from, first, limit),
+                None => reader.story_by_walk(id, last, first, limit),
+            }
+        })
+        .await
+    }
+
+    pub(super) async fn activity_now(&self, query: ActivityQuery) -> Result<Activity, Unavailable> {
+        self.caught_up().await?;
+        self.read(move |shared| {
+            let activity = shared.applied().activity(query, &shared.queue);
+            activity.map_err(|error| shared.read_failed(error.into()))
+        })
+        .await
     }
 
     pub(super) async fn page_now(&self, query: PageQuery) -> Result<Page, Unavailable> {

@@ -96,6 +96,7 @@ fn take_over(
         submission: digest,
         change_ref: plan.change_ref.clone(),
         by: by.name.clone(),
+        via: by.via.as_deref().map(str::to_owned),
         note,
     };
     let new_rollout = NewRollout {

@@ -101,7 +101,7 @@ fn verbs_hold_over_a_kill() {
     field.wait_until("some progress", |status| status["tally"]["succeeded"].as_u64() >= Some(4));
 
     assert_eq!(field.run(&["pause", "drill", "--reason", "network trouble"]).code, 0);
-    let refused = field.run(&["pause", "drill"]);
+    let refused = field.run(&["pause", "drill", "--reason", "again"]);
     assert_ne!(refused.code, 0);
     assert!(refused.stderr.contains("already paused"), "{}", refused.stderr);
     field.wait_until("what is in flight to end", |status| status["tally"]["active"] == 0);

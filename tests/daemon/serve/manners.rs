@@ -29,7 +29,7 @@ async fn a_slip_is_told_what_was_meant_and_a_script_that_nobody_is_asked() {
             .contains("--confirm says \"of\"")
     );
     assert_eq!(world.run(&["apply", plan, "--yes", "--detach"]).code, Some(0));
-    assert_eq!(world.run(&["pause", "night"]).code, Some(0));
+    assert_eq!(world.run(&["pause", "night", "--reason", "a look"]).code, Some(0));
     unasked(&["abort", "night"], "--yes");
     unasked(&["revert", "night"], "--yes");
     unasked(&["store", "take-back", "--state", state], "--yes");

@@ -106,7 +106,7 @@ async fn a_plan_is_applied_followed_and_listed() {
     let changes = world.run(&["changes", "night", "--state", "succeeded", "-o", "jsonl"]);
     assert_eq!(changes.out.lines().count(), 8);
     assert!(world.run(&["journal", "night", "-o", "csv"]).out.contains("submitting"));
-    let late = world.run(&["pause", "night"]);
+    let late = world.run(&["pause", "night", "--reason", "too late"]);
     assert_eq!(late.code, Some(1));
     assert!(late.err.contains("completed"), "{late:?}");
     assert_eq!(world.run(&["status", "nobody"]).code, Some(1));

@@ -445,6 +445,10 @@ async fn a_person_signs_in_on_the_page_acts_by_its_form_and_signs_out() {
         .await;
     assert_eq!(paused.status(), StatusCode::SEE_OTHER);
     assert_eq!(world.get("/v1/rollouts/night").await.json["paused"]["by"], "carol");
+    let journal = world.get("/v1/rollouts/night/journal?limit=1000").await;
+    let rows = journal.json["rows"].as_array().expect("rows").iter();
+    let doors: Vec<_> = rows.filter(|row| row["by"] == "carol").map(|row| &row["via"]).collect();
+    assert_eq!(doors, ["socket", "session"], "submitted on the host, paused by a browser");
 
     let out = browser.fill("/sign-out", &[("form", &form)]).await;
     assert_eq!(

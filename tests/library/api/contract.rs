@@ -106,6 +106,19 @@ fn parameters(place: &str, old: &Value, new: &Value, found: &mut Vec<String>) {
     found.extend(needed.map(|(name, _)| format!("{place} newly needs {}", name.1)));
 }
 
+/// Without descriptions: words may be written anew.
+fn undescribed(value: &Value) -> Value {
+    match value {
+        Value::Object(parts) => {
+            let told = |(key, part): &(&String, &Value)| *key != "description" || !part.is_string();
+            let parts = parts.iter().filter(told);
+            parts.map(|(key, part)| (key.clone(), undescribed(part))).collect()
+        }
+        Value::Array(parts) => parts.iter().map(undescribed).collect(),
+        other => other.clone(),
+    }
+}
+
 #[test]
 fn the_document_is_checked_in_and_only_grows() {
     let path = checked_in();
@@ -114,8 +127,8 @@ fn the_document_is_checked_in_and_only_grows() {
         let mut found = Vec::new();
         shrunk(
             "",
-            &serde_json::from_str(&kept).expect("the document is JSON"),
-            &document(),
+            &undescribed(&serde_json::from_str(&kept).expect("the document is JSON")),
+            &undescribed(&document()),
             &mut found,
         );
         assert!(found.is_empty(), "what a client relies on was taken away:\n{}", found.join("\n"));
@@ -197,17 +210,18 @@ fn whatever_is_taken_away_is_found() {
 /// Every route comes into the router by the macro that also puts it into the document.
 #[test]
 fn no_route_is_put_in_beside_the_document() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/api");
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src/api")];
     let mut by_macro = 0;
-    for entry in fs::read_dir(folder).expect("the API's folder") {
-        let path = entry.expect("a readable folder").path();
-        if path.is_file() {
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder of the API") {
+            let path = entry.expect("a readable folder").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
             let text = fs::read_to_string(&path).expect("readable");
-            assert!(
-                ![".route(", ".nest(", ".route_service("].iter().any(|call| text.contains(call)),
-                "{}",
-                path.display()
-            );
+            let beside = [".route(", ".nest(", ".route_service("];
+            assert!(!beside.iter().any(|call| text.contains(call)), "{}", path.display());
             by_macro += text.matches("routes!(").count();
         }
     }
@@ -224,7 +238,17 @@ async fn every_operation_is_there_and_asks_who_calls() {
         document["openapi"]
     );
     for (path, method) in operations(&document) {
-        let uri = path.replace("{reference}", "x").replace("{lane}", "x").replace("{name}", "x");
+        // Before a door nobody can sign in; each of these has its own tests.
+        if matches!(path.as_str(), "/sign-in" | "/sign-out" | "/v1/links") {
+            let answered = world.post(&path, json!({})).await;
+            assert_ne!(answered.status, StatusCode::NOT_FOUND, "{path}: {answered:?}");
+            continue;
+        }
+        let uri = path
+            .replace("{reference}", "x")
+            .replace("{lane}", "x")
+            .replace("{name}", "x")
+            .replace("{ordinal}", "0");
         let request = axum::http::Request::builder()
             .method(method.as_str())
             .uri(uri)

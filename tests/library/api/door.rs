@@ -343,6 +343,33 @@ async fn a_certificate_is_its_person_and_a_token_counts_above_it() {
 }
 
 #[tokio::test]
+async fn the_end_of_our_own_certificate_wants_a_person_in_time() {
+    let (server, client) = (authority("server"), authority("clients"));
+    let world = by_tls(&server, &client, &[]).await;
+    let http = trusting(&server, Some(&clients(&client, "ada")));
+    let address =
+        format!("https://localhost:{}/v1/attention", world.network.expect("a door").port());
+    let wanted = async || {
+        let answered = http.get(&address).send().await.expect("an answer");
+        let attention: Value = answered.json().await.expect("JSON");
+        let rows = attention["rows"].as_array().cloned().expect("rows");
+        rows.iter().map(|row| (row["word"].clone(), row["until"].clone())).collect::<Vec<_>>()
+    };
+    let at = |text: &str| text.parse::<Timestamp>().expect("an instant");
+    world.clock.set(at("4095-12-10T00:00:00Z"));
+    assert!(wanted().await.is_empty(), "three weeks are enough");
+    world.clock.set(at("4095-12-20T00:00:00Z"));
+    let ends = (json!("api_certificate_ends"), json!("4096-01-01T00:00:00Z"));
+    assert_eq!(wanted().await, [ends]);
+    let key = KeyPair::generate().expect("a key");
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
+    params.not_after = rcgen::date_time_ymd(4097, 1, 1);
+    let renewed = params.signed_by(&key, &server).expect("a certificate").pem();
+    write_pair(world.folder.path(), &(renewed, key.serialize_pem()));
+    assert!(wanted().await.is_empty(), "the new one is read by itself");
+}
+
+#[tokio::test]
 async fn a_certificate_is_renewed_and_no_connection_is_dropped() {
     let (old, new, client) = (authority("old"), authority("new"), authority("clients"));
     let world = by_tls(&old, &client, &[]).await;

@@ -152,7 +152,7 @@ async fn more_drift_than_allowed_waits_for_a_person() {
         .await;
     assert_eq!(done.json["last_run"]["switched"], 3);
     assert!((0..3).all(|place| world.cloud.shows('a', place)));
-    let again = world.post("/v1/enforcements/night/release", json!({})).await;
+    let again = world.post("/v1/enforcements/night/release", json!({"reason": "again"})).await;
     assert_eq!(again.status, StatusCode::CONFLICT);
     assert_eq!(
         again.json["detail"],
@@ -182,7 +182,7 @@ async fn a_target_that_flips_back_is_held_until_it_is_released() {
     let none = world
         .post(
             "/v1/enforcements/night/release",
-            json!({"target": "b0000000000000000000000000000001po01"}),
+            json!({"target": "b0000000000000000000000000000001po01", "reason": "ours"}),
         )
         .await;
     assert_eq!(none.status, StatusCode::NOT_FOUND, "{none:?}");

@@ -34,7 +34,8 @@ fn owned(rows: &[(u64, &str, &str)]) -> Vec<(u64, String, String)> {
 #[tokio::test]
 async fn a_revert_puts_back_what_nobody_changed_since() {
     let world = ApiWorld::new().await;
-    let early = world.post("/v1/rollouts/back/revert", json!({"confirm": "back"})).await;
+    let early =
+        world.post("/v1/rollouts/back/revert", json!({"reason": "early", "confirm": "back"})).await;
     assert_eq!(early.status, StatusCode::NOT_FOUND);
     world.submit(&plan("back", &targets('a', 4), TWO_WAVES)).await;
     world.until("/v1/rollouts/back", |answered| answered.json["phase"] == "awaiting").await;
@@ -92,7 +93,11 @@ async fn a_revert_puts_back_what_nobody_changed_since() {
     );
 
     for verb in ["revert", "resume", "retry", "promote", "abort"] {
-        let body = if verb == "revert" { json!({"confirm": "back"}) } else { json!({}) };
+        let body = if verb == "revert" {
+            json!({"reason": "early", "confirm": "back"})
+        } else {
+            json!({"reason": "late"})
+        };
         let late = world.post(&format!("/v1/rollouts/back/{verb}"), body).await;
         assert_eq!(late.status, StatusCode::CONFLICT, "{verb}: {late:?}");
     }
@@ -107,12 +112,16 @@ async fn a_revert_that_fails_waits_for_a_person() {
     world.submit(&plan("stuck", &targets('a', 4), TWO_WAVES)).await;
     world.until("/v1/rollouts/stuck", |answered| answered.json["phase"] == "awaiting").await;
     world.cloud.refuse(true);
-    world.post("/v1/rollouts/stuck/revert", json!({"confirm": "stuck"})).await;
+    world
+        .post("/v1/rollouts/stuck/revert", json!({"reason": "old drivers", "confirm": "stuck"}))
+        .await;
     let halted =
         world.until("/v1/rollouts/stuck", |answered| answered.json["phase"] == "halted").await;
     assert_eq!(halted.json["halt"]["guard"], "revert");
     assert_eq!(halted.json["revert"]["stage"], "releasing", "{halted:?}");
-    let again = world.post("/v1/rollouts/stuck/revert", json!({"confirm": "stuck"})).await;
+    let again = world
+        .post("/v1/rollouts/stuck/revert", json!({"reason": "old drivers", "confirm": "stuck"}))
+        .await;
     assert_eq!(again.status, StatusCode::CONFLICT);
     assert!(
         again.json["detail"].as_str().is_some_and(|message| message.contains("sealift retry")),
@@ -196,7 +205,10 @@ async fn a_rollout_whose_every_change_failed_is_not_completed() {
     let refused =
         world.post("/v1/rollouts/none/promote", json!({"reason": "let it be over"})).await;
     assert_eq!(refused.status, StatusCode::CONFLICT, "{refused:?}");
-    assert_eq!(world.post("/v1/rollouts/none/abort", json!({})).await.json["phase"], "aborted");
+    assert_eq!(
+        world.post("/v1/rollouts/none/abort", json!({"reason": "over"})).await.json["phase"],
+        "aborted"
+    );
 }
 
 #[tokio::test]
@@ -339,7 +351,9 @@ async fn a_pause_ends_by_itself_at_its_time() {
         .parse()
         .expect("an instant");
     let path = "/v1/rollouts/nap/pause";
-    let past = world.post(path, json!({"until": now - std::time::Duration::from_secs(5)})).await;
+    let past = world
+        .post(path, json!({"until": now - std::time::Duration::from_secs(5), "reason": "late"}))
+        .await;
     assert_eq!(past.status, StatusCode::CONFLICT, "{past:?}");
     assert_eq!(
         world.post("/v1/rollouts/nap/resume", json!({"until": now})).await.status,
@@ -381,11 +395,11 @@ async fn operators_at_once_and_a_verb_that_races_the_end_make_one_story() {
         let (pause, other, revert, twice, abort) =
             (path("pause"), path("pause"), path("revert"), path("revert"), path("abort"));
         let answers = tokio::join!(
-            world.post(&pause, json!({})),
-            world.post(&other, json!({})),
-            world.post(&revert, json!({"confirm": name})),
-            world.post(&twice, json!({"confirm": name})),
-            world.post(&abort, json!({})),
+            world.post(&pause, json!({"reason": "one"})),
+            world.post(&other, json!({"reason": "other"})),
+            world.post(&revert, json!({"reason": "back", "confirm": name})),
+            world.post(&twice, json!({"reason": "twice", "confirm": name})),
+            world.post(&abort, json!({"reason": "over"})),
         );
         let answers = [answers.0, answers.1, answers.2, answers.3, answers.4];
         for answer in &answers {

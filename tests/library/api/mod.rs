@@ -10,6 +10,7 @@ mod look;
 mod page;
 mod people;
 mod socket;
+mod streams;
 mod top;
 mod verbs;
 mod world;
@@ -63,6 +64,79 @@ async fn a_plan_runs_to_its_end_and_every_listing_tells_of_it() {
         && row["job_id"] == "job-0001"
         && row["request_id"] == "req-1"));
     assert!(world.spool().is_empty(), "the upload's folder is left behind");
+}
+
+#[tokio::test]
+async fn changes_are_found_by_wave_lane_and_the_beginning_of_an_id() {
+    let world = ApiWorld::new().await;
+    world.cloud.busy(true);
+    let waves =
+        "strategy: {max_in_flight: 1, waves: [{name: one, size: 2}, {name: two, size: rest}]}\n";
+    let list = format!("{}{}", targets('a', 3), targets('b', 2));
+    world.submit(&plan("sought", &list, waves)).await;
+    let found = async |query: &str| {
+        let answered = world.get(&format!("/v1/rollouts/sought/changes?{query}")).await;
+        let rows = answered.json["rows"].as_array().cloned().unwrap_or_default();
+        let ordinals = rows.iter().filter_map(|row| row["ordinal"].as_u64()).collect::<Vec<_>>();
+        (ordinals, answered.json["next"].as_str().map(str::to_owned))
+    };
+    assert_eq!(found("wave=one").await.0, [0, 1]);
+    assert_eq!(found("wave=2").await.0, [2, 3, 4], "its number from 1");
+    assert_eq!(found("wave=two&limit=1&after=2").await, (vec![3], Some("3".into())));
+    assert_eq!(found("lane=lab&limit=2").await, (vec![0, 1], Some("1".into())));
+    assert_eq!(found("lane=lib").await, (vec![], None));
+    assert_eq!(found("id=b").await.0, [3, 4]);
+    assert_eq!(found("wave=two&id=a").await.0, [2]);
+    assert_eq!(found("state=queued&id=b0000000000000000000000000000001in").await.0, [4]);
+    for (query, told) in [
+        ("wave=tow", "did you mean `two`?"),
+        ("wave=3", "waves 1 to 2"),
+        ("lane=La b", "lane must be"),
+        ("id=..%2f", "`id` takes"),
+    ] {
+        let refused = world.get(&format!("/v1/rollouts/sought/changes?{query}")).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{query}: {refused:?}");
+        let detail = refused.json["detail"].as_str().unwrap_or_default();
+        assert!(detail.contains(told), "{query}: {detail}");
+    }
+}
+
+#[tokio::test]
+async fn one_change_and_its_journal_are_read_alone() {
+    let world = ApiWorld::new().await;
+    world.submit(&plan("story", &targets('a', 4), "")).await;
+    world.until("/v1/rollouts/story", |answered| answered.json["phase"] == "completed").await;
+    let one = world.get("/v1/rollouts/story/changes/2").await;
+    assert_eq!((&one.json["ordinal"], &one.json["state"]), (&json!(2), &json!("succeeded")));
+    let all = world.get("/v1/rollouts/story/journal?limit=1000").await;
+    let all = all.json["rows"].as_array().expect("rows").iter().rev();
+    let wanted: Vec<_> = all.filter(|row| row["ordinal"] == 2).cloned().collect();
+    let path = "/v1/rollouts/story/changes/2/journal";
+    let journal = world.get(path).await;
+    assert_eq!(journal.json, json!({"rows": wanted}), "newest first, and nothing of the others");
+    let (mut paged, mut next) = (Vec::new(), String::new());
+    loop {
+        let page = world.get(&format!("{path}?limit=2{next}")).await;
+        paged.extend(page.json["rows"].as_array().expect("rows").clone());
+        match page.json["next"].as_str() {
+            Some(seq) => next = format!("&after={seq}"),
+            None => break,
+        }
+    }
+    assert_eq!(paged, wanted);
+    let other = world.get("/v1/rollouts/story/changes/1/journal").await;
+    let foreign = &other.json["rows"][0]["seq"];
+    for (path, status) in [
+        (format!("{path}?after={foreign}"), StatusCode::BAD_REQUEST),
+        (format!("{path}?before=1"), StatusCode::BAD_REQUEST),
+        ("/v1/rollouts/story/changes/4".into(), StatusCode::NOT_FOUND),
+        ("/v1/rollouts/story/changes/4/journal".into(), StatusCode::NOT_FOUND),
+        ("/v1/rollouts/story/changes/x".into(), StatusCode::BAD_REQUEST),
+    ] {
+        let refused = world.get(&path).await;
+        assert_eq!(refused.status, status, "{path}: {refused:?}");
+        assert!(refused.json["detail"].is_string(), "{path}: {refused:?}");
+    }
 }
 
 #[tokio::test]
@@ -183,7 +257,7 @@ async fn verbs_are_carried_out_or_refused_with_the_reason() {
     assert_eq!(held.json["paused"]["by"], held.json["by"]);
     let queued = world.get("/v1/rollouts/held/changes?state=queued").await;
     assert_eq!(queued.json["rows"][0]["hold"]["word"], "paused");
-    let again = world.post("/v1/rollouts/held/pause", json!({})).await;
+    let again = world.post("/v1/rollouts/held/pause", json!({"reason": "again"})).await;
     assert_eq!(again.status, StatusCode::CONFLICT);
     assert_eq!(world.post("/v1/rollouts/held/resume", json!({})).await.status, StatusCode::OK);
     assert_eq!(

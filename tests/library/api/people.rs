@@ -127,8 +127,14 @@ async fn what_switches_off_takes_the_role_for_it_a_revert_too() {
         "advancing",
         "nothing was done"
     );
-    assert_eq!(world.post("/v1/rollouts/bright/pause", json!({})).await.status, StatusCode::OK);
-    assert_eq!(world.post("/v1/rollouts/bright/abort", json!({})).await.status, StatusCode::OK);
+    assert_eq!(
+        world.post("/v1/rollouts/bright/pause", json!({"reason": "a look"})).await.status,
+        StatusCode::OK
+    );
+    assert_eq!(
+        world.post("/v1/rollouts/bright/abort", json!({"reason": "over"})).await.status,
+        StatusCode::OK
+    );
 }
 
 #[tokio::test]

@@ -71,7 +71,12 @@ async fn a_success_names_its_entry_in_the_journal() {
     let entry = &journal.json["rows"][0];
     assert_eq!(entry["seq"], seq);
     assert!(text(&entry["why"]).contains("look at entry"), "{entry}");
-    assert_eq!(entry["by"], paused.json["by"]);
+    assert_eq!((&entry["by"], &entry["via"]), (&paused.json["by"], &json!("socket")));
+    let all = world.get("/v1/rollouts/named/journal").await;
+    assert_eq!(all.json["rows"][0]["via"], "socket", "who submits comes through a door too");
+    let by_itself =
+        all.json["rows"].as_array().expect("rows").iter().find(|row| row["kind"] == "change");
+    assert_eq!(by_itself.and_then(|row| row.get("via")), None, "nobody did that");
 }
 
 #[tokio::test]
@@ -119,6 +124,27 @@ async fn each_verb_takes_its_own_body_and_no_other() {
 }
 
 #[tokio::test]
+async fn a_verb_that_needs_a_reason_does_nothing_without_one() {
+    let world = busy_world("why").await;
+    for (verb, body) in [
+        ("pause", json!({})),
+        ("pause", json!({"reason": " \t\u{1b}"})),
+        ("abort", json!({})),
+        ("revert", json!({"confirm": "why"})),
+    ] {
+        let refused = world.post(&format!("/v1/rollouts/why/{verb}"), body).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{verb}: {refused:?}");
+        assert_eq!(refused.json["field"], "reason", "{verb}: {refused:?}");
+        assert!(text(&refused.json["detail"]).contains("--reason"), "{verb}: {refused:?}");
+    }
+    let now = world.get("/v1/rollouts/why").await;
+    assert_eq!((&now.json["phase"], now.json.get("paused")), (&json!("advancing"), None));
+    let missing = json!({"digest": 7});
+    let refused = world.post("/v1/rollouts/why/approve", missing).await;
+    assert_eq!(refused.json.get("field"), None, "{refused:?}");
+}
+
+#[tokio::test]
 async fn a_revert_that_switches_off_wants_the_name_typed() {
     let world = busy_world("typed").await;
     for body in [json!({}), json!({"confirm": "another"})] {
@@ -130,7 +156,10 @@ async fn a_revert_that_switches_off_wants_the_name_typed() {
         );
     }
     assert_eq!(
-        world.post("/v1/rollouts/typed/revert", json!({"confirm": "typed"})).await.json["phase"],
+        world
+            .post("/v1/rollouts/typed/revert", json!({"reason": "old drivers", "confirm": "typed"}))
+            .await
+            .json["phase"],
         "reverting"
     );
 
@@ -141,7 +170,7 @@ async fn a_revert_that_switches_off_wants_the_name_typed() {
     );
     world.until("/v1/rollouts/dark", |answered| answered.json["phase"] == "advancing").await;
     assert_eq!(
-        world.post("/v1/rollouts/dark/revert", json!({})).await.status,
+        world.post("/v1/rollouts/dark/revert", json!({"reason": "outage"})).await.status,
         StatusCode::OK,
         "this one switches on again"
     );

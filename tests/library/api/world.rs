@@ -332,6 +332,13 @@ impl ApiWorld {
         );
         let stop = CancellationToken::new();
         let switches = Switches::open(folder.path().to_owned()).expect("no lane is paused");
+        let socket = folder.path().join("run/api.sock");
+        let config = prepare(folder.path());
+        let doors = Doors::open(&config, folder.path(), callers, clock.clone())
+            .expect("good files")
+            .with_signed_out(page::sign_in_first);
+        let door = NetworkDoor::open(&config, &doors).expect("a free port");
+        let network = door.as_ref().map(|door| door.address);
         let api = Api::new(
             handle.clone(),
             store.clone(),
@@ -341,17 +348,11 @@ impl ApiWorld {
             switches,
             stop.clone(),
         );
+        let api = api.with_doors(doors.clone());
         let served = Arc::new(match exporter {
             Some(exporter) => api.with_exporter(exporter),
             None => api,
         });
-        let socket = folder.path().join("run/api.sock");
-        let config = prepare(folder.path());
-        let doors = Doors::open(&config, folder.path(), callers, clock.clone())
-            .expect("good files")
-            .with_signed_out(page::sign_in_first);
-        let door = NetworkDoor::open(&config, &doors).expect("a free port");
-        let network = door.as_ref().map(|door| door.address);
         let listener = api::bind(&socket).expect("a free socket").idle(idle).beside(door, doors);
         tokio::spawn(engine);
         let routes = api::router(served.clone());

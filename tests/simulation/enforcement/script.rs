@@ -208,7 +208,7 @@ impl EnforcementScript {
     async fn verb(&self, asked: &EnforcementVerb, word: &'static str) {
         let store = Hooked(BedStore(Arc::clone(&self.bed)));
         let now = EnforcementClock(Arc::clone(&self.bed)).times().wall;
-        match command(&store, &self.name, asked, "operator", "drill", now).await {
+        match command(&store, &self.name, asked, &"operator".into(), "drill", now).await {
             Ok(_) => self.bed.fire(word),
             Err(
                 EnforceError::NotFound(_)
