@@ -16,6 +16,9 @@ pub mod cli;
 // The operator's page: views in HTML.
 pub mod page;
 
+// For Prometheus: what the daemon does and how it stands.
+pub mod metrics;
+
 // The daemon's API on its socket, and its wire types.
 pub mod api;
 pub mod words;

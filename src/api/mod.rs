@@ -22,7 +22,9 @@ mod find;
 mod forecast;
 mod hold;
 mod lane;
+mod last_copy;
 mod look;
+mod measured;
 mod meter;
 mod moved;
 mod outlook;
@@ -53,6 +55,7 @@ pub use describe::entry as journal_row;
 pub use documents::{OpenRollout, Story};
 pub use door::{DoorError, Doors, NetworkDoor};
 pub use fault::ApiError;
+pub use measured::MeasuredRollout;
 pub use places::{ADDRESS_MAX, CONNECTIONS_MAX, IDLE_MAX};
 pub use reads::states;
 pub use routes::{openapi, router};
@@ -66,6 +69,7 @@ use crate::probe::Probe;
 use crate::store::Store;
 use crate::store::maintenance::export::Exporter;
 use forecast::Forecaster;
+use last_copy::LastCopy;
 use meter::Meter;
 use wire::PlanFault;
 
@@ -83,6 +87,7 @@ pub struct Api {
     switches: Switches,
     meter: Meter,
     forecaster: Forecaster,
+    last_copy: LastCopy,
     started_at: Timestamp,
     stop: CancellationToken,
     /// What the plans folder holds that was not taken.
@@ -107,6 +112,7 @@ impl Api {
         let meter = Meter::new(store.clone(), clock.clone());
         let forecaster =
             Forecaster::new(store.clone(), clock.clone(), lanes.clone(), handle.clone());
+        let last_copy = LastCopy::open(switches.folder());
         let started_at = clock.times().wall;
         let plans = watch::channel(Vec::new()).1;
         Self {
@@ -119,6 +125,7 @@ impl Api {
             switches,
             meter,
             forecaster,
+            last_copy,
             started_at,
             stop,
             plans,

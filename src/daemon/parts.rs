@@ -25,6 +25,7 @@ use crate::domain::lane::Lane;
 use crate::domain::stop::StopFile;
 use crate::engine::enforce::Enforcer;
 use crate::engine::{self, Handle, Level, Options};
+use crate::metrics::{CallTallies, CountedCloud, Metrics};
 use crate::page;
 use crate::probe::{Probe, Prober};
 use crate::store::error::OpenError;
@@ -119,9 +120,11 @@ impl RunningParts {
         let options = Options { lanes: lanes.to_vec(), quota_spent, levels: left };
         let probe: Arc<dyn Probe> = Arc::new(Prober::new(clock.clone()));
         let switches = Switches::open(setup.state.clone())?;
+        let calls = Arc::<CallTallies>::default();
+        let counted = Arc::new(CountedCloud::new(cloud, clock.clone(), calls.clone()));
         let (handle, engine) = engine::start(
             store.clone(),
-            cloud,
+            counted,
             probe.clone(),
             clock.clone(),
             Arc::new(levels.clone()),
@@ -162,11 +165,9 @@ impl RunningParts {
         api.clear_spool().with_context(|| format!("cannot clear {}", spool.display()))?;
         let engine = tokio::spawn(engine);
         let routes = api::router(api.clone());
-        let server = tokio::spawn(api::serve(
-            socket,
-            routes.clone().merge(page::router(api.clone(), routes)),
-            stop.clone(),
-        ));
+        let routes = routes.clone().merge(page::router(api.clone(), routes));
+        let routes = Metrics::new(api.clone(), calls).beside(routes);
+        let server = tokio::spawn(api::serve(socket, routes, stop.clone()));
         tokio::spawn(async move { api.follow().await });
         let enforced = tokio::spawn(enforcer.run(stop.clone()));
         Ok(Self { handle, store, failed, engine, server, enforced, stop, longest_call, levels })

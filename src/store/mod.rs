@@ -87,6 +87,7 @@ use jiff::Timestamp;
 use crate::domain::change::{self, Change};
 use crate::domain::enforce;
 use crate::domain::group::FullGroup;
+use crate::domain::histogram::{Bounds, Histogram, microseconds};
 use crate::domain::id::{ChangeId, Digest, InstanceId, JobId, Name, RolloutId};
 use crate::domain::journal::{Entry, Trace};
 use crate::domain::person::Person;
@@ -98,6 +99,12 @@ use crate::domain::target::{self, Target, TargetList};
 /// The layout of everything below the directory that this program writes, and the highest that it
 /// reads.
 pub(crate) const SCHEMA: u32 = 1;
+
+/// From a disk that answers from memory to one that stands still.
+pub(crate) static SYNC_BOUNDS: Bounds = microseconds([
+    500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
+    5_000_000,
+]);
 
 /// A future that any executor may run; the memory store's are ready at once.
 pub type Pending<'a, T> = BoxFuture<'a, T>;
@@ -415,8 +422,14 @@ pub struct Health {
     pub seq: u64,
     /// Hash of the last journal line.
     pub head: Digest,
-    /// Why nothing new is accepted, if so (free space below the floor).
+    /// Why the store has failed for good, if it has.
+    pub failed: Option<String>,
+    /// Why nothing new is accepted, if so: it has failed, or free space is below the floor.
     pub refusing: Option<String>,
+    /// Bytes that are free on its disk; `None`: it has none, or the system does not tell.
+    pub free_bytes: Option<u64>,
+    /// How long writing and syncing a batch of the journal took, since the start.
+    pub syncs: Histogram,
     /// Bytes of the journal on disk.
     pub journal_bytes: u64,
     /// Bytes of the queue on disk.

@@ -499,11 +499,15 @@ impl Store for SledStore {
 
     fn health(&self) -> Health {
         let synced = self.shared.synced();
+        let (failed, free) = (self.failed().borrow().clone(), self.shared.home.free_bytes());
         Health {
             kind: "sled",
             seq: synced.mark.seq,
             head: synced.mark.head,
-            refusing: self.failed().borrow().clone().or_else(|| self.refusing()),
+            refusing: failed.clone().or_else(|| self.refusing()),
+            failed,
+            free_bytes: free.ok(),
+            syncs: self.shared.sync_times(),
             journal_bytes: synced.journal_bytes,
             queue_bytes: self.shared.queue.bytes(),
             rebuilt: self.rebuilt.clone(),

@@ -48,6 +48,7 @@ use super::effect::{Effect, Input, Ticket};
 use super::fence::{self, Fence};
 use super::handle::{LaneSnapshot, Snapshot};
 use super::lane::{LaneState, Level};
+use super::tallies::EngineTallies;
 use crate::clock::Times;
 use crate::domain::call::Reply;
 use crate::domain::hold::Pause;
@@ -95,6 +96,7 @@ pub struct Core {
     /// What is kept of the lanes' levels must be written anew before anything leaves.
     marks_due: bool,
     counters: BTreeMap<&'static str, u64>,
+    tallies: Arc<EngineTallies>,
     /// Verbs on rollouts that are not in hand, while the store is asked.
     strangers: BTreeMap<u64, super::handle::Command>,
     /// Questions of people that wait for a permit, an answer or their next try.
@@ -145,6 +147,7 @@ impl Core {
             stirred: BTreeSet::new(),
             marks_due: true,
             counters: BTreeMap::new(),
+            tallies: Arc::default(),
             strangers: BTreeMap::new(),
             asks: BTreeMap::new(),
             probes: Probes::default(),
@@ -299,6 +302,13 @@ impl Core {
                 .filter_map(|(id, tracked)| Some((*id, tracked.overdue()?)))
                 .collect(),
             calls: self.counters.get("calls").copied().unwrap_or(0),
+            at: self.now,
+            settled_at: self
+                .rollouts
+                .iter()
+                .filter_map(|(id, tracked)| Some((*id, tracked.settled_at?)))
+                .collect(),
+            tallies: Arc::clone(&self.tallies),
         }
     }
 

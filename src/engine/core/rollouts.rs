@@ -111,6 +111,7 @@ impl Core {
             tracked.again = true;
             if settled {
                 tracked.goes_on();
+                tracked.settled_at = Some(self.now.wall);
             }
             let was = tracked.wake.replace(now);
             self.timers.set(Timer::Rollout(id), was, now);

@@ -43,6 +43,8 @@ pub(super) struct Tracked {
     pub(super) wake: Option<Boot>,
     /// Open-window time since a change last ended.
     pub(super) stall: Stall,
+    /// When a change settled last, since it is in hand.
+    pub(super) settled_at: Option<Timestamp>,
     pub(super) watch: Watch,
     pub(super) waits: Waits,
     /// The lanes of its changes that were in hand.
@@ -127,6 +129,7 @@ impl Tracked {
             verbs: VecDeque::new(),
             wake: None,
             stall: Stall::default(),
+            settled_at: None,
             watch: Watch::default(),
             waits: Waits::default(),
             lanes: BTreeSet::new(),

@@ -7,6 +7,7 @@ mod door;
 mod enforce;
 mod gates;
 mod look;
+mod metrics;
 mod page;
 mod people;
 mod socket;

@@ -29,6 +29,7 @@ use sealift::domain::plan::WireRules;
 use sealift::domain::proof::{Endpoint, Proof, Trouble, TroubleWord};
 use sealift::engine::enforce::Enforcer;
 use sealift::engine::{Handle, Options, start};
+use sealift::metrics::{CallTallies, CountedCloud, Metrics};
 use sealift::page;
 use sealift::probe::Probe;
 use sealift::store::Store;
@@ -197,8 +198,12 @@ fn error(disposition: Disposition, message: &str) -> CallError {
 }
 
 fn lane() -> Lane {
+    lane_named("lab")
+}
+
+pub fn lane_named(name: &str) -> Lane {
     Lane {
-        name: Name::parse("lab", "lane").expect("a name"),
+        name: Name::parse(name, "lane").expect("a name"),
         access: Access {
             endpoint: "https://cloud.invalid".into(),
             project_id: "056538411200d4cd2f79c003c7606412".parse().expect("a project id"),
@@ -322,9 +327,11 @@ impl ApiWorld {
         let cloud = Arc::new(Quick::default());
         let clock = Arc::new(Movable::default());
         let options = Options { lanes: vec![lane()], quota_spent: false, levels: Vec::new() };
+        let calls = Arc::<CallTallies>::default();
+        let counted = CountedCloud::new(cloud.clone(), clock.clone(), calls.clone());
         let (handle, engine) = start(
             store.clone(),
-            cloud.clone(),
+            Arc::new(counted),
             cloud.clone(),
             clock.clone(),
             Arc::new(()),
@@ -356,6 +363,7 @@ impl ApiWorld {
         tokio::spawn(engine);
         let routes = api::router(served.clone());
         let router = routes.clone().merge(page::router(served.clone(), routes));
+        let router = Metrics::new(served.clone(), calls).beside(router);
         tokio::spawn(api::serve(listener, router.clone(), stop.clone()));
         tokio::spawn(async move { served.follow().await });
         let http = reqwest::Client::builder()
