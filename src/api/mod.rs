@@ -20,6 +20,7 @@ mod enforcement;
 mod fault;
 mod find;
 mod forecast;
+mod health;
 mod hold;
 mod lane;
 mod last_copy;

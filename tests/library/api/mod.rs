@@ -6,6 +6,7 @@ mod contract;
 mod door;
 mod enforce;
 mod gates;
+mod health;
 mod look;
 mod metrics;
 mod page;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -225,22 +225,51 @@ pub fn lane_named(name: &str) -> Lane {
     }
 }
 
-/// The machine's clock, whose wall may be moved.
+/// The machine's clock, whose wall may be moved, and which may be set forward as a whole.
 #[derive(Default)]
-pub struct Movable(Mutex<SignedDuration>);
+pub struct Movable {
+    ahead: Mutex<SignedDuration>,
+    passed: Mutex<Duration>,
+    frozen: Mutex<bool>,
+    thawed: Condvar,
+}
 
 impl Movable {
     /// The wall clock shows this instant now.
     pub fn set(&self, to: Timestamp) {
-        let mut ahead = self.0.lock().expect("a test's lock");
+        let mut ahead = self.ahead.lock().expect("a test's lock");
         *ahead = to.duration_since(SystemClock.times().wall);
+    }
+
+    /// So much time passes at once, by both clocks.
+    pub fn pass(&self, time: Duration) {
+        *self.passed.lock().expect("a test's lock") += time;
+    }
+
+    /// Whether the engine stands still from now on, in the middle of a pass.
+    pub fn freeze(&self, frozen: bool) {
+        *self.frozen.lock().expect("a test's lock") = frozen;
+        self.thawed.notify_all();
     }
 }
 
 impl Clock for Movable {
     fn times(&self) -> Times {
         let Times { wall, boot } = SystemClock.times();
-        Times { wall: wall + *self.0.lock().expect("a test's lock"), boot }
+        let passed = *self.passed.lock().expect("a test's lock");
+        let ahead = *self.ahead.lock().expect("a test's lock");
+        Times { wall: wall + ahead + passed, boot: boot + passed }
+    }
+}
+
+/// The same clock for the engine, whose task waits in it while it is frozen.
+struct FreezingClock(Arc<Movable>);
+
+impl Clock for FreezingClock {
+    fn times(&self) -> Times {
+        let frozen = self.0.frozen.lock().expect("a test's lock");
+        drop(self.0.thawed.wait_while(frozen, |frozen| *frozen).expect("a test's lock"));
+        self.0.times()
     }
 }
 
@@ -333,7 +362,7 @@ impl ApiWorld {
             store.clone(),
             Arc::new(counted),
             cloud.clone(),
-            clock.clone(),
+            Arc::new(FreezingClock(clock.clone())),
             Arc::new(()),
             options,
         );
