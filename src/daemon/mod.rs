@@ -10,6 +10,7 @@
 mod clock_log;
 mod core_dumps;
 mod demo;
+mod journald;
 mod levels;
 mod logs;
 mod parts;

@@ -11,6 +11,7 @@ mod door;
 mod edits;
 mod finished;
 mod init;
+mod journald;
 mod lanes;
 mod look;
 mod manners;
