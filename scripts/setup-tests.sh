@@ -1,7 +1,8 @@
 #!/bin/sh
-# Installs what the tests use beside Rust: cargo-nextest runs them, systemd's analyser checks the unit, Python's croniter is
-# the oracle of windows, the vendor's SDK the judge of the emulated cloud, MariaDB is what the probe looks at, faketime puts a daemon's clock wrong, ext4's tools make
-# the disks whose power is cut. Does nothing where everything is there.
+# Installs what the tests use beside Rust: cargo-nextest runs them, systemd's analyser checks the unit and its journal takes
+# the logs, Python's croniter is the oracle of windows, the vendor's SDK the judge of the emulated cloud, Prometheus and the
+# classes of Grafana and OpenTelemetry read what is measured, MariaDB is what the probe looks at, faketime puts a daemon's
+# clock wrong, ext4's tools make the disks whose power is cut. Does nothing where everything is there.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -42,3 +43,14 @@ environment() { # folder, pinned requirements, a module of them
 # Debian's own croniter is too old: on nights when clocks change it is an hour off.
 environment target/oracle tests/library/windows/requirements.txt croniter
 environment target/sdk tests/sdk/requirements.txt huaweicloudsdkgaussdb
+environment target/judges tests/metrics/requirements.txt grafana_foundation_sdk
+
+# Debian's Prometheus, unpacked and never installed: the package would start a server.
+if [ ! -x target/prometheus/usr/bin/promtool ]; then
+    rm -rf target/prometheus
+    mkdir -p target/prometheus/package
+    (cd target/prometheus/package && { apt-get download -qq prometheus 2>/dev/null ||
+        { as_root="$([ "$(id -u)" -eq 0 ] || echo sudo)"; $as_root apt-get update -qq; apt-get download -qq prometheus; }; })
+    dpkg-deb -x target/prometheus/package/prometheus_*.deb target/prometheus
+    rm -rf target/prometheus/package target/prometheus/usr/share
+fi

@@ -18,6 +18,7 @@ mod manners;
 mod over;
 mod plan_discovers;
 mod preflight;
+mod prometheus;
 mod quota;
 mod reads;
 mod store;
