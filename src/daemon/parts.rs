@@ -20,7 +20,7 @@ use crate::api::{self, Api, Callers, Doors, NetworkDoor, Switches};
 use crate::cli::{Exit, ExitFailure};
 use crate::clock::{Clock, SystemClock};
 use crate::cloud::http::HttpCloud;
-use crate::config::DoorConfig;
+use crate::config::{DoorConfig, TracesConfig};
 use crate::domain::lane::Lane;
 use crate::domain::stop::StopFile;
 use crate::engine::enforce::Enforcer;
@@ -31,6 +31,7 @@ use crate::probe::{Probe, Prober};
 use crate::store::error::OpenError;
 use crate::store::sled::{SledOptions, SledStore};
 use crate::store::{Store as _, Unavailable};
+use crate::traces;
 
 /// What the parts need to know.
 pub struct DaemonSetup {
@@ -43,6 +44,8 @@ pub struct DaemonSetup {
     pub socket: PathBuf,
     /// How the API is reached beside it.
     pub door: DoorConfig,
+    /// Where traces are sent, if they are.
+    pub traces: Option<TracesConfig>,
     /// Who may do what there.
     pub callers: Callers,
     pub lanes: Vec<Lane>,
@@ -169,6 +172,11 @@ impl RunningParts {
         let routes = Metrics::new(api.clone(), calls).beside(routes);
         let server = tokio::spawn(api::serve(socket, routes, stop.clone()));
         tokio::spawn(async move { api.follow().await });
+        if let Some(config) = setup.traces {
+            let (store, handle) = (store.clone(), handle.clone());
+            // It ends with the runtime: what is not sent is in the journal.
+            tokio::spawn(traces::run(config, store, handle, clock.clone(), stop.clone()));
+        }
         let enforced = tokio::spawn(enforcer.run(stop.clone()));
         Ok(Self { handle, store, failed, engine, server, enforced, stop, longest_call, levels })
     }

@@ -58,6 +58,7 @@ mod over;
 mod packer;
 mod packing;
 mod page;
+mod passing;
 mod pending;
 mod progress;
 #[cfg(any(test, fuzzing))]
@@ -78,6 +79,7 @@ mod workers;
 mod writer;
 
 pub(crate) use self::files::{sync_dir, write_whole};
+pub use self::passing::{PassedMove, PassedMoves, TakesWhole};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -191,6 +193,21 @@ pub trait Store: Send + Sync {
         after: u64,
         limit: usize,
     ) -> Pending<'_, Result<Vec<Entry>, Unavailable>>;
+
+    /// Moves of changes after the entry `after`, in the journal's order, over at most so many
+    /// entries of any kind; with the whole entry of each change that `whole` takes. What it passes
+    /// over is not checked against the chain: for evidence there is [`Self::journal`].
+    fn passed_moves(
+        &self,
+        after: u64,
+        entries: usize,
+        whole: TakesWhole,
+    ) -> Pending<'_, Result<PassedMoves, Unavailable>> {
+        Box::pin(async move {
+            let passed = self.journal(None, after, entries).await?;
+            Ok(PassedMoves::of(passed, after, entries, &whole))
+        })
+    }
 
     /// A rollout's frozen targets in their order; `None`: no such rollout.
     fn targets(&self, id: RolloutId) -> Pending<'_, Result<Option<Vec<Target>>, Unavailable>>;

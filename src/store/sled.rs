@@ -45,7 +45,8 @@ use super::workers::{NoAnswer, Workers};
 use super::writer::{JournalWriter, synced};
 use super::{
     Active, Candidates, Commit, CommitError, Durability, Enforcement, EnforcementCommit, Growth,
-    Health, Page, Pending, Rollout, Store, Submission, SubmitError, Submitted, Unavailable,
+    Health, Page, PassedMoves, Pending, Rollout, Store, Submission, SubmitError, Submitted,
+    TakesWhole, Unavailable,
 };
 
 /// Commits that may be in line for the writer; who comes later waits for a place.
@@ -463,6 +464,15 @@ impl Store for SledStore {
         limit: usize,
     ) -> Pending<'_, Result<Vec<Entry>, Unavailable>> {
         Box::pin(self.journal_now(rollout, after, limit))
+    }
+
+    fn passed_moves(
+        &self,
+        after: u64,
+        entries: usize,
+        whole: TakesWhole,
+    ) -> Pending<'_, Result<PassedMoves, Unavailable>> {
+        Box::pin(self.passed_now(after, entries, whole))
     }
 
     fn targets(&self, id: RolloutId) -> Pending<'_, Result<Option<Vec<Target>>, Unavailable>> {

@@ -11,6 +11,7 @@ const ORDER: &[&str] = &[
     "daemon",
     "cli",
     "page",
+    "traces",
     "metrics",
     "api",
     "words",

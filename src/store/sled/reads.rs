@@ -13,7 +13,7 @@ use crate::store::page::PageQuery;
 use crate::store::row::change;
 use crate::store::shared::StoreShared;
 use crate::store::targets::all;
-use crate::store::{Active, Page, Unavailable};
+use crate::store::{Active, Page, PassedMoves, TakesWhole, Unavailable};
 
 /// How often a change is looked for again that moved between two places while it was read.
 const LOOKS_MAX: usize = 8;
@@ -107,6 +107,18 @@ impl SledStore {
                 .map_err(|error| shared.read_failed(error))
         };
         self.read(stored).await
+    }
+
+    pub(super) async fn passed_now(
+        &self,
+        after: u64,
+        entries: usize,
+        whole: TakesWhole,
+    ) -> Result<PassedMoves, Unavailable> {
+        let pass = move |shared: &StoreShared| {
+            PassedMoves::read(&shared.synced().reader, after, entries, &whole)
+        };
+        self.read(pass).await
     }
 
     pub(super) async fn journal_now(

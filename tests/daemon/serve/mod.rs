@@ -22,6 +22,7 @@ mod prometheus;
 mod quota;
 mod reads;
 mod store;
+mod traces;
 mod wire;
 mod world;
 
