@@ -1,9 +1,10 @@
 #!/bin/sh
-# Installs what the tests use beside Rust: cargo-nextest runs them, systemd's analyser checks the unit, Python's croniter is
-# the oracle of windows, the vendor's SDK the judge of the emulated cloud, schemathesis asks the API, the probe looks at MariaDB,
-# faketime puts a daemon's clock wrong, ext4's tools make the disks whose power is cut, Debian's own tools make, judge and boot
-# the package; Chromium, with two fonts and two packages of npm's, is the browser in front of the operator's page.
-# Does nothing where everything is there.
+# Installs what the tests use beside Rust: cargo-nextest runs them, systemd's analyser checks the unit and its journal takes the
+# logs, Python's croniter is the oracle of windows, the vendor's SDK the judge of the emulated cloud, schemathesis asks the API,
+# Prometheus and the classes of Grafana and OpenTelemetry read what is measured, the probe looks at MariaDB, faketime puts a
+# daemon's clock wrong, ext4's tools make the disks whose power is cut, Debian's own tools make, judge and boot the package;
+# Chromium, with two fonts and two packages of npm's, is the browser in front of the operator's page. Does nothing where
+# everything is there.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -71,4 +72,15 @@ environment target/contract tests/contract/requirements.txt schemathesis
 if ! cmp -s tests/page/package-lock.json tests/page/node_modules/installed.json; then
     (cd tests/page && npm ci --ignore-scripts --no-audit --no-fund --silent) || without "npm's packages of tests/page/package-lock.json"
     cp tests/page/package-lock.json tests/page/node_modules/installed.json
+fi
+environment target/judges tests/metrics/requirements.txt grafana_foundation_sdk
+
+# Debian's Prometheus, unpacked and never installed: the package would start a server.
+if [ ! -x target/prometheus/usr/bin/promtool ]; then
+    rm -rf target/prometheus
+    mkdir -p target/prometheus/package
+    (cd target/prometheus/package && { apt-get download -qq prometheus 2>/dev/null ||
+        { as_root="$([ "$(id -u)" -eq 0 ] || echo sudo)"; $as_root apt-get update -qq; apt-get download -qq prometheus; }; })
+    dpkg-deb -x target/prometheus/package/prometheus_*.deb target/prometheus
+    rm -rf target/prometheus/package target/prometheus/usr/share
 fi

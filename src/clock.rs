@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 /// Both clocks, read together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Times {
     pub wall: Timestamp,
     /// Time since the machine started, suspend included.
@@ -35,4 +35,11 @@ impl Clock for SystemClock {
         let wall = Timestamp::now();
         Times { wall, boot: Duration::new(seconds, nanos) }
     }
+}
+
+/// Time that the processors spent on this process, user and system together.
+pub fn processor_time() -> Duration {
+    let used = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    let seconds = u64::try_from(used.tv_sec).unwrap_or(0);
+    Duration::new(seconds, u32::try_from(used.tv_nsec).unwrap_or(0))
 }

@@ -16,6 +16,12 @@ pub mod cli;
 // The operator's page: views in HTML.
 pub mod page;
 
+// Traces of changes for OpenTelemetry, drawn from the journal.
+pub mod traces;
+
+// For Prometheus: what the daemon does and how it stands.
+pub mod metrics;
+
 // The daemon's API on its socket, and its wire types.
 pub mod api;
 pub mod words;

@@ -19,10 +19,6 @@ use crate::words::attention::{EXPIRES_SOON, Overall, headline};
 const FOR_PEOPLE: [&str; 6] =
     ["halted", "in_doubt", "overdue", "paused", "awaiting_promotion", "awaiting_approval"];
 
-/// Rollouts whose certificates are looked at, the newest: what is older was renewed or is told by
-/// its enforcement.
-const CERTIFICATES_OF: usize = 20;
-
 impl Api {
     /// What wants a person, and the first sentence of the whole.
     pub async fn attention(&self) -> Result<AttentionDoc, ApiError> {
@@ -104,18 +100,14 @@ impl Api {
 
     async fn certificates(&self, now: Timestamp) -> Result<Vec<AttentionRow>, ApiError> {
         let mut rows = Vec::new();
-        for rollout in self.store.rollouts(None, CERTIFICATES_OF).await? {
-            if rollout.plan.wire.is_none() {
-                continue;
-            }
-            let first = self.meter.measure(&rollout, now).await?.first_expiry;
-            rows.extend(first.filter(|end| end.duration_since(now) < EXPIRES_SOON).map(|end| {
-                AttentionRow {
+        for (rollout, end) in self.certificate_ends().await? {
+            if end.duration_since(now) < EXPIRES_SOON {
+                rows.push(AttentionRow {
                     text: "the first certificate that the wire showed ends".into(),
                     until: Some(end),
                     ..about(&rollout, "certificate_ends")
-                }
-            }));
+                });
+            }
         }
         Ok(rows)
     }

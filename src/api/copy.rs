@@ -56,6 +56,7 @@ pub(super) async fn export(
         let _place = place;
         match export.write(now, false, SyncIoBridge::new(writer)) {
             Ok(manifest) => {
+                api.last_copy.made(now, manifest.seq);
                 tracing::info!(seq = manifest.seq, bytes = manifest.bytes, by = %caller, via = %caller.via, "a copy of the store was made")
             }
             Err(error) => {

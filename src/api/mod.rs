@@ -23,9 +23,12 @@ mod enforcement;
 mod fault;
 mod find;
 mod forecast;
+mod health;
 mod hold;
 mod lane;
+mod last_copy;
 mod look;
+mod measured;
 mod meter;
 mod moved;
 mod outlook;
@@ -61,6 +64,7 @@ pub use describe::entry as journal_row;
 pub use documents::{OpenRollout, Story};
 pub use door::{DoorError, Doors, NetworkDoor};
 pub use fault::ApiError;
+pub use measured::MeasuredRollout;
 pub use places::{ADDRESS_MAX, CONNECTIONS_MAX, IDLE_MAX};
 pub use reads::states;
 pub use report::{MovedChange, Period, SettleKind};
@@ -76,6 +80,7 @@ use crate::store::Store;
 use crate::store::maintenance::export::Exporter;
 use checked::KeptPlans;
 use forecast::Forecaster;
+use last_copy::LastCopy;
 use meter::Meter;
 use streams::Streams;
 use wire::PlanFault;
@@ -97,6 +102,7 @@ pub struct Api {
     /// Plans that were checked on the page.
     checked: KeptPlans,
     streams: Streams,
+    last_copy: LastCopy,
     started_at: Timestamp,
     stop: CancellationToken,
     /// What the plans folder holds that was not taken.
@@ -123,6 +129,7 @@ impl Api {
         let meter = Meter::new(store.clone(), clock.clone());
         let forecaster =
             Forecaster::new(store.clone(), clock.clone(), lanes.clone(), handle.clone());
+        let last_copy = LastCopy::open(switches.folder());
         let started_at = clock.times().wall;
         let plans = watch::channel(Vec::new()).1;
         Self {
@@ -137,6 +144,7 @@ impl Api {
             forecaster,
             checked: KeptPlans::default(),
             streams: Streams::default(),
+            last_copy,
             started_at,
             stop,
             plans,

@@ -149,7 +149,7 @@ async fn wrong_method(method: Method, uri: Uri) -> ApiError {
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, format!("{} does not take {method}", uri.path()))
 }
 
-/// Whether the process answers at all.
+/// Whether the process is well: 200 while a pass of the engine ended within the last 30 seconds.
 #[utoipa::path(
     get,
     path = "/healthz",
@@ -157,11 +157,12 @@ async fn wrong_method(method: Method, uri: Uri) -> ApiError {
     tag = "process",
     responses((status = 200, description = "One word", body = String, content_type = "text/plain"), RefusedAnswers)
 )]
-async fn healthy() -> &'static str {
-    "ok\n"
+async fn healthy(State(api): RouteState) -> Result<&'static str, ApiError> {
+    api.alive().map_err(|why| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, why))?;
+    Ok("ok\n")
 }
 
-/// Whether it takes work: 200 once the first pass is done and until it ends.
+/// Whether it takes work: after the first pass, until it ends, while it and its store are well.
 #[utoipa::path(
     get,
     path = "/readyz",
@@ -170,11 +171,7 @@ async fn healthy() -> &'static str {
     responses((status = 200, description = "One word", body = String, content_type = "text/plain"), RefusedAnswers)
 )]
 async fn ready(State(api): RouteState) -> Result<&'static str, ApiError> {
-    let snapshot = api.engine();
-    if snapshot.passes == 0 || snapshot.draining {
-        let why = if snapshot.draining { "ending" } else { "the first pass is not done" };
-        return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, why));
-    }
+    api.takes_work().map_err(|why| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, why))?;
     Ok("ready\n")
 }
 

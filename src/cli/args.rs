@@ -148,6 +148,11 @@ pub enum CliVerb {
         after_help = "Examples:\n  sealift journal proxy-ssl-2026q4\n  sealift journal proxy-ssl-2026q4 --proxy 2ec617ba\n  sealift journal proxy-ssl-2026q4 --since 22:00 --follow\n  sealift journal proxy-ssl-2026q4 -o jsonl | jq 'select(.code)'"
     )]
     Journal(JournalArgs),
+    /// Print the daemon's metrics, as Prometheus reads them at /metrics
+    #[command(
+        after_help = "Examples:\n  sealift metrics | grep ^sealift_rollout\n  sealift metrics > sealift.prom.new && mv sealift.prom.new /var/lib/prometheus/node-exporter/sealift.prom\n\nPrometheus itself asks the daemon where `api.listen` opens it to the network (docs/metrics.md). Where it stays on its socket,\nwrite the file by a timer, into the folder that node_exporter's --collector.textfile.directory names: under another name first,\nso that no half of it is read."
+    )]
+    Metrics,
     /// Begin nothing new until resumed; of one rollout, or over one lane
     #[command(
         after_help = "Examples:\n  sealift pause proxy-ssl-2026q4 --reason 'application team sees errors'\n  sealift pause proxy-ssl-2026q4 --until 06:00 --reason 'batch run'\n  sealift pause proxy-ssl-2026q4 --until 2026-12-01T06:00:00+08:00\n  sealift pause --lane prod-sg --reason 'incident in the region'"

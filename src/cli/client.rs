@@ -185,6 +185,17 @@ impl Client {
         self.send(self.request(Method::GET, path).query(query)).await
     }
 
+    /// A read whose answer is text.
+    pub async fn text(&self, path: &str) -> Result<String, ClientError> {
+        let request = self.request(Method::GET, path);
+        let text = async || {
+            let mut response = self.answer(copy(&request)).await?;
+            let body = self.read(&mut response).await?;
+            String::from_utf8(body).map_err(|error| ClientError::Broken(error.to_string()))
+        };
+        self.outliving(Repeat::Harmless, text).await
+    }
+
     /// One page of a listing.
     pub async fn page<T: DeserializeOwned>(
         &self,

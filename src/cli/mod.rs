@@ -26,6 +26,7 @@ pub(crate) mod listing;
 mod look;
 mod manual;
 mod members;
+mod metrics;
 mod offline;
 mod open;
 mod operate;
@@ -97,6 +98,7 @@ pub async fn run(cli: Cli) -> Result<Exit> {
         CliVerb::Changes(args) => listing::changes(&client()?, args, style).await,
         CliVerb::Jobs(args) => listing::jobs(&client()?, args, style).await,
         CliVerb::Journal(args) => listing::journal(&client()?, args, style).await,
+        CliVerb::Metrics => metrics::metrics(&client()?).await,
         CliVerb::Pause(args) => operate::pause(&client()?, args, &style).await,
         CliVerb::Stop(args) => stop::stop(&client()?, args, &find()?).await,
         CliVerb::Start(args) => stop::start(&client()?, args).await,

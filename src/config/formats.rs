@@ -23,6 +23,8 @@ pub const FORMATS: &[TextFormat] = &[
     ("credential", credential),
     ("account-name", account_name),
     ("headroom", |text| headroom(text).map(drop)),
+    ("receiver", |text| receiver(text).map(drop)),
+    ("trace-share", |text| trace_share(text).map(drop)),
     ("listen", |text| listen(text).map(drop)),
     ("origin", |text| origin(text).map(drop)),
     ("person-name", person_name),
@@ -67,15 +69,9 @@ pub fn endpoint(text: &str) -> Result<String, Complaint> {
         )
         .help(example));
     }
-    let loopback = match url.host() {
-        Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
-        Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    };
     match url.scheme() {
         "https" => {}
-        "http" if loopback => {}
+        "http" if is_loopback(&url) => {}
         "http" => {
             let safe = text.replacen("http://", "https://", 1);
             let complaint = Complaint::new(
@@ -86,6 +82,59 @@ pub fn endpoint(text: &str) -> Result<String, Complaint> {
         _ => return Err(Complaint::new("an endpoint begins with `https://`").help(example)),
     }
     Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
+        Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+/// Where traces are sent: a whole URL with its path.
+pub fn receiver(text: &str) -> Result<String, Complaint> {
+    let example = "write the whole address, such as `http://127.0.0.1:4318/v1/traces`";
+    // Whatever stands before an `@` may be a password, so nothing of it is shown.
+    if text.contains('@') {
+        return Err(Complaint::new("a receiver's address holds no user").help(example).secret());
+    }
+    let url = Url::parse(text).ok().filter(Url::has_host);
+    let Some(url) = url else {
+        return Err(Complaint::new(format!("{} is no address", quote(text))).help(example));
+    };
+    match url.scheme() {
+        "https" => {}
+        "http" if is_loopback(&url) => {}
+        "http" => {
+            let safe = text.replacen("http://", "https://", 1);
+            let complaint =
+                Complaint::new("plain `http://` is taken for a receiver on this machine only");
+            return Err(complaint.help(format!("write `{safe}`")).replace(safe));
+        }
+        _ => {
+            return Err(Complaint::new("a receiver's address begins with `https://`").help(example));
+        }
+    }
+    if url.path() == "/" {
+        let whole = format!("{}/v1/traces", text.trim_end_matches('/'));
+        let complaint = Complaint::new("a receiver's address has a path");
+        return Err(complaint.help(format!("write `{whole}`")).replace(whole));
+    }
+    Ok(url.into())
+}
+
+/// Of how many changes traces are sent, in hundredths of a percent.
+pub fn trace_share(text: &str) -> Result<u32, Complaint> {
+    let example = "write a share such as `5%`";
+    match text.parse() {
+        Ok(CountOrShare::Hundredths(part)) => Ok(part),
+        Ok(CountOrShare::Count(count)) => {
+            Err(Complaint::new(format!("{count} is no share of the changes")).help(example))
+        }
+        Err(complaint) => Err(complaint),
+    }
 }
 
 /// Where the API listens: an address of this machine and a port.

@@ -21,6 +21,7 @@ mod people;
 pub mod properties;
 mod raw;
 mod setting;
+mod traces;
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -31,6 +32,7 @@ pub use self::door::{DoorConfig, DoorFiles};
 use self::formats::FORMATS;
 use self::setting::Settings;
 pub use self::setting::{Origin, Setting};
+pub use self::traces::TracesConfig;
 use crate::domain::lane::Lane;
 use crate::domain::people::People;
 use crate::domain::stop;
@@ -102,6 +104,8 @@ pub struct Config {
     pub people: Option<People>,
     /// How the API is reached beside its socket.
     pub door: DoorConfig,
+    /// Where traces are sent, and of how many changes; `None`: nowhere.
+    pub traces: Option<TracesConfig>,
     /// The lanes, in the file's order; names differ.
     pub lanes: Vec<Lane>,
     /// Every value with its origin, in the file's order.
@@ -148,7 +152,7 @@ impl Config {
         let base = path.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
         let config = understand(document.as_ref(), base, &env, &mut mistakes);
         let warnings = mistakes.finish(source.as_ref().map_or("", SourceText::name))?;
-        let (plans, store, socket, (people, door), (lanes, shared), settings) =
+        let (plans, store, socket, (people, door, traces), (lanes, shared), settings) =
             config.expect("without a mistake a configuration comes out");
         Ok(Self {
             file: path,
@@ -157,6 +161,7 @@ impl Config {
             socket,
             people,
             door,
+            traces,
             lanes,
             settings,
             warnings,
@@ -204,7 +209,7 @@ type CheckedConfig = (
     PathBuf,
     PathBuf,
     PathBuf,
-    (Option<People>, DoorConfig),
+    (Option<People>, DoorConfig, Option<TracesConfig>),
     (Vec<Lane>, Vec<Diagnostic>),
     Vec<Setting>,
 );
@@ -220,6 +225,7 @@ fn understand(
     let mut settings = Settings::of(filled);
     let (mut plans, mut store, mut socket) = (None, None, None);
     let (mut written, mut people, mut door) = (None, None, None);
+    let mut traces = None;
     if let Some(whole) = whole {
         plans = whole.plans;
         store = whole.store.and_then(|store| store.sled);
@@ -228,6 +234,7 @@ fn understand(
             (socket, people) = (api.socket.take(), Some(api.people.take()));
             door = Some(api);
         }
+        traces = whole.traces;
         written = Some(whole.lanes);
     }
     let mut path =
@@ -255,11 +262,12 @@ fn understand(
         }
         _ => Some(DoorConfig::default()),
     };
+    let traces = traces.and_then(|written| traces::read(written, &mut settings));
     let lanes = match filled {
         Some(document) => lanes::read(written, document, base, &mut settings, mistakes),
         None => Some(Default::default()),
     };
-    Some((plans, store, socket, (people?, door?), lanes?, settings.list))
+    Some((plans, store, socket, (people?, door?, traces), lanes?, settings.list))
 }
 
 #[cfg(test)]

@@ -24,6 +24,8 @@ pub struct RawConfig {
     pub store: Option<RawStore>,
     /// How the daemon is spoken to.
     pub api: Option<RawApi>,
+    /// Traces of changes, for a receiver of OpenTelemetry. Off unless it is written.
+    pub traces: Option<RawTraces>,
     /// The ways to the cloud: one for each account and project whose proxies are changed.
     #[schemars(length(max = 1000))]
     pub lanes: Option<Vec<RawLane>>,
@@ -73,6 +75,20 @@ pub struct RawApi {
     /// The key that signs the sessions of browsers. Default: a file of the state directory, made at
     /// the first start.
     pub session_key: Option<RawSessionKey>,
+}
+
+/// Where traces of changes are sent, and of how many.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename = "Traces", deny_unknown_fields)]
+pub struct RawTraces {
+    /// The receiver of OTLP over HTTP, such as `http://127.0.0.1:4318/v1/traces`. Plain HTTP is
+    /// taken on this machine alone.
+    #[schemars(schema_with = "receiver")]
+    pub url: String,
+    /// Share of the changes, such as `5%`. What failed or is in doubt is sent always. Default: `5%`.
+    #[schemars(schema_with = "trace_share")]
+    #[serde(default)]
+    pub share: Option<CountOrShare>,
 }
 
 /// What the API's door on the network shows and asks for. The files are read again when they
@@ -371,6 +387,14 @@ fn env_name(_: &mut SchemaGenerator) -> Schema {
 
 fn credential(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "format": "credential", "pattern": "^[^/]+$" })
+}
+
+fn receiver(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "format": "receiver" })
+}
+
+fn trace_share(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "format": "trace-share", "pattern": r"^[0-9]{1,3}(\.[0-9]{1,2})?%$" })
 }
 
 fn headroom(_: &mut SchemaGenerator) -> Schema {

@@ -101,6 +101,7 @@ pub async fn demo(args: &DemoArgs) -> Result<Exit> {
         state: folder.0.clone(),
         socket: config.socket.clone(),
         door: config.door.clone(),
+        traces: config.traces.clone(),
         callers: Callers::default(),
         lanes: config.lanes.clone(),
         stop: None,

@@ -10,6 +10,7 @@
 mod clock_log;
 mod core_dumps;
 mod demo;
+mod journald;
 mod levels;
 mod logs;
 mod parts;
@@ -70,6 +71,7 @@ pub async fn serve(args: &ServeArgs, reach: &Reach) -> Result<Exit> {
         state: state.clone(),
         socket: config.socket.clone(),
         door: config.door.clone(),
+        traces: config.traces.clone(),
         callers: callers.clone(),
         lanes: config.lanes.clone(),
         stop: stop.clone(),
@@ -207,6 +209,7 @@ async fn reload(
                 ("api.socket", config.socket != running.socket),
                 ("api.people", config.people != running.people),
                 ("api.listen, or what belongs to it,", config.door != running.door),
+                ("traces", config.traces != running.traces),
                 ("lanes", config.lanes != running.lanes),
             ] {
                 if changed {

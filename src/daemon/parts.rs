@@ -20,15 +20,17 @@ use crate::api::wire::PlanFault;
 use crate::api::{self, Api, Callers, Doors, NetworkDoor, Switches};
 use crate::clock::{Clock, SystemClock};
 use crate::cloud::http::HttpCloud;
-use crate::config::DoorConfig;
+use crate::config::{DoorConfig, TracesConfig};
 use crate::domain::lane::Lane;
 use crate::domain::stop::StopFile;
 use crate::engine::enforce::Enforcer;
 use crate::engine::{self, Handle, Level, Options};
+use crate::metrics::{CallTallies, CountedCloud, Metrics};
 use crate::page;
 use crate::probe::{Probe, Prober};
 use crate::store::Unavailable;
 use crate::store::running::RunningStore;
+use crate::traces;
 
 /// What the parts need to know.
 pub struct DaemonSetup {
@@ -38,6 +40,8 @@ pub struct DaemonSetup {
     pub socket: PathBuf,
     /// How the API is reached beside it.
     pub door: DoorConfig,
+    /// Where traces are sent, if they are.
+    pub traces: Option<TracesConfig>,
     /// Who may do what there.
     pub callers: Callers,
     pub lanes: Vec<Lane>,
@@ -117,9 +121,11 @@ impl RunningParts {
         let options = Options { lanes: lanes.to_vec(), quota_spent, levels: left };
         let probe: Arc<dyn Probe> = Arc::new(Prober::new(clock.clone()));
         let switches = Switches::open(setup.state.clone())?;
+        let calls = Arc::<CallTallies>::default();
+        let counted = Arc::new(CountedCloud::new(cloud, clock.clone(), calls.clone()));
         let (handle, engine) = engine::start(
             store.clone(),
-            cloud,
+            counted,
             probe.clone(),
             clock.clone(),
             Arc::new(levels.clone()),
@@ -161,12 +167,15 @@ impl RunningParts {
         api.clear_spool().with_context(|| format!("cannot clear {}", spool.display()))?;
         let engine = tokio::spawn(engine);
         let routes = api::router(api.clone());
-        let server = tokio::spawn(api::serve(
-            socket,
-            routes.clone().merge(page::router(api.clone(), routes)),
-            stop.clone(),
-        ));
+        let routes = routes.clone().merge(page::router(api.clone(), routes));
+        let routes = Metrics::new(api.clone(), calls).beside(routes);
+        let server = tokio::spawn(api::serve(socket, routes, stop.clone()));
         tokio::spawn(async move { api.follow().await });
+        if let Some(config) = setup.traces {
+            let (store, handle) = (store.clone(), handle.clone());
+            // It ends with the runtime: what is not sent is in the journal.
+            tokio::spawn(traces::run(config, store, handle, clock.clone(), stop.clone()));
+        }
         let enforced = tokio::spawn(enforcer.run(stop.clone()));
         Ok(Self { handle, store, failed, engine, server, enforced, stop, longest_call, levels })
     }

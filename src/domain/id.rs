@@ -346,7 +346,7 @@ impl RolloutId {
     }
 
     /// Takes back the raw bytes of [`Self::as_bytes`].
-    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 

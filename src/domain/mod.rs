@@ -19,6 +19,7 @@ pub mod count;
 pub mod cron;
 pub mod enforce;
 pub mod group;
+pub mod histogram;
 pub mod hold;
 pub mod id;
 pub mod job_match;

@@ -111,6 +111,13 @@ impl ListRequest {
     }
 }
 
+/// What a job that is done tells.
+pub(super) struct EndedJob {
+    pub(super) took: Duration,
+    /// The others that are followed, where enough is known only now of how long jobs take here.
+    pub(super) others: Vec<ChangeId>,
+}
+
 /// When the cloud made a job, and between which two instants its PUT was out.
 pub(super) type DatedJob = (Timestamp, (Boot, Boot));
 
@@ -142,18 +149,16 @@ impl Followed {
         }
     }
 
-    /// The change follows its job no longer; `completed`: because that was seen to be done. The
-    /// others, where enough is known only now of how long jobs take here.
-    pub(super) fn follow_no_more(&mut self, id: ChangeId, completed: bool) -> Vec<ChangeId> {
+    /// The change follows its job no longer; `completed`: because that was seen to be done, and
+    /// then it is told what is known by that.
+    pub(super) fn follow_no_more(&mut self, id: ChangeId, completed: bool) -> Option<EndedJob> {
         self.due.remove(&id);
-        let Some(since) = self.jobs.remove(&id).filter(|_| completed) else { return Vec::new() };
+        let since = self.jobs.remove(&id).filter(|_| completed)?;
         let (running, ended) =
             (since.running.saturating_sub(since.boot), since.looked.saturating_sub(since.boot));
-        if self.times.add(running, ended, since.took) {
-            self.jobs.keys().copied().collect()
-        } else {
-            Vec::new()
-        }
+        let (took, enough) = self.times.add(running, ended, since.took);
+        let others = if enough { self.jobs.keys().copied().collect() } else { Vec::new() };
+        Some(EndedJob { took, others })
     }
 
     /// Whether the next list will tell of the change's job, and sooner than a call of its own.

@@ -18,6 +18,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::cloud_time::ClockStanding;
 use super::fence::{Fence, StopLook};
 use super::lane::QuotaStanding;
+use super::tallies::EngineTallies;
+use crate::clock::Times;
 use crate::domain::call::{Call, JobSeen, Reply};
 use crate::domain::hold::Pause;
 use crate::domain::id::{ChangeId, Digest, InstanceId, Name, RolloutId};
@@ -150,6 +152,12 @@ pub struct Snapshot {
     pub overdue: BTreeMap<RolloutId, String>,
     /// Calls sent since the start.
     pub calls: u64,
+    /// When the pass that it shows ended.
+    pub at: Times,
+    /// When a change of each rollout in hand settled last, if one did since the start.
+    pub settled_at: BTreeMap<RolloutId, Timestamp>,
+    /// What was counted since the start.
+    pub tallies: Arc<EngineTallies>,
 }
 
 /// A lane that does not serve changes of a rollout.

@@ -35,20 +35,20 @@ impl JobTimes {
     /// and to have ended at the second. In between lies what the cloud says that it took; where it
     /// does not say, the middle is remembered. With the second age every look would wait for the
     /// one before it, and nobody would notice that jobs are shorter than the time between two
-    /// looks. Tells whether enough is known only now.
+    /// looks. Tells how long it took as it is remembered, and whether enough is known only now.
     pub(super) fn add(
         &mut self,
         running: Duration,
         ended: Duration,
         told: Option<Duration>,
-    ) -> bool {
+    ) -> (Duration, bool) {
         let ended = ended.max(running);
         let took = told.map_or(running + (ended - running) / 2, |told| told.clamp(running, ended));
         if self.0.len() == KEPT {
             self.0.pop_front();
         }
         self.0.push_back(took);
-        self.0.len() == TOLD_BY
+        (took, self.0.len() == TOLD_BY)
     }
 
     /// The shortest and the middle one.

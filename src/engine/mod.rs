@@ -41,6 +41,7 @@ mod slowest;
 #[cfg(test)]
 pub(crate) mod staged;
 mod stall;
+mod tallies;
 mod watch;
 
 pub use self::cloud_time::ClockStanding;
@@ -55,3 +56,4 @@ pub use self::handle::{
 pub use self::lane::{Level, QuotaStanding};
 pub use self::mark::KeepLevels;
 pub use self::runtime::start;
+pub use self::tallies::EngineTallies;

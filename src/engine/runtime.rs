@@ -58,8 +58,8 @@ pub fn start(
     options: Options,
 ) -> (Handle, impl Future<Output = Result<Vec<Level>, Unavailable>> + Send) {
     let (requests, received) = mpsc::channel(REQUESTS_MAX);
-    let (publish, snapshot) = watch::channel(Arc::new(Snapshot::default()));
     let core = Core::new(options, clock.times());
+    let (publish, snapshot) = watch::channel(Arc::new(core.snapshot(0)));
     let fence = core.fence();
     let (answers, inputs) = mpsc::channel(ANSWERS_MAX);
     let away = store.away();

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 
 use crate::domain::change::Change;
 use crate::domain::group::FullGroup;
+use crate::domain::histogram::Histogram;
 use crate::domain::id::{ChangeId, Digest, InstanceId, JobId, Name, RolloutId};
 use crate::domain::journal::{Entry, JournalEvent};
 use crate::domain::target::Target;
@@ -29,8 +30,8 @@ use super::state::StoreState;
 use super::targets::{Fingerprints, FrozenTargets, all};
 use super::{
     Active, Candidates, ChangeFilter, ChangeStory, Commit, CommitError, DuePlace, Enforcement,
-    EnforcementCommit, Health, Page, Pending, Rollout, Store, Submission, SubmitError, Submitted,
-    Unavailable,
+    EnforcementCommit, Health, Page, Pending, Rollout, SYNC_BOUNDS, Store, Submission, SubmitError,
+    Submitted, Unavailable,
 };
 
 /// A store that lives as long as its process.
@@ -271,7 +272,10 @@ impl State {
             kind: "memory",
             seq: self.state.seq(),
             head,
+            failed: None,
             refusing: None,
+            free_bytes: None,
+            syncs: Histogram::new(&SYNC_BOUNDS),
             journal_bytes: 0,
             queue_bytes: 0,
             rebuilt: None,

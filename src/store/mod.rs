@@ -61,6 +61,7 @@ mod over;
 mod packer;
 mod packing;
 mod page;
+mod passing;
 mod pending;
 mod progress;
 #[cfg(any(test, fuzzing))]
@@ -84,6 +85,7 @@ mod writer;
 use self::bins::Activity;
 pub(crate) use self::files::{sync_dir, write_whole};
 pub use self::page::ChangeFilter;
+pub use self::passing::{PassedMove, PassedMoves, TakesWhole};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -94,6 +96,7 @@ use tokio::sync::watch;
 use crate::domain::change::{self, Change};
 use crate::domain::enforce;
 use crate::domain::group::FullGroup;
+use crate::domain::histogram::{Bounds, Histogram, microseconds};
 use crate::domain::id::{ChangeId, Digest, InstanceId, JobId, Name, RolloutId};
 use crate::domain::journal::{Entry, Trace};
 use crate::domain::person::Person;
@@ -112,6 +115,11 @@ pub(crate) const SCHEMA: u32 = 1;
 
 /// The first version of this program that reads [`SCHEMA`]: a store names it to older ones.
 pub(crate) const SCHEMA_SINCE: &str = "0.1.0";
+/// From a disk that answers from memory to one that stands still.
+pub(crate) static SYNC_BOUNDS: Bounds = microseconds([
+    500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
+    5_000_000,
+]);
 
 /// A future that any executor may run; the memory store's are ready at once.
 pub type Pending<'a, T> = BoxFuture<'a, T>;
@@ -235,6 +243,21 @@ pub trait Store: Send + Sync {
         from: Timestamp,
         to: Timestamp,
     ) -> Pending<'_, Result<Activity, Unavailable>>;
+
+    /// Moves of changes after the entry `after`, in the journal's order, over at most so many
+    /// entries of any kind; with the whole entry of each change that `whole` takes. What it passes
+    /// over is not checked against the chain: for evidence there is [`Self::journal`].
+    fn passed_moves(
+        &self,
+        after: u64,
+        entries: usize,
+        whole: TakesWhole,
+    ) -> Pending<'_, Result<PassedMoves, Unavailable>> {
+        Box::pin(async move {
+            let passed = self.journal(None, after, entries).await?;
+            Ok(PassedMoves::of(passed, after, entries, &whole))
+        })
+    }
 
     /// A rollout's frozen targets in their order; `None`: no such rollout.
     fn targets(&self, id: RolloutId) -> Pending<'_, Result<Option<Vec<Target>>, Unavailable>>;
@@ -496,8 +519,14 @@ pub struct Health {
     pub seq: u64,
     /// Hash of the last journal line.
     pub head: Digest,
-    /// Why nothing new is accepted, if so (free space below the floor).
+    /// Why the store has failed for good, if it has.
+    pub failed: Option<String>,
+    /// Why nothing new is accepted, if so: it has failed, or free space is below the floor.
     pub refusing: Option<String>,
+    /// Bytes that are free on its disk; `None`: it has none, or the system does not tell.
+    pub free_bytes: Option<u64>,
+    /// How long writing and syncing a batch of the journal took, since the start.
+    pub syncs: Histogram,
     /// Bytes of the journal on disk.
     pub journal_bytes: u64,
     /// Bytes of the queue on disk.

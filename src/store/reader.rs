@@ -240,6 +240,25 @@ impl Reader {
         Ok(began)
     }
 
+    /// Calls `each` with every synced line after `after`, until it says `false`. The chain is not
+    /// checked.
+    pub fn pass(&self, after: u64, each: Each<'_>) -> Result<(), Unavailable> {
+        let start = self.firsts.partition_point(|first| *first <= after.saturating_add(1));
+        let mut more = true;
+        for first in self.firsts.iter().skip(start.saturating_sub(1)) {
+            if !more {
+                break;
+            }
+            let segment = Segment::open(segment::path(&self.dir, *first))?;
+            let offset = if *first > after { 0 } else { segment.find(after + 1)? };
+            segment.walk(offset, &mut |seq, bytes| {
+                more = seq <= self.seq && (seq <= after || each(seq, bytes)?);
+                Ok(more)
+            })?;
+        }
+        Ok(())
+    }
+
     /// The digest of the line with this sequence; `None` when there is none.
     pub fn digest_at(&self, wanted: u64) -> Result<Option<Digest>, Unavailable> {
         let Some(first) = self.firsts.iter().rev().find(|first| **first <= wanted) else {
@@ -293,7 +312,7 @@ fn link(entry: Entry, id: ChangeId) -> Option<(Entry, Option<u64>, u64)> {
 }
 
 /// Is given a line with its sequence; says whether to go on.
-type Each<'a> = &'a mut dyn FnMut(u64, &[u8]) -> Result<bool, Unavailable>;
+pub(crate) type Each<'a> = &'a mut dyn FnMut(u64, &[u8]) -> Result<bool, Unavailable>;
 
 struct Segment {
     path: PathBuf,

@@ -9,13 +9,14 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
+use crate::domain::histogram::Histogram;
 use crate::domain::id::ChangeId;
 
-use super::Unavailable;
 use super::applied::{Applied, Closed, Filed, ReadError};
 use super::backlog::Backlog;
 use super::error::{QueueError, WriterFailure, panic_message};
@@ -28,6 +29,7 @@ use super::record::Mark;
 use super::row::StoredChange;
 use super::state::StoreState;
 use super::submission::path;
+use super::{SYNC_BOUNDS, Unavailable};
 
 /// Commits of one batch at most: more buys nothing but latency.
 const BATCH_COMMITS: usize = 256;
@@ -51,6 +53,7 @@ pub(crate) struct StoreShared {
     progress: watch::Sender<WriterProgress>,
     failed: watch::Sender<Option<String>>,
     syncs: AtomicU64,
+    sync_times: Mutex<Histogram>,
 }
 
 /// The state, and the commits that wait for the writer.
@@ -117,6 +120,7 @@ impl StoreShared {
             progress: watch::channel(WriterProgress { synced: seq, applied: seq, over: false }).0,
             failed: watch::channel(None).0,
             syncs: AtomicU64::new(0),
+            sync_times: Mutex::new(Histogram::new(&SYNC_BOUNDS)),
         }
     }
 
@@ -306,6 +310,16 @@ impl StoreShared {
     /// How often journal or queue were synced to disk since the start.
     pub fn syncs(&self) -> u64 {
         self.syncs.load(Ordering::Relaxed)
+    }
+
+    /// A batch of the journal is written and synced, and took so long.
+    pub fn time_sync(&self, took: Duration) {
+        self.sync_times.lock().unwrap_or_else(PoisonError::into_inner).add(took);
+    }
+
+    /// How long batches of the journal took, since the start.
+    pub fn sync_times(&self) -> Histogram {
+        *self.sync_times.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn synced(&self) -> SyncedUpTo {

@@ -47,8 +47,8 @@ use super::workers::{NoAnswer, Workers};
 use super::writer::{JournalWriter, synced};
 use super::{
     Active, Candidates, ChangeFilter, ChangeStory, Commit, CommitError, DuePlace, Durability,
-    Enforcement, EnforcementCommit, Growth, Health, Page, Pending, Rollout, Store, Submission,
-    SubmitError, Submitted, Unavailable,
+    Enforcement, EnforcementCommit, Growth, Health, Page, PassedMoves, Pending, Rollout, Store,
+    Submission, SubmitError, Submitted, TakesWhole, Unavailable,
 };
 
 /// Commits that may be in line for the writer; who comes later waits for a place.
@@ -506,6 +506,15 @@ impl Store for SledStore {
         Box::pin(self.activity_now(ActivityQuery { id, from, to }))
     }
 
+    fn passed_moves(
+        &self,
+        after: u64,
+        entries: usize,
+        whole: TakesWhole,
+    ) -> Pending<'_, Result<PassedMoves, Unavailable>> {
+        Box::pin(self.passed_now(after, entries, whole))
+    }
+
     fn targets(&self, id: RolloutId) -> Pending<'_, Result<Option<Vec<Target>>, Unavailable>> {
         Box::pin(self.targets_now(id))
     }
@@ -540,11 +549,15 @@ impl Store for SledStore {
 
     fn health(&self) -> Health {
         let synced = self.shared.synced();
+        let (failed, free) = (self.failed().borrow().clone(), self.shared.home.free_bytes());
         Health {
             kind: "sled",
             seq: synced.mark.seq,
             head: synced.mark.head,
-            refusing: self.failed().borrow().clone().or_else(|| self.refusing()),
+            refusing: failed.clone().or_else(|| self.refusing()),
+            failed,
+            free_bytes: free.ok(),
+            syncs: self.shared.sync_times(),
             journal_bytes: synced.journal_bytes,
             queue_bytes: self.shared.queue.bytes(),
             rebuilt: self.rebuilt.clone(),

@@ -12,6 +12,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use crate::clock::{Clock as _, SystemClock};
+
 use super::Unavailable;
 use super::error::WriterFailure;
 use super::error::panic_message;
@@ -70,7 +72,9 @@ impl JournalWriter {
     fn journal_batch(&mut self, mut batch: Vec<Item>) -> Result<Vec<PendingRecord>, WriterFailure> {
         let begins = self.journal.is_full();
         let lines = batch.iter().flat_map(|item| &item.records).map(|pending| &pending.record);
+        let began = SystemClock.times().boot;
         let written = self.journal.append(lines).and_then(|()| self.journal.sync());
+        let took = SystemClock.times().boot.saturating_sub(began);
         let sure = match (self.shared.home.confirm(), written) {
             (Ok(()), written) => written.map_err(WriterFailure::Journal),
             // Why the write failed, if it did.
@@ -85,6 +89,7 @@ impl JournalWriter {
             return Err(fault);
         }
         self.shared.count_sync();
+        self.shared.time_sync(took);
         self.shared.set_synced(synced(&self.journal));
         for item in &mut batch {
             if let Some(waits) = item.waits.take() {

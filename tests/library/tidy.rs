@@ -11,6 +11,8 @@ const ORDER: &[&str] = &[
     "daemon",
     "cli",
     "page",
+    "traces",
+    "metrics",
     "api",
     "words",
     "rehearse",

@@ -10,6 +10,7 @@
 //! Deliberately not here: the table itself (`domain::change`), how permits are given (`permit`),
 //! lists of jobs (`follow`, `job_search`) and probes (`probes`).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -377,6 +378,10 @@ impl Core {
         let waits = decision.record.waits > work.change().record.waits;
         work.move_to(decision.record, now);
         let lane = work.lane().clone();
+        if work.state().is_settled() {
+            let outcome = work.state().as_str();
+            Arc::make_mut(&mut self.tallies).settle(outcome, work.change().desired);
+        }
         match (was, is) {
             (StateKind::Submitting, StateKind::Following) => self.follows(id),
             (StateKind::Verifying, StateKind::Recovering) => self.count("presumed_set_aside"),

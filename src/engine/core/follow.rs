@@ -9,6 +9,7 @@
 //! Deliberately not here: what is remembered of the jobs and of the list under way
 //! (`engine::followed`), and what a job's end means (`domain::change`).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Core;
@@ -64,8 +65,10 @@ impl Core {
     /// A change no longer follows its job; `completed`: because that was seen to be done.
     pub(super) fn follows_no_more(&mut self, id: ChangeId, lane: &Name, completed: bool) {
         let Some(lane) = self.lanes.get_mut(lane) else { return };
+        let Some(ended) = lane.followed.follow_no_more(id, completed) else { return };
+        Arc::make_mut(&mut self.tallies).job_took(ended.took);
         // Who fell asleep before enough was known of the lane's jobs is woken in time.
-        for id in lane.followed.follow_no_more(id, completed) {
+        for id in ended.others {
             self.rest_anew(id);
         }
     }

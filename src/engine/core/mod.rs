@@ -50,6 +50,7 @@ use super::effect::{Effect, Input, Ticket};
 use super::fence::{self, Fence};
 use super::handle::{LaneSnapshot, Snapshot};
 use super::lane::{LaneState, Level};
+use super::tallies::EngineTallies;
 use crate::clock::Times;
 use crate::domain::call::Reply;
 use crate::domain::hold::Pause;
@@ -104,6 +105,7 @@ pub struct Core {
     /// What is kept of the lanes' levels must be written anew before anything leaves.
     marks_due: bool,
     counters: BTreeMap<&'static str, u64>,
+    tallies: Arc<EngineTallies>,
     /// Verbs on rollouts that are not in hand, while the store is asked; `None`: its asker has
     /// gone.
     strangers: BTreeMap<u64, Option<super::handle::Command>>,
@@ -158,6 +160,7 @@ impl Core {
             stirred: BTreeSet::new(),
             marks_due: true,
             counters: BTreeMap::new(),
+            tallies: Arc::default(),
             strangers: BTreeMap::new(),
             asks: BTreeMap::new(),
             probes: Probes::default(),
@@ -314,6 +317,13 @@ impl Core {
                 .filter_map(|(id, tracked)| Some((*id, tracked.overdue()?)))
                 .collect(),
             calls: self.counters.get("calls").copied().unwrap_or(0),
+            at: self.now,
+            settled_at: self
+                .rollouts
+                .iter()
+                .filter_map(|(id, tracked)| Some((*id, tracked.settled_at()?)))
+                .collect(),
+            tallies: Arc::clone(&self.tallies),
         }
     }
 

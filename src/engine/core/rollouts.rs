@@ -109,7 +109,7 @@ impl Core {
         if let Some(tracked) = self.rollouts.get_mut(&id) {
             tracked.again = true;
             if settled {
-                tracked.goes_on();
+                tracked.change_settled(self.now.wall);
             }
             let was = tracked.wake_at(Some(now));
             self.timers.set(Timer::Rollout(id), was, now);

@@ -43,6 +43,8 @@ pub(super) struct Tracked {
     wake: Option<Boot>,
     /// Open-window time since a change last ended.
     stall: Stall,
+    /// When a change settled last, since it is in hand.
+    settled_at: Option<Timestamp>,
     watch: Watch,
     waits: Waits,
     /// The lanes of its changes that were in hand.
@@ -127,10 +129,22 @@ impl Tracked {
             verbs: VerbLine::default(),
             wake: None,
             stall: Stall::default(),
+            settled_at: None,
             watch: Watch::default(),
             waits: Waits::default(),
             lanes: BTreeSet::new(),
         }
+    }
+
+    /// A change of it has settled: the stall begins anew.
+    pub(super) fn change_settled(&mut self, now: Timestamp) {
+        self.goes_on();
+        self.settled_at = Some(now);
+    }
+
+    /// When a change settled last, since it is in hand.
+    pub(super) fn settled_at(&self) -> Option<Timestamp> {
+        self.settled_at
     }
 
     pub(super) fn wakes_at(&self) -> Option<Boot> {

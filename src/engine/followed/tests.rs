@@ -238,11 +238,13 @@ fn what_ended_jobs_took_is_learnt_and_wakes_the_others_once() {
     let mut woken = Vec::new();
     for n in 0..6 {
         followed.listed(id(n), None, Some(s(60)), s(100));
-        woken.push(followed.follow_no_more(id(n), true).len());
+        let ended = followed.follow_no_more(id(n), true).expect("a job that was followed");
+        assert_eq!(ended.took, s(60));
+        woken.push(ended.others.len());
     }
     assert_eq!(woken, [0, 0, 0, 0, 3, 0], "with the fifth enough is known");
     assert_eq!(followed.middle_job(), Some(s(60)));
-    assert!(followed.follow_no_more(id(6), false).is_empty());
+    assert!(followed.follow_no_more(id(6), false).is_none(), "it was not seen to be done");
     assert_eq!(
         followed.patience(id(9), s(7), s(9), &timing()),
         s(7),

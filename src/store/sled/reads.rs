@@ -15,7 +15,7 @@ use crate::store::row::change;
 use crate::store::shared::StoreShared;
 use crate::store::state::RolloutState;
 use crate::store::targets::all;
-use crate::store::{Active, ChangeStory, Page, Unavailable};
+use crate::store::{Active, ChangeStory, Page, PassedMoves, TakesWhole, Unavailable};
 
 /// How often a change is looked for again that moved between two places while it was read.
 const LOOKS_MAX: usize = 8;
@@ -146,6 +146,18 @@ impl SledStore {
                 .map_err(|error| shared.read_failed(error))
         };
         self.read(stored).await
+    }
+
+    pub(super) async fn passed_now(
+        &self,
+        after: u64,
+        entries: usize,
+        whole: TakesWhole,
+    ) -> Result<PassedMoves, Unavailable> {
+        let pass = move |shared: &StoreShared| {
+            PassedMoves::read(&shared.synced().reader, after, entries, &whole)
+        };
+        self.read(pass).await
     }
 
     pub(super) async fn journal_now(

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -29,6 +29,7 @@ use sealift::domain::plan::WireRules;
 use sealift::domain::proof::{Endpoint, Proof, Trouble, TroubleWord};
 use sealift::engine::enforce::Enforcer;
 use sealift::engine::{Handle, Options, start};
+use sealift::metrics::{CallTallies, CountedCloud, Metrics};
 use sealift::page;
 use sealift::probe::Probe;
 use sealift::store::Store;
@@ -197,8 +198,12 @@ fn error(disposition: Disposition, message: &str) -> CallError {
 }
 
 fn lane() -> Lane {
+    lane_named("lab")
+}
+
+pub fn lane_named(name: &str) -> Lane {
     Lane {
-        name: Name::parse("lab", "lane").expect("a name"),
+        name: Name::parse(name, "lane").expect("a name"),
         access: Access {
             endpoint: "https://cloud.invalid".into(),
             project_id: "056538411200d4cd2f79c003c7606412".parse().expect("a project id"),
@@ -220,22 +225,51 @@ fn lane() -> Lane {
     }
 }
 
-/// The machine's clock, whose wall may be moved.
+/// The machine's clock, whose wall may be moved, and which may be set forward as a whole.
 #[derive(Default)]
-pub struct Movable(Mutex<SignedDuration>);
+pub struct Movable {
+    ahead: Mutex<SignedDuration>,
+    passed: Mutex<Duration>,
+    frozen: Mutex<bool>,
+    thawed: Condvar,
+}
 
 impl Movable {
     /// The wall clock shows this instant now.
     pub fn set(&self, to: Timestamp) {
-        let mut ahead = self.0.lock().expect("a test's lock");
+        let mut ahead = self.ahead.lock().expect("a test's lock");
         *ahead = to.duration_since(SystemClock.times().wall);
+    }
+
+    /// So much time passes at once, by both clocks.
+    pub fn pass(&self, time: Duration) {
+        *self.passed.lock().expect("a test's lock") += time;
+    }
+
+    /// Whether the engine stands still from now on, in the middle of a pass.
+    pub fn freeze(&self, frozen: bool) {
+        *self.frozen.lock().expect("a test's lock") = frozen;
+        self.thawed.notify_all();
     }
 }
 
 impl Clock for Movable {
     fn times(&self) -> Times {
         let Times { wall, boot } = SystemClock.times();
-        Times { wall: wall + *self.0.lock().expect("a test's lock"), boot }
+        let passed = *self.passed.lock().expect("a test's lock");
+        let ahead = *self.ahead.lock().expect("a test's lock");
+        Times { wall: wall + ahead + passed, boot: boot + passed }
+    }
+}
+
+/// The same clock for the engine, whose task waits in it while it is frozen.
+struct FreezingClock(Arc<Movable>);
+
+impl Clock for FreezingClock {
+    fn times(&self) -> Times {
+        let frozen = self.0.frozen.lock().expect("a test's lock");
+        drop(self.0.thawed.wait_while(frozen, |frozen| *frozen).expect("a test's lock"));
+        self.0.times()
     }
 }
 
@@ -322,11 +356,13 @@ impl ApiWorld {
         let cloud = Arc::new(Quick::default());
         let clock = Arc::new(Movable::default());
         let options = Options { lanes: vec![lane()], quota_spent: false, levels: Vec::new() };
+        let calls = Arc::<CallTallies>::default();
+        let counted = CountedCloud::new(cloud.clone(), clock.clone(), calls.clone());
         let (handle, engine) = start(
             store.clone(),
+            Arc::new(counted),
             cloud.clone(),
-            cloud.clone(),
-            clock.clone(),
+            Arc::new(FreezingClock(clock.clone())),
             Arc::new(()),
             options,
         );
@@ -357,6 +393,7 @@ impl ApiWorld {
         tokio::spawn(engine);
         let routes = api::router(served.clone());
         let router = routes.clone().merge(page::router(served.clone(), routes));
+        let router = Metrics::new(served.clone(), calls).beside(router);
         tokio::spawn(api::serve(listener, router.clone(), stop.clone()));
         tokio::spawn(async move { served.follow().await });
         let http = reqwest::Client::builder()

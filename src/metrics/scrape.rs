@@ -1,0 +1,304 @@
+//! One scrape: everything that metrics show, read once, and written in the order of
+//! docs/metrics.md.
+//!
+//! Invariants: what is shown is the state at the scrape; nothing here is kept between two of them.
+//! Every family is bounded: at most [`LANES_MAX`] lanes and [`ROLLOUTS_MAX`] rollouts have series.
+//! No label is a wave, a proxy, a job or a person.
+//!
+//! Deliberately not here: counting (`calls`, `requests`, `engine`, `store`), and who may scrape.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+
+use super::calls::{CallCounts, CallTallies, OTHER_LANES};
+use super::families::{ALONE, Families, Labels, flag, length, seconds};
+use super::process::ProcessUsage;
+use super::requests::{RequestKey, RequestTallies};
+use crate::api::wire::Budget;
+use crate::api::{Api, ApiError, MeasuredRollout};
+use crate::domain::id::Name;
+use crate::domain::tally::Tally;
+use crate::engine::{LaneSnapshot, QuotaStanding, Snapshot};
+use crate::store::{Health, Rollout};
+
+/// Lanes that have series; with more of them, only those with work have.
+pub const LANES_MAX: usize = 1_000;
+
+/// Rollouts that have series: the newest that are not over.
+pub const ROLLOUTS_MAX: usize = 50;
+
+/// Enforcements that have series, in the order of their names.
+const ENFORCEMENTS_MAX: usize = 100;
+
+/// What is read for one scrape.
+#[derive(Debug)]
+pub struct Scrape {
+    process: ProcessUsage,
+    engine: Arc<Snapshot>,
+    store: Health,
+    rollouts: Vec<MeasuredRollout>,
+    rollouts_open: usize,
+    certificate_ends: Vec<(Rollout, Timestamp)>,
+    drifted: Vec<(Name, u32)>,
+    copied_at: Option<Timestamp>,
+    calls: CallCounts,
+    requests: Vec<(RequestKey, u64)>,
+}
+
+impl Scrape {
+    /// Reads everything.
+    pub async fn take(
+        api: &Api,
+        calls: &CallTallies,
+        requests: &RequestTallies,
+    ) -> Result<Self, ApiError> {
+        let (rollouts, rollouts_open) = api.measured(ROLLOUTS_MAX).await?;
+        let certificate_ends = api.known_certificate_ends().await?;
+        let drifted = api.drifted(ENFORCEMENTS_MAX).await?;
+        Ok(Self {
+            process: ProcessUsage::now(),
+            engine: api.snapshot(),
+            store: api.store_health(),
+            rollouts,
+            rollouts_open,
+            certificate_ends,
+            drifted,
+            copied_at: api.copied_at(),
+            calls: calls.counts(),
+            requests: requests.counts().into_iter().collect(),
+        })
+    }
+
+    /// The lanes that have series.
+    fn lanes(&self) -> Vec<&LaneSnapshot> {
+        let all = &self.engine.lanes;
+        let shown = all.iter().filter(|lane| all.len() <= LANES_MAX || has_work(lane));
+        shown.take(LANES_MAX).collect()
+    }
+}
+
+fn has_work(lane: &LaneSnapshot) -> bool {
+    lane.out > 0 || lane.waiting > 0 || lane.paused.is_some() || lane.held.is_some()
+}
+
+/// Which rollout: for every verb the beginning of its id is enough.
+fn of(rollout: &Rollout) -> Labels<2> {
+    [("rollout", rollout.id.short().to_string()), ("plan", rollout.plan.name.to_string())]
+}
+
+/// Which rollout, and a word.
+fn and(rollout: &Rollout, key: &'static str, word: &str) -> Labels<3> {
+    let [id, plan] = of(rollout);
+    [id, plan, (key, word.to_owned())]
+}
+
+fn lane(lane: &LaneSnapshot) -> Labels<1> {
+    [("lane", lane.lane.to_string())]
+}
+
+impl Collector for Scrape {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut out = Families::new(encoder);
+        self.write_process(&mut out)?;
+        self.write_engine(&mut out)?;
+        self.write_calls(&mut out)?;
+        self.write_lanes(&mut out)?;
+        self.write_rollouts(&mut out)?;
+        self.write_store(&mut out)?;
+        self.write_api(&mut out)
+    }
+}
+
+impl Scrape {
+    fn write_process(&self, out: &mut Families<'_>) -> fmt::Result {
+        let used = &self.process;
+        let number = |value: Option<u64>| value.map(|value| value as f64);
+        let version = [("version", env!("CARGO_PKG_VERSION").to_owned())];
+        out.gauges(
+            "sealift_build_info",
+            "The version that runs; its value is 1.",
+            [(version, 1.0)],
+        )?;
+        let help = "Processor time used, in seconds.";
+        out.counter("process_cpu_seconds", help, length(used.processor))?;
+        let help = "Memory in use, in bytes.";
+        out.gauge("process_resident_memory_bytes", help, number(used.resident_bytes))?;
+        let help = "Address space in use, in bytes.";
+        out.gauge("process_virtual_memory_bytes", help, number(used.virtual_bytes))?;
+        out.gauge("process_open_fds", "Open files and connections.", number(used.open_fds))?;
+        out.gauge("process_max_fds", "Files and connections at most.", number(used.max_fds))?;
+        let started = Some(seconds(self.engine.started));
+        out.gauge("process_start_time_seconds", "When the daemon began its work.", started)
+    }
+
+    fn write_engine(&self, out: &mut Families<'_>) -> fmt::Result {
+        let engine = &self.engine;
+        let help = "Passes of the engine since the start.";
+        out.counter("sealift_engine_passes", help, engine.passes as f64)?;
+        let help = "When the engine's latest pass ended.";
+        let ended = (engine.passes > 0).then(|| seconds(engine.at.wall));
+        out.gauge("sealift_engine_last_pass_timestamp_seconds", help, ended)?;
+        let help = "1 while everything is stopped, by a person or by the file STOP.";
+        out.gauge("sealift_stop_standing", help, Some(flag(engine.stop.stands())))?;
+        let help = "Jobs of the cloud, from the switch to the end that was seen.";
+        out.histograms("sealift_job_duration_seconds", help, [(ALONE, engine.tallies.jobs)])?;
+        let help = "Changes that settled since the start, by the value that they wanted.";
+        let settled = engine.tallies.settled.iter().map(|((outcome, on), count)| {
+            let direction = if *on { "on" } else { "off" };
+            ([("outcome", (*outcome).into()), ("direction", direction.into())], *count as f64)
+        });
+        out.counters("sealift_settled", help, settled)
+    }
+
+    fn write_calls(&self, out: &mut Families<'_>) -> fmt::Result {
+        let lanes: BTreeSet<String> =
+            self.lanes().iter().map(|lane| lane.lane.to_string()).collect();
+        let shown = |lane: &String| lane == OTHER_LANES || lanes.contains(lane);
+        let calls =
+            self.calls.calls.iter().filter(|(key, _)| shown(&key.lane)).map(|(key, count)| {
+                let outcome = key.outcome.as_str().to_owned();
+                let call = key.call.to_owned();
+                ([("lane", key.lane.clone()), ("call", call), ("outcome", outcome)], *count as f64)
+            });
+        let help = "Calls to the cloud since the start, in combinations that occurred.";
+        out.counters("sealift_calls", help, calls)?;
+        let took = self.calls.took.iter().map(|(call, took)| ([("call", (*call).into())], *took));
+        let help = "How long calls to the cloud took.";
+        out.histograms("sealift_call_duration_seconds", help, took)
+    }
+
+    fn write_lanes(&self, out: &mut Families<'_>) -> fmt::Result {
+        let lanes = self.lanes();
+        let of_each = |value: fn(&LaneSnapshot) -> Option<f64>| {
+            lanes.iter().filter_map(move |one| Some((lane(one), value(one)?))).collect::<Vec<_>>()
+        };
+        let help = "Calls that are out.";
+        out.gauges("sealift_lane_calls_out", help, of_each(|lane| Some(lane.out.into())))?;
+        let help = "Changes that wait for a permit.";
+        let waiting = of_each(|lane| Some(lane.waiting.into()));
+        out.gauges("sealift_lane_changes_waiting", help, waiting)?;
+        let help = "1 while the lane is paused, by a person or by what the cloud answered.";
+        let paused = of_each(|lane| Some(flag(lane.paused.is_some() || lane.held.is_some())));
+        out.gauges("sealift_lane_paused", help, paused)?;
+        let of_quotas = |value: fn(&QuotaStanding) -> u32| {
+            let of_one =
+                move |one: &&LaneSnapshot| Some((lane(one), value(one.quota.as_ref()?).into()));
+            lanes.iter().filter_map(of_one).collect::<Vec<_>>()
+        };
+        let help = "Calls that the configuration allows in one interval, headroom taken off.";
+        out.gauges("sealift_lane_quota_calls", help, of_quotas(|quota| quota.quota.requests))?;
+        let help = "Calls of the latest interval, with those that are out.";
+        out.gauges("sealift_lane_quota_used_calls", help, of_quotas(|quota| quota.used))?;
+        let help = "Calls that the account was seen to give in one interval.";
+        out.gauges("sealift_lane_quota_learnt_calls", help, of_quotas(|quota| quota.ceiling))?;
+        let (lanes_all, open) = (self.engine.lanes.len(), self.rollouts_open);
+        let left = [("lanes", lanes_all - lanes.len()), ("rollouts", open - self.rollouts.len())];
+        let left = left.map(|(of, count)| ([("of", of.to_owned())], count as f64));
+        out.gauges("sealift_left_out", "What has no series because there is too much of it.", left)
+    }
+
+    fn write_rollouts(&self, out: &mut Families<'_>) -> fmt::Result {
+        let rollouts = &self.rollouts;
+        let words = rollouts.iter().flat_map(|one| {
+            let total = one.rollout.total();
+            standings(total)
+                .map(|(word, count)| (and(&one.rollout, "state", word), f64::from(count)))
+        });
+        out.gauges("sealift_changes", "Changes of a rollout that is not over, by state.", words)?;
+        let phases = rollouts
+            .iter()
+            .map(|one| (and(&one.rollout, "phase", one.rollout.record.phase.as_str()), 1.0));
+        out.gauges("sealift_rollout_phase", "The rollout's phase; its value is 1.", phases)?;
+        let held = |one: &MeasuredRollout| {
+            let words = one.holds.iter().map(|word| (and(&one.rollout, "word", word), 1.0));
+            words.collect::<Vec<_>>()
+        };
+        let help = "Why the rollout begins nothing new; its value is 1.";
+        out.gauges("sealift_rollout_hold", help, rollouts.iter().flat_map(held))?;
+        let of_each = |value: fn(&MeasuredRollout, &Snapshot) -> Option<f64>| {
+            let engine = &self.engine;
+            let of_one = move |one: &MeasuredRollout| Some((of(&one.rollout), value(one, engine)?));
+            rollouts.iter().filter_map(of_one).collect::<Vec<_>>()
+        };
+        let help = "Failures that are left before the rollout halts.";
+        let left = of_each(|one, _| {
+            let strategy = &one.rollout.plan.strategy;
+            Some(Budget::of(strategy.max_failures, &one.rollout.total()).left.into())
+        });
+        out.gauges("sealift_rollout_budget_left", help, left)?;
+        let help = "1 while the calendar lets new work begin.";
+        let open = of_each(|one, _| Some(flag(one.window_open)));
+        out.gauges("sealift_rollout_window_open", help, open)?;
+        let help = "Changes that the wire proved, of a plan that asks for it.";
+        let verified = of_each(|one, _| {
+            one.rollout.plan.wire.as_ref()?;
+            Some(one.rollout.total().succeeded.into())
+        });
+        out.gauges("sealift_rollout_verified", help, verified)?;
+        let help = "Windows that came and went while nothing could begin.";
+        let missed = of_each(|one, _| Some(one.rollout.record.windows.missed.into()));
+        out.gauges("sealift_rollout_missed_windows", help, missed)?;
+        let help =
+            "When a change settled last; before the first one, when the rollout was taken up.";
+        let settled = of_each(|one, engine| {
+            let settled = engine.settled_at.get(&one.rollout.id).copied();
+            Some(seconds(settled.unwrap_or(engine.started.max(one.rollout.submitted_at))))
+        });
+        out.gauges("sealift_rollout_last_settled_timestamp_seconds", help, settled)?;
+        let help =
+            "When the first certificate ends that the wire showed, of a rollout that is over too.";
+        let ends = self.certificate_ends.iter().map(|(rollout, end)| (of(rollout), seconds(*end)));
+        out.gauges("sealift_rollout_first_certificate_expiry_timestamp_seconds", help, ends)?;
+        let help = "Targets that the latest run of an enforcement found drifted.";
+        let drifted = self.drifted.iter();
+        let drifted = drifted.map(|(plan, count)| ([("plan", plan.to_string())], (*count).into()));
+        out.gauges("sealift_enforcement_drifted", help, drifted)
+    }
+
+    fn write_store(&self, out: &mut Families<'_>) -> fmt::Result {
+        let store = &self.store;
+        let entries = store.seq as f64;
+        out.counter("sealift_journal_entries", "Entries of the journal.", entries)?;
+        let help = "How long the journal took to write and sync a batch.";
+        out.histograms("sealift_journal_sync_duration_seconds", help, [(ALONE, store.syncs)])?;
+        let bytes = |bytes: u64| Some(bytes as f64);
+        out.gauge("sealift_journal_bytes", "Bytes of the journal.", bytes(store.journal_bytes))?;
+        out.gauge("sealift_queue_bytes", "Bytes of the queue.", bytes(store.queue_bytes))?;
+        let help = "Bytes that are free where the store lies.";
+        out.gauge("sealift_store_free_bytes", help, store.free_bytes.and_then(bytes))?;
+        let help = "1 while the store takes nothing new.";
+        let refusing = Some(flag(store.refusing.is_some()));
+        out.gauge("sealift_store_refusing", help, refusing)?;
+        let help = "When the daemon last gave out a whole copy of the store.";
+        let copied_at = self.copied_at.map(seconds);
+        out.gauge("sealift_last_backup_timestamp_seconds", help, copied_at)
+    }
+
+    fn write_api(&self, out: &mut Families<'_>) -> fmt::Result {
+        let requests = self.requests.iter().map(|((route, class), count)| {
+            ([("route", route.clone()), ("class", (*class).to_owned())], *count as f64)
+        });
+        let help = "Requests to the API and the page since the start.";
+        out.counters("sealift_api_requests", help, requests)
+    }
+}
+
+/// Where changes stand, each with its word.
+fn standings(tally: Tally) -> [(&'static str, u32); 8] {
+    let Tally { queued, active, succeeded, failed, in_doubt, cancelled, reverted, skipped } = tally;
+    [
+        ("queued", queued),
+        ("active", active),
+        ("succeeded", succeeded),
+        ("failed", failed),
+        ("in_doubt", in_doubt),
+        ("cancelled", cancelled),
+        ("reverted", reverted),
+        ("skipped", skipped),
+    ]
+}
