@@ -15,11 +15,14 @@
 mod credentials;
 mod door;
 mod formats;
+mod lane_files;
 mod lanes;
+mod layer;
 mod people;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
 mod raw;
+mod regions;
 mod setting;
 
 use std::path::{Path, PathBuf};
@@ -29,6 +32,8 @@ use serde_json::Value;
 
 pub use self::door::{DoorConfig, DoorFiles};
 use self::formats::FORMATS;
+pub use self::lane_files::LANE_FILE_BYTES_MAX;
+use self::lanes::WrittenLanes;
 use self::setting::Settings;
 pub use self::setting::{Origin, Setting};
 use crate::domain::lane::Lane;
@@ -61,7 +66,7 @@ pub fn stop_file(store: &Path) -> PathBuf {
     state_dir(store).join(stop::FILE)
 }
 
-/// Largest configuration file: a thousand lanes with comments.
+/// Largest configuration file: a thousand lanes with comments. More stand in `lane_files`.
 pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
 
 /// Keys of the contract that come with later versions.
@@ -102,7 +107,7 @@ pub struct Config {
     pub people: Option<People>,
     /// How the API is reached beside its socket.
     pub door: DoorConfig,
-    /// The lanes, in the file's order; names differ.
+    /// The lanes, in the file's order, then those of `lane_files`; names differ.
     pub lanes: Vec<Lane>,
     /// Every value with its origin, in the file's order.
     pub settings: Vec<Setting>,
@@ -219,7 +224,7 @@ fn understand(
     let whole = filled.and_then(|document| document.typed::<raw::RawConfig>("", mistakes));
     let mut settings = Settings::of(filled);
     let (mut plans, mut store, mut socket) = (None, None, None);
-    let (mut written, mut people, mut door) = (None, None, None);
+    let (mut written, mut people, mut door) = (WrittenLanes::default(), None, None);
     if let Some(whole) = whole {
         plans = whole.plans;
         store = whole.store.and_then(|store| store.sled);
@@ -228,7 +233,11 @@ fn understand(
             (socket, people) = (api.socket.take(), Some(api.people.take()));
             door = Some(api);
         }
-        written = Some(whole.lanes);
+        written = WrittenLanes {
+            defaults: Some(whole.lane_defaults),
+            files: Some(whole.lane_files),
+            lanes: Some(whole.lanes),
+        };
     }
     let mut path =
         |key: &str, variable: &'static str, written: Option<String>, default: &str| match (

@@ -29,6 +29,10 @@ pub struct Lane {
     pub timing: Timing,
 }
 
+/// Most lanes of one daemon, and so of a plan: every project of a large organisation's accounts, in
+/// every region. The engine keeps a count of calls for each.
+pub const LANES_MAX: usize = 5_000;
+
 /// A lane's `clock_tolerance` unless it says otherwise: a third of what the cloud bears between its
 /// clock and a signature.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(5 * 60);
