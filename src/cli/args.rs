@@ -75,7 +75,7 @@ pub enum CliVerb {
     Init(InitArgs),
     /// Run the emulated cloud alone, over HTTP
     #[command(
-        after_help = "Examples:\n  sealift emulate --proxies 1000 --instances 500 --write-fleet fleet.csv --token secret\n  sealift emulate --fleet fleet.csv --faults faults.yaml --listen 127.0.0.1:8080\n  sealift emulate --accounts accounts.yaml\n\nAn accounts file:\n  token_life: 10m\n  keys:\n    - {access_key: AK1, secret_key: test-secret}\n  users:\n    - {domain: acme, user: sealift, password: test-password}"
+        after_help = "Examples:\n  sealift emulate --proxies 1000 --instances 500 --write-fleet fleet.csv --token secret\n  sealift emulate --fleet fleet.csv --faults faults.yaml --listen 127.0.0.1:8080\n  sealift emulate --accounts accounts.yaml\n\nAn accounts file:\n  token_life: 10m\n  keys:\n    - {access_key: AK1, secret_key: test-secret}\n  users:\n    - {domain: acme, user: sealift, password: test-password}\n  agencies:\n    - {domain: member, name: sealift, trusts: acme}"
     )]
     Emulate(EmulateArgs),
     /// Check plan files without any network; 0 or the list of mistakes

@@ -1,4 +1,5 @@
-//! `credentials` and `iam_endpoint` of a lane: one complete way to authenticate to the cloud.
+//! `credentials` and `iam_endpoint` of a lane: one complete way to authenticate to the cloud, for a
+//! user perhaps by an agency.
 //!
 //! Invariant: the result is exactly one way, with all that it needs; a mixture or an incomplete one
 //! is reported with what to write, and no text of the file that may be a secret is shown.
@@ -10,7 +11,7 @@ use std::path::Path;
 use super::layer::{LaneNotes, Layer, WrittenValue};
 use super::raw;
 use super::setting::{Origin, ShownValue};
-use crate::domain::lane::{Credentials, NameSource, SecretSource};
+use crate::domain::lane::{Agency, Credentials, NameSource, SecretSource};
 use crate::yaml::Diagnostic;
 
 /// The keys that stand for one way, the optional ones last.
@@ -37,6 +38,17 @@ const WAYS: [CredentialsWay; 3] = [
 const HOW_TO_SAY_WHO: &str =
     "write `token:`, or `access_key:` and `secret_key:`, or `user:`, `password:` and `domain:`";
 
+/// Who a lane is, as it is written.
+struct LayeredCredentials<'l> {
+    /// Without `agency`.
+    written: raw::RawCredentials,
+    at: Layer<'l>,
+    /// Of the agency.
+    name: Option<WrittenValue<'l, String>>,
+    /// That made the agency.
+    account: Option<WrittenValue<'l, String>>,
+}
+
 /// Where a lane's tokens come from.
 pub struct IamPlace<'l, 'e> {
     /// The base of IAM's URLs, where it is written.
@@ -62,7 +74,8 @@ impl<'l> CredentialsReader<'_, '_, 'l, '_> {
         defaults: Option<raw::RawCredentials>,
         iam: IamPlace<'l, '_>,
     ) -> Option<Credentials> {
-        let Some(WrittenValue { value: written, at }) = self.notes.pick(own, defaults) else {
+        let Some(LayeredCredentials { written, at, name, account }) = self.layered(own, defaults)
+        else {
             let none = Diagnostic::error("missing-key", "the lane has no `credentials`");
             let own = self.notes.own;
             self.notes.report(own, "", none.help(HOW_TO_SAY_WHO));
@@ -87,6 +100,7 @@ impl<'l> CredentialsReader<'_, '_, 'l, '_> {
         let user = self.naming(at, "user", written.user);
         let password = self.secret(at, "password", written.password);
         let domain = self.naming(at, "domain", written.domain);
+        let agency = self.agency(given.contains(&"user"), name, account);
         let failed = std::mem::replace(&mut self.notes.failed, before);
         self.notes.failed |= failed;
         if failed {
@@ -98,10 +112,65 @@ impl<'l> CredentialsReader<'_, '_, 'l, '_> {
                 Some(Credentials::AccessKey { access_key, secret_key, security_token })
             }
             (None, _, _, Some(user), Some(password), Some(domain), Some(iam_endpoint)) => {
-                Some(Credentials::Password { iam_endpoint, user, password, domain })
+                Some(Credentials::Password { iam_endpoint, user, password, domain, agency })
             }
             _ => None,
         }
+    }
+
+    /// The lane's own credentials, else those of `lane_defaults`. One that only adds an agency is
+    /// known as these say.
+    fn layered(
+        &self,
+        own: Option<raw::RawCredentials>,
+        defaults: Option<raw::RawCredentials>,
+    ) -> Option<LayeredCredentials<'l>> {
+        match (own, defaults, self.notes.defaults) {
+            (Some(own), Some(mut written), Some(at)) if given(&own).is_empty() => {
+                let own = own.agency.unwrap_or_default();
+                let default = written.agency.take().unwrap_or_default();
+                let name = self.notes.pick(own.name, default.name);
+                let account = self.notes.pick(own.domain, default.domain);
+                Some(LayeredCredentials { written, at, name, account })
+            }
+            (own, defaults, _) => {
+                let WrittenValue { value: mut written, at } = self.notes.pick(own, defaults)?;
+                let agency = written.agency.take().unwrap_or_default();
+                let here = |value: Option<String>| value.map(|value| WrittenValue { value, at });
+                let (name, account) = (here(agency.name), here(agency.domain));
+                Some(LayeredCredentials { written, at, name, account })
+            }
+        }
+    }
+
+    /// `None` where there is none, and after a mistake.
+    fn agency(
+        &mut self,
+        by_password: bool,
+        name: Option<WrittenValue<'l, String>>,
+        account: Option<WrittenValue<'l, String>>,
+    ) -> Option<Agency> {
+        let at = name.as_ref().or(account.as_ref())?.at;
+        let wrong = match (name, account) {
+            (Some(name), Some(account)) if by_password => {
+                let name = self.notes.note("credentials.agency.name", name);
+                let domain = self.notes.note("credentials.agency.domain", account);
+                return Some(Agency { name, domain });
+            }
+            (Some(_), Some(_)) => {
+                let wrong =
+                    "an agency is for a user with a password, who logs in for all its lanes";
+                let wrong = Diagnostic::error("credentials", wrong);
+                wrong.help("write `user:`, `password:` and `domain:`, or take `agency` out")
+            }
+            (name, _) => {
+                let missing = if name.is_some() { "domain" } else { "name" };
+                let half = Diagnostic::error("missing-key", format!("`agency` has no `{missing}`"));
+                half.help("write `agency: {name: NAME, domain: ACCOUNT}`: ACCOUNT made it, and the project is its own")
+            }
+        };
+        self.notes.report(at, "credentials.agency", wrong);
+        None
     }
 
     /// Tells a mixture of ways, a way that is not whole, or none; whether it is a mixture.

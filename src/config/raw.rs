@@ -167,8 +167,8 @@ pub struct RawLane {
     #[schemars(schema_with = "region")]
     #[serde(default)]
     pub region: Option<String>,
-    /// Base of the service's URLs, such as `https://gaussdb.ap-southeast-3.myhuaweicloud.com`.
-    /// `http://` is taken for this machine only.
+    /// Base of the service's URLs, such as `https://gaussdb.ap-southeast-3.myhuaweicloud.com`;
+    /// needed without a `region`. `http://` is taken for this machine only.
     #[schemars(schema_with = "endpoint")]
     #[serde(default)]
     pub endpoint: Option<String>,
@@ -181,7 +181,8 @@ pub struct RawLane {
     #[schemars(schema_with = "project_id")]
     #[serde(default)]
     pub project_id: Option<String>,
-    /// Who we are there. Those of `lane_defaults` are taken over as a whole, or not at all.
+    /// Who we are there; needed, here or in `lane_defaults`. Those of `lane_defaults` are taken
+    /// over as a whole, to which `agency` may be added, or not at all.
     pub credentials: Option<RawCredentials>,
     /// In which language the cloud tells its errors (the API's `X-Language`). Default: `en-us`.
     pub language: Option<RawLanguage>,
@@ -263,6 +264,25 @@ pub struct RawCredentials {
     /// Name of the account (domain) that the user belongs to, or where it is found.
     #[serde(default)]
     pub domain: Option<RawName>,
+    /// The agency by which the user acts, where the lane's project is another account's.
+    #[serde(default)]
+    pub agency: Option<RawAgency>,
+}
+
+/// What lets users of one account act in another: made there, for the user's account.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename = "Agency", deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1))]
+pub struct RawAgency {
+    /// Its name; needed, here or in `lane_defaults`.
+    #[schemars(schema_with = "account_name")]
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Name of the account (domain) that made it, to which the lane's project
+    /// belongs; needed, here or in `lane_defaults`.
+    #[schemars(schema_with = "account_name")]
+    #[serde(default)]
+    pub domain: Option<String>,
 }
 
 /// A name, or where it is found.
@@ -332,10 +352,10 @@ pub struct RawSecret {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(rename = "Quota", deny_unknown_fields)]
 pub struct RawQuota {
-    /// Calls in one interval.
+    /// Calls in one interval; needed, here or in `lane_defaults`.
     #[schemars(range(min = 1, max = 100_000))]
     pub requests: Option<u32>,
-    /// The interval, such as `5m`.
+    /// The interval, such as `5m`; needed, here or in `lane_defaults`.
     pub per: Option<Length>,
     /// The share left to colleagues. Default: 20%.
     #[schemars(schema_with = "headroom")]
@@ -399,6 +419,10 @@ fn endpoint(_: &mut SchemaGenerator) -> Schema {
 
 fn project_id(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "format": "project-id", "pattern": "^[0-9A-Za-z]{32}$" })
+}
+
+fn account_name(_: &mut SchemaGenerator) -> Schema {
+    text("account-name")
 }
 
 fn env_name(_: &mut SchemaGenerator) -> Schema {

@@ -3,6 +3,7 @@
 //! Invariant: it holds no secret, only where one is found; so a lane may be printed and logged.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -134,7 +135,23 @@ pub enum Credentials {
         password: SecretSource,
         /// The account (domain) that the user belongs to.
         domain: NameSource,
+        /// The lane is not the user's own account's: the user acts by this agency there.
+        agency: Option<Agency>,
     },
+}
+
+/// What lets users of one account act in another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agency {
+    pub name: String,
+    /// The account (domain) that made it, and whose project the lane reaches.
+    pub domain: String,
+}
+
+impl fmt::Display for Agency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "agency {} of account {}", self.name, self.domain)
+    }
 }
 
 /// A name that is no secret, or the place where it is found.

@@ -922,6 +922,30 @@ lane_defaults:
         let text = format!("lane_defaults: {text}\nlane_files: [lanes.csv]\n");
         lane_files(name, &text, &[("lanes.csv", &two)]);
     }
+    let user = "user: ops, password: {file: password}, domain: acme-ops";
+    let all = format!(
+        "lane_defaults:\n  region: ap-southeast-3\n  credentials: {{{user}, agency: {{name: sealift}}}}\n"
+    );
+    let csv = format!(
+        "name,project_id,credentials.agency.domain,credentials.agency.name\n\
+         bank,{},bank-prod,\nshop,{},shop-prod,other\nlab,{},,lab\n",
+        project(1),
+        project(2),
+        project(3)
+    );
+    let inline = |name: &str, n: u32, credentials: &str| {
+        format!(
+            "lanes: [{{name: {name}, project_id: \"{}\", credentials: {{{credentials}}}}}]\n",
+            project(n)
+        )
+    };
+    let files = "lane_files: [lanes.csv]\n";
+    let right = csv.replace(",,lab", ",lab-prod,lab");
+    let own = format!("{all}{files}{}", inline("ops", 9, user));
+    lane_files("lane_agencies", &own, &[("lanes.csv", &right)]);
+    let key = "access_key: {file: a}, secret_key: {file: s}, agency: {name: x, domain: y}";
+    let key = format!("{all}{files}{}", inline("key", 8, key));
+    lane_files("lane_agencies_mistakes", &key, &[("lanes.csv", &csv)]);
     let above = format!(
         "lane_defaults: {{endpoint: \"https://a.example\", credentials: {{token: {{file: x}}}}}}\n\
                          lanes: [{{name: a, project_id: \"{}\", region: ap-southeast-3}}]\n",

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use sealift::config::{self, Config};
 use sealift::domain::change::LOOKS_MAX;
 use sealift::domain::enforce::Mode;
+use sealift::domain::lane::Credentials;
 use sealift::domain::plan::{OnFailure, RevertPolicy};
 use sealift::planfile;
 use sealift::simcloud::faults;
@@ -126,6 +127,12 @@ fn the_example_table_of_lanes_is_taken() {
             (lane.name.as_str(), lane.access.endpoint.as_str(), quota, lane.max_in_flight)
         })
         .collect();
+    let agencies = config.lanes.iter().filter_map(|lane| match &lane.access.credentials {
+        Credentials::Password { agency, .. } => agency.as_ref().map(ToString::to_string),
+        Credentials::Token(_) | Credentials::AccessKey { .. } => None,
+    });
+    let prod = "agency sealift of account bank-prod";
+    assert_eq!(agencies.collect::<Vec<_>>(), [prod, prod, "agency sealift of account bank-lab"]);
     let (sg, hk) = (
         "https://gaussdb.ap-southeast-3.myhuaweicloud.com",
         "https://gaussdbformysql.ap-southeast-1.myhuaweicloud.com",
