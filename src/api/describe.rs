@@ -498,7 +498,7 @@ pub fn growth(growth: Growth) -> GrowthDoc {
     GrowthDoc { since, bytes_per_day, free_bytes, days_left }
 }
 
-fn lane(lane: &LaneSnapshot) -> LaneDoc {
+pub(super) fn lane(lane: &LaneSnapshot) -> LaneDoc {
     LaneDoc {
         lane: lane.lane.to_string(),
         out: lane.out,

@@ -140,6 +140,20 @@ pub enum Credentials {
     },
 }
 
+impl Credentials {
+    /// Who we are, for people: by the place of what is secret.
+    pub fn identity(&self) -> String {
+        match self {
+            Self::Token(source) => format!("token in {source}"),
+            Self::AccessKey { access_key, .. } => format!("access key in {access_key}"),
+            Self::Password { user, domain, agency, .. } => {
+                let by = agency.as_ref().map(|agency| format!(", by {agency}"));
+                format!("user {user} of account {domain}{}", by.unwrap_or_default())
+            }
+        }
+    }
+}
+
 /// What lets users of one account act in another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Agency {
@@ -162,6 +176,15 @@ pub enum NameSource {
     Found(SecretSource),
 }
 
+impl fmt::Display for NameSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain(name) => f.write_str(name),
+            Self::Found(source) => write!(f, "in {source}"),
+        }
+    }
+}
+
 /// Where a secret is found; it is read when it is needed and again when it changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretSource {
@@ -170,4 +193,14 @@ pub enum SecretSource {
     Env(String),
     /// A systemd credential: the file of this name in `$CREDENTIALS_DIRECTORY`.
     Credential(String),
+}
+
+impl fmt::Display for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Env(name) => write!(f, "${name}"),
+            Self::Credential(name) => write!(f, "credential {name}"),
+        }
+    }
 }

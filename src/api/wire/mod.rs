@@ -12,6 +12,7 @@ mod change;
 mod enforcement;
 mod found;
 mod journal;
+mod lane;
 mod look;
 mod moved;
 mod preflight;
@@ -28,6 +29,7 @@ pub use enforcement::{
 };
 pub use found::{FoundDoc, FoundRow};
 pub use journal::JournalRow;
+pub use lane::LaneRow;
 pub use look::{
     InstancePage, InstanceRow, LOOK_INSTANCES_MAX, LookInstance, LookProxy, LookRequest, LookRow,
 };

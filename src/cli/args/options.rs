@@ -170,6 +170,7 @@ mod tests {
                 "windows",
                 "discover",
                 "list",
+                "lanes",
                 "changes",
                 "jobs",
                 "journal",
