@@ -1,21 +1,27 @@
-//! The switch of a lane: paused and resumed by a person, for every rollout that uses it.
+//! The lanes as they stand, and the switch of one: paused and resumed by a person, for every
+//! rollout that uses it.
 //!
 //! Deliberately not here: keeping it over a restart (`api::switches`), and what a paused lane does
 //! (`engine`).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
+use serde::Deserialize;
+use utoipa::IntoParams;
 
-use super::Api;
-use super::caller::{Caller, Operates};
+use super::caller::{Caller, Operates, Reads};
 use super::contract::RefusedAnswers;
 use super::fault::ApiError;
-use super::request::{JsonBody, reason};
-use super::wire::{LaneAnswer, LaneRequest};
+use super::reads::limit;
+use super::request::{JsonBody, query, reason};
+use super::wire::{LaneAnswer, LaneRequest, LaneRow, Listing};
+use super::{Api, describe};
 use crate::domain::id::Name;
+use crate::domain::lane::Lane;
 use crate::domain::person::Attribution;
 use crate::yaml::suggest::nearest;
 
@@ -54,6 +60,60 @@ impl Api {
             .await
             .map_err(|error| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))
     }
+}
+
+/// A page of the lanes.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct LanesQuery {
+    /// The `next` of the page before.
+    after: Option<String>,
+    /// Rows of the page at most.
+    limit: Option<usize>,
+}
+
+/// Every lane of the configuration with who it is and how it stands, by name.
+#[utoipa::path(
+    get,
+    path = "/v1/lanes",
+    operation_id = "lanes",
+    tag = "lanes",
+    params(LanesQuery),
+    responses((status = 200, description = "A page of lanes", body = Listing<LaneRow>), RefusedAnswers)
+)]
+pub(super) async fn list(
+    State(api): State<Arc<Api>>,
+    _: Reads,
+    uri: Uri,
+) -> Result<Json<Listing<LaneRow>>, ApiError> {
+    let LanesQuery { after, limit: most } = query(&uri)?;
+    let most = limit(most);
+    let snapshot = api.handle.snapshot().borrow().clone();
+    let standing: BTreeMap<&Name, _> =
+        snapshot.lanes.iter().map(|lane| (&lane.lane, lane)).collect();
+    let mut lanes: Vec<&Lane> = api.lanes.iter().collect();
+    lanes.sort_by_key(|lane| &lane.name);
+    let rest = lanes
+        .into_iter()
+        .filter(|lane| after.as_deref().is_none_or(|after| lane.name.as_str() > after));
+    let mut rows: Vec<LaneRow> = rest
+        // An engine that has not made its first pass tells of none.
+        .filter_map(|lane| Some((lane, *standing.get(&lane.name)?)))
+        .map(|(lane, state)| LaneRow {
+            state: describe::lane(state),
+            endpoint: lane.access.endpoint.clone(),
+            project_id: lane.access.project_id.to_string(),
+            identity: lane.access.credentials.identity(),
+            shares: state.shares.as_ref().map(ToString::to_string),
+            last_good: state.good_at,
+        })
+        .take(most + 1)
+        .collect();
+    let more = rows.len() > most;
+    rows.truncate(most);
+    let next = rows.last().filter(|_| more).map(|row| row.state.lane.clone());
+    Ok(Json(Listing { rows, next }))
 }
 
 /// Send nothing that changes anything over this lane until it is resumed.

@@ -46,7 +46,7 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 /// Open rollouts described in one answer of `events`.
 const EVENTS_MAX: usize = 50;
 
-fn limit(asked: Option<usize>) -> usize {
+pub(super) fn limit(asked: Option<usize>) -> usize {
     asked.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX)
 }
 

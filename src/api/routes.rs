@@ -97,6 +97,7 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(verbs::resolve))
         .routes(routes!(verbs::abort))
         .routes(routes!(verbs::revert))
+        .routes(routes!(lane::list))
         .routes(routes!(lane::pause))
         .routes(routes!(lane::resume))
         .routes(routes!(stop::stop))

@@ -22,8 +22,8 @@ use crate::store::write_whole;
 /// refuses to begin with one.
 const NAME: &str = "lanes.json";
 
-/// Longest file that is read: a thousand lanes with a reason each.
-const BYTES_MAX: u64 = 1 << 20;
+/// Longest file that is read: five thousand lanes with a reason each.
+const BYTES_MAX: u64 = 5 << 20;
 
 /// What people switched off, and where that is kept.
 pub struct Switches {

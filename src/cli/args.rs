@@ -77,7 +77,7 @@ pub enum CliVerb {
     Init(InitArgs),
     /// Run the emulated cloud alone, over HTTP
     #[command(
-        after_help = "Examples:\n  sealift emulate --proxies 1000 --instances 500 --write-fleet fleet.csv --token secret\n  sealift emulate --fleet fleet.csv --faults faults.yaml --listen 127.0.0.1:8080\n  sealift emulate --accounts accounts.yaml\n\nAn accounts file:\n  token_life: 10m\n  keys:\n    - {access_key: AK1, secret_key: test-secret}\n  users:\n    - {domain: acme, user: sealift, password: test-password}"
+        after_help = "Examples:\n  sealift emulate --proxies 1000 --instances 500 --write-fleet fleet.csv --token secret\n  sealift emulate --fleet fleet.csv --faults faults.yaml --listen 127.0.0.1:8080\n  sealift emulate --accounts accounts.yaml\n\nAn accounts file:\n  token_life: 10m\n  keys:\n    - {access_key: AK1, secret_key: test-secret}\n  users:\n    - {domain: acme, user: sealift, password: test-password}\n  agencies:\n    - {domain: member, name: sealift, trusts: acme}"
     )]
     Emulate(EmulateArgs),
     /// Check plan files without any network; 0 or the list of mistakes
@@ -109,7 +109,7 @@ pub enum CliVerb {
     /// Look at all that a plan's rollout needs before its window: go (0) or no-go (3), with the
     /// reasons; nothing is changed
     #[command(
-        after_help = "Examples:\n  sealift preflight fleet.yaml\n  sealift preflight fleet.yaml --no-ports\n  sealift preflight fleet.yaml -o json | jq '.checks[] | select(.verdict == \"no_go\")'\n\nLooked at: the daemon, its store and its disk; of each lane the endpoint, TLS, the credentials, the clocks and what may be read; each target\nin its instance's list; and each target's own port, one connection a target, from the daemon's host;\nall ports together take a minute at most, and one that nothing was seen of by then is named. The reads use the lanes' quota, behind all work.\nWhether the account may switch is not told by a read."
+        after_help = "Examples:\n  sealift preflight fleet.yaml\n  sealift preflight fleet.yaml --no-ports\n  sealift preflight --lanes\n  sealift preflight fleet.yaml -o json | jq '.checks[] | select(.verdict == \"no_go\")'\n\nLooked at: the daemon, its store and its disk; of each lane the endpoint, TLS, the credentials, the clocks and what may be read; each target\nin its instance's list; and each target's own port, one connection a target, from the daemon's host;\nall ports together take a minute at most, and one that nothing was seen of by then is named. The reads use the lanes' quota, behind all work.\nWhether the account may switch is not told by a read."
     )]
     Preflight(PreflightArgs),
     /// Submit a plan and follow its rollout
@@ -123,6 +123,11 @@ pub enum CliVerb {
         after_help = "Examples:\n  sealift list\n  sealift list --open -o json"
     )]
     List(ListArgs),
+    /// List the lanes: who each is to the cloud, its quota, why it pauses, its last good call
+    #[command(
+        after_help = "Examples:\n  sealift lanes\n  sealift lanes --paused\n  sealift lanes -o csv > lanes-tonight.csv\n\nTo look whether each can be reached now: sealift preflight --lanes"
+    )]
+    Lanes(LanesArgs),
     /// Show how a rollout stands, or all that are not over
     #[command(
         after_help = "Examples:\n  sealift status\n  sealift status proxy-ssl-2026q4\n  sealift status 1f0c -o json | jq -r .phase"
@@ -474,8 +479,11 @@ pub struct WindowsArgs {
 #[derive(Debug, Args)]
 pub struct PreflightArgs {
     /// The plan file
-    #[arg(value_name = "PLAN")]
-    pub plan: PathBuf,
+    #[arg(value_name = "PLAN", required_unless_present = "lanes")]
+    pub plan: Option<PathBuf>,
+    /// Look at these lanes instead of a plan [default: all that are configured]
+    #[arg(long, value_name = "LANE", num_args = 0.., conflicts_with_all = ["plan", "discovered", "no_ports"], add = complete::lanes())]
+    pub lanes: Option<Vec<String>>,
     /// Of a plan with targets to discover
     #[command(flatten)]
     pub discovered: DiscoveredArgs,
@@ -573,6 +581,17 @@ pub struct ListArgs {
     /// Rows at most
     #[arg(long, default_value_t = 50, value_name = "N")]
     pub limit: usize,
+    /// How to print
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Of `lanes`.
+#[derive(Debug, Args)]
+pub struct LanesArgs {
+    /// Only those that are paused, held or give less than their quota
+    #[arg(long)]
+    pub paused: bool,
     /// How to print
     #[command(flatten)]
     pub output: OutputArgs,

@@ -1,10 +1,17 @@
-//! How a lane stands, in one line: what it has used of its quota, what its account really gives,
-//! and why it pauses or is held.
+//! How a lane stands: what it has used of its quota, what its account really gives, and why it
+//! pauses or is held. In one line for `status`, and in a listing with who the lane is for `lanes`.
 
 use std::time::Duration;
 
+use anyhow::Result;
+
+use super::args::LanesArgs;
+use super::client::Client;
+use super::exit::Exit;
+use super::listing::kept_rows;
+use super::output::ListingRow;
 use super::text::count;
-use super::wire::LaneDoc;
+use super::wire::{LaneDoc, LaneRow};
 use crate::domain::hold::CLOCK_REMEDY;
 use crate::words::text::{Style, clean};
 use crate::yaml::length::Length;
@@ -17,7 +24,8 @@ pub fn is_held_back(lane: &LaneDoc) -> bool {
         || lane.quota.as_ref().is_some_and(|quota| quota.ceiling < quota.requests)
 }
 
-pub fn line(lane: &LaneDoc, style: &Style) -> String {
+/// What it has used of its quota, and what its account really gives.
+fn used(lane: &LaneDoc) -> Vec<String> {
     let mut parts = Vec::new();
     match &lane.quota {
         Some(quota) => {
@@ -34,6 +42,12 @@ pub fn line(lane: &LaneDoc, style: &Style) -> String {
         }
         None => parts.push(format!("{} out, no quota", count(lane.out, "call", "calls"))),
     }
+    parts
+}
+
+/// Why it pauses or is held.
+fn held_back(lane: &LaneDoc, style: &Style) -> Vec<String> {
+    let mut parts = Vec::new();
     if lane.waiting > 0 {
         parts.push(format!("{} for the quota", count(lane.waiting, "waits", "wait")));
     }
@@ -62,7 +76,84 @@ pub fn line(lane: &LaneDoc, style: &Style) -> String {
             ));
         }
     }
+    parts
+}
+
+pub fn line(lane: &LaneDoc, style: &Style) -> String {
+    let mut parts = used(lane);
+    parts.extend(held_back(lane, style));
     clean(&format!("lane {}  {}", lane.lane, parts.join("  ")))
+}
+
+/// `lanes`.
+pub async fn lanes(client: &Client, args: &LanesArgs, style: Style) -> Result<Exit> {
+    let kept = |row: &LaneRow| !args.paused || row.shares.is_some() || is_held_back(&row.state);
+    let nothing = if args.paused { "no lane is paused or held back" } else { NO_LANES };
+    kept_rows(client, "/v1/lanes", kept, args.output.output, style, nothing).await
+}
+
+/// What is said where there is none.
+const NO_LANES: &str = "the daemon has no lane; add one to `lanes` of its configuration";
+
+impl ListingRow for LaneRow {
+    const COLUMNS: &'static [&'static str] =
+        &["LANE", "QUOTA", "LAST GOOD CALL", "IDENTITY", "STATE"];
+    const FIELDS: &'static [&'static str] = &[
+        "lane",
+        "identity",
+        "endpoint",
+        "project_id",
+        "quota_requests",
+        "quota_per_ms",
+        "quota_ceiling",
+        "quota_used",
+        "out",
+        "waiting",
+        "paused_by",
+        "paused_until",
+        "paused_why",
+        "shares",
+        "last_good",
+    ];
+
+    fn cells(&self, style: &Style) -> Vec<String> {
+        let mut state = held_back(&self.state, style);
+        state.extend(self.shares.iter().map(|first| {
+            format!("shares its project with lane {first}: no switch is sent over this one")
+        }));
+        vec![
+            self.state.lane.clone(),
+            used(&self.state).join(", "),
+            self.last_good.map_or_else(|| "-".into(), |at| style.ago(at)),
+            self.identity.clone(),
+            if state.is_empty() { "well".into() } else { state.join("; ") },
+        ]
+    }
+
+    fn record(&self) -> Vec<String> {
+        let LaneDoc { lane, out, waiting, paused_until, paused_why, held, quota, .. } = &self.state;
+        let text =
+            |number: Option<u64>| number.map_or_else(String::new, |number| number.to_string());
+        let quota = quota.as_ref();
+        let time = |at: Option<jiff::Timestamp>| at.map_or_else(String::new, |at| at.to_string());
+        vec![
+            lane.clone(),
+            self.identity.clone(),
+            self.endpoint.clone(),
+            self.project_id.clone(),
+            text(quota.map(|quota| quota.requests.into())),
+            text(quota.map(|quota| quota.per_ms)),
+            text(quota.map(|quota| quota.ceiling.into())),
+            text(quota.map(|quota| quota.used.into())),
+            out.to_string(),
+            waiting.to_string(),
+            held.as_ref().map_or_else(String::new, |mark| mark.by.clone()),
+            time(*paused_until),
+            paused_why.clone().unwrap_or_default(),
+            self.shares.clone().unwrap_or_default(),
+            time(self.last_good),
+        ]
+    }
 }
 
 #[cfg(test)]

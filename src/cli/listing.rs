@@ -161,6 +161,28 @@ async fn rows<R: ListingRow + DeserializeOwned>(
     style: Style,
     nothing: &str,
 ) -> Result<Exit> {
+    paged(client, path, query, limit, (|_: &R| true, format, style, nothing)).await
+}
+
+/// Those of all rows that are wanted.
+pub async fn kept_rows<R: ListingRow + DeserializeOwned>(
+    client: &Client,
+    path: &str,
+    kept: impl Fn(&R) -> bool,
+    format: OutputFormat,
+    style: Style,
+    nothing: &str,
+) -> Result<Exit> {
+    paged(client, path, Vec::new(), None, (kept, format, style, nothing)).await
+}
+
+async fn paged<R: ListingRow + DeserializeOwned>(
+    client: &Client,
+    path: &str,
+    query: Vec<(&'static str, String)>,
+    limit: Option<usize>,
+    (kept, format, style, nothing): (impl Fn(&R) -> bool, OutputFormat, Style, &str),
+) -> Result<Exit> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let mut listing = ListingPrinter::new(&mut out, format, style);
     let mut after: Option<String> = None;
@@ -175,6 +197,7 @@ async fn rows<R: ListingRow + DeserializeOwned>(
         query.extend(after.take().map(|after| ("after", after)));
         let mut page = client.page::<R>(path, &query).await?;
         page.rows.truncate(left);
+        page.rows.retain(|row| kept(row));
         listing.page(&page.rows)?;
         after = page.next;
         if after.is_none() {

@@ -93,6 +93,7 @@ pub async fn run(cli: Cli) -> Result<Exit> {
         CliVerb::Discover(args) => discover::discover(&client()?, args, &find()?, style).await,
         CliVerb::Apply(args) => apply::apply(&client()?, args, &find()?, style).await,
         CliVerb::List(args) => listing::list(&client()?, args, style).await,
+        CliVerb::Lanes(args) => lanes::lanes(&client()?, args, style).await,
         CliVerb::Status(args) => listing::status(&client()?, args, style).await,
         CliVerb::Watch(args) => follow::watch(&client()?, args).await,
         CliVerb::Changes(args) => listing::changes(&client()?, args, style).await,

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -21,7 +22,7 @@ use super::output::{fitted, line, pretty};
 use super::reach::DaemonAddress;
 use super::text::count;
 use super::wire::{
-    CheckRow, LOOK_INSTANCES_MAX, PORTS_WITHIN, PreflightInstance, PreflightRequest,
+    CheckRow, DaemonDoc, LOOK_INSTANCES_MAX, PORTS_WITHIN, PreflightInstance, PreflightRequest,
 };
 use super::{discovered, term};
 use crate::clock::{Clock as _, SystemClock};
@@ -50,9 +51,54 @@ pub async fn preflight(
     daemon: &DaemonAddress,
     style: &Style,
 ) -> Result<Exit> {
-    let planned =
-        discovered::load(&args.plan, &args.discovered, daemon, || Ok(client.clone())).await?;
-    let opposing = planned.opposing(&args.plan, client).await;
+    match (&args.lanes, &args.plan) {
+        (None, Some(plan)) => of_a_plan(client, plan, args, daemon, style).await,
+        (lanes, _) => of_lanes(client, lanes.clone().unwrap_or_default(), args).await,
+    }
+}
+
+/// The daemon and these lanes alone; without names all of them.
+async fn of_lanes(client: &Client, lanes: Vec<String>, args: &PreflightArgs) -> Result<Exit> {
+    let lanes = if lanes.is_empty() {
+        let daemon: DaemonDoc = client.get("/v1/daemon", &[]).await?;
+        daemon.lanes.into_iter().map(|lane| lane.lane).collect()
+    } else {
+        lanes
+    };
+    if lanes.is_empty() {
+        let none = "the daemon has no lane; add one to `lanes` of its configuration";
+        return Err(ExitFailure::new(Exit::Error, none).into());
+    }
+    let request = PreflightRequest { daemon: true, lanes, ..PreflightRequest::default() };
+    let mut rows = Vec::new();
+    let mut take = |row| rows.push(row);
+    answered(client.preflight(&request, &mut take)).await??;
+    conclude(&rows, 0, true, args.output.output)
+}
+
+/// An answer, unless the user gives up before.
+async fn answered<T>(asked: impl Future<Output = T>) -> Result<T> {
+    let interrupted = tokio::signal::ctrl_c();
+    tokio::select! {
+        biased;
+        interrupted = interrupted => {
+            interrupted?;
+            let given_up = "the preflight was given up; nothing was changed";
+            Err(ExitFailure::new(Exit::Interrupted, given_up).into())
+        }
+        answered = asked => Ok(answered),
+    }
+}
+
+async fn of_a_plan(
+    client: &Client,
+    plan: &Path,
+    args: &PreflightArgs,
+    daemon: &DaemonAddress,
+    style: &Style,
+) -> Result<Exit> {
+    let planned = discovered::load(plan, &args.discovered, daemon, || Ok(client.clone())).await?;
+    let opposing = planned.opposing(plan, client).await;
     let loaded = planned.loaded;
     let mut out = term::stdout();
     let lines = matches!(args.output.output, DocumentFormat::Jsonl);
@@ -109,17 +155,25 @@ pub async fn preflight(
     }
     found.progress.clear();
     found.rows.extend(found.not_looked_at(&loaded));
-    let stands: Vec<&CheckRow> =
-        found.rows.iter().filter(|row| row.verdict == CheckRow::NO_GO).collect();
+    conclude(&found.rows, printed, loaded.plan.ssl_option, args.output.output)
+}
+
+/// Prints what was found, the first of it being printed already, and says what it amounts to.
+fn conclude(
+    rows: &[CheckRow],
+    printed: usize,
+    ssl_option: bool,
+    format: DocumentFormat,
+) -> Result<Exit> {
+    let mut out = term::stdout();
+    let stands: Vec<&CheckRow> = rows.iter().filter(|row| row.verdict == CheckRow::NO_GO).collect();
     let go = stands.is_empty();
-    match args.output.output {
+    match format {
         DocumentFormat::Json => {
-            writeln!(out, "{}", pretty(&PreflightVerdict { go, checks: &found.rows })?)?
+            writeln!(out, "{}", pretty(&PreflightVerdict { go, checks: rows })?)?
         }
-        DocumentFormat::Jsonl => drop(print(&mut out, &found.rows, printed)?),
-        DocumentFormat::Table => {
-            write!(out, "{}", table(&found.rows, loaded.plan.ssl_option, term::width()))?
-        }
+        DocumentFormat::Jsonl => drop(print(&mut out, rows, printed)?),
+        DocumentFormat::Table => write!(out, "{}", table(rows, ssl_option, term::width()))?,
     }
     out.flush()?;
     let n = u32::try_from(stands.len()).unwrap_or(u32::MAX);
@@ -127,10 +181,8 @@ pub async fn preflight(
         term::say("go: nothing stands in the way, as far as a look can tell");
         return Ok(Exit::Done);
     }
-    term::say(&format!(
-        "no-go: {}",
-        count(n, "thing stands in the way", "things stand in the way")
-    ));
+    let things = count(n, "thing stands in the way", "things stand in the way");
+    term::say(&format!("no-go: {things}"));
     Ok(Exit::Failed)
 }
 
@@ -264,6 +316,12 @@ pub(super) fn table(rows: &[CheckRow], ssl_option: bool, width: usize) -> String
             if these.is_empty() {
                 continue;
             }
+            if verdict == CheckRow::GO && !many && these.len() > SHOWN {
+                let names: BTreeSet<&str> = these.iter().map(|row| row.name.as_str()).collect();
+                let text = format!("{} are as they must be", names.len());
+                cells.push(vec![shown.into(), plural(kind).into(), text]);
+                continue;
+            }
             if many && verdict == CheckRow::GO {
                 cells.push(vec![
                     shown.into(),
@@ -272,7 +330,8 @@ pub(super) fn table(rows: &[CheckRow], ssl_option: bool, width: usize) -> String
                 ]);
                 continue;
             }
-            let most = if many && verdict == CheckRow::NOTE { NOTES_SHOWN } else { SHOWN };
+            let few = verdict == CheckRow::NOTE && (many || these.len() > SHOWN);
+            let most = if few { NOTES_SHOWN } else { SHOWN };
             for row in these.iter().take(most) {
                 cells.push(vec![
                     shown.into(),
@@ -297,6 +356,8 @@ fn plural(kind: &str) -> &str {
     match kind {
         "proxy" => "proxies",
         "port" => "ports",
+        "lane" => "lanes",
+        "permission" => "permissions",
         other => other,
     }
 }

@@ -11,22 +11,24 @@
 //! Deliberately not here: pacing (`engine`), HTTP of the calls (`cloud::http`).
 
 mod access_key;
+mod agency;
 mod refusals;
 mod user;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use http::header::HeaderName;
 use jiff::Timestamp;
 use reqwest::Request;
 
 use self::access_key::{AccessKey, Keys, SignedPass};
+use self::agency::AgencyLane;
 use self::user::{IamUser, Issued, Users};
 use super::iam::Iam;
 use super::secret::{Secret, SecretReader};
 use crate::clock::Clock;
 use crate::domain::call::{Disposition, Reply};
-use crate::domain::lane::{Access, Credentials, SecretSource};
+use crate::domain::lane::{Access, Credentials, LaneTls, SecretSource};
 
 const TOKEN_HEADER: HeaderName = HeaderName::from_static("x-auth-token");
 
@@ -39,6 +41,37 @@ const SOON: u32 = 1;
 pub(super) struct Identities {
     keys: Arc<Keys>,
     users: Arc<Users>,
+    /// Users that act by agencies, each shared by all lanes that say the same of them.
+    acting: Mutex<Vec<ActingUser>>,
+}
+
+/// A user that acts by agencies, as the configuration says who it is.
+struct ActingUser {
+    who: Credentials,
+    tls: LaneTls,
+    user: Arc<IamUser>,
+}
+
+impl Identities {
+    /// The user that acts for this lane, made if no lane before says the same of it.
+    fn acting<E>(
+        &self,
+        access: &Access,
+        make: impl FnOnce() -> Result<IamUser, E>,
+    ) -> Result<Arc<IamUser>, E> {
+        let mut who = access.credentials.clone();
+        if let Credentials::Password { agency, .. } = &mut who {
+            *agency = None;
+        }
+        let mut acting = self.acting.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = acting.iter().find(|known| known.who == who && known.tls == access.tls);
+        if let Some(known) = known {
+            return Ok(known.user.clone());
+        }
+        let user = Arc::new(make()?);
+        acting.push(ActingUser { who, tls: access.tls.clone(), user: user.clone() });
+        Ok(user)
+    }
 }
 
 /// Lets the calls of one lane in.
@@ -48,6 +81,7 @@ enum AuthKind {
     Token(Arc<SecretReader>, Arc<dyn Clock>),
     AccessKey(Arc<AccessKey>),
     User(Arc<IamUser>),
+    Agency(Arc<AgencyLane>),
 }
 
 /// What one call goes out with. It must be given back with the answer, by [`Self::judge`]; when it
@@ -56,6 +90,7 @@ pub(super) enum Pass {
     Token { token: Arc<Secret>, reader: Arc<SecretReader> },
     Signed(SignedPass),
     Issued { token: Arc<Issued>, user: Arc<IamUser> },
+    Assumed { token: Arc<Issued>, lane: Arc<AgencyLane> },
 }
 
 /// No call may go out now.
@@ -65,11 +100,18 @@ pub(super) struct Denied {
     pub message: String,
     /// When it is worth coming again, in seconds, if that is known.
     pub retry_after: Option<u32>,
+    /// What to do where the message, which is cut where it is long, has no room for it.
+    pub remedy: Option<String>,
 }
 
 impl Denied {
     fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), retry_after: None }
+        Self::again(message, None)
+    }
+
+    /// Worth coming again then, if that is known.
+    fn again(message: impl Into<String>, retry_after: Option<u32>) -> Self {
+        Self { message: message.into(), retry_after, remedy: None }
     }
 }
 
@@ -95,15 +137,22 @@ impl Authenticator {
                     identities.keys.clone(),
                 )))
             }
-            Credentials::Password { iam_endpoint, user, password, domain } => {
-                let password = reader("password", password);
-                AuthKind::User(Arc::new(IamUser::new(
-                    iam(iam_endpoint)?,
-                    [user, domain],
-                    password,
-                    clock,
-                    identities.users.clone(),
-                )))
+            Credentials::Password { iam_endpoint, user, password, domain, agency } => {
+                let known_as = |iam, project| {
+                    let password = reader("password", password);
+                    let (names, users) = ([user, domain], identities.users.clone());
+                    IamUser::new(iam, project, names, password, clock.clone(), users)
+                };
+                let project = access.project_id.clone();
+                match agency {
+                    None => AuthKind::User(Arc::new(known_as(iam(iam_endpoint)?, Some(project)))),
+                    Some(agency) => {
+                        let user = identities
+                            .acting(access, || Ok::<_, E>(known_as(iam(iam_endpoint)?, None)))?;
+                        let lane = AgencyLane::new(user, agency.clone(), project, clock.clone());
+                        AuthKind::Agency(Arc::new(lane))
+                    }
+                }
             }
         }))
     }
@@ -119,6 +168,9 @@ impl Authenticator {
                 Ok(Pass::Token { token, reader: reader.clone() })
             }
             AuthKind::AccessKey(key) => key.admit().await.map(Pass::Signed),
+            AuthKind::Agency(lane) => {
+                lane.admit().await.map(|token| Pass::Assumed { token, lane: lane.clone() })
+            }
             AuthKind::User(user) => {
                 user.admit().await.map(|token| Pass::Issued { token, user: user.clone() })
             }
@@ -135,7 +187,7 @@ impl Pass {
                 drop(request.headers_mut().insert(TOKEN_HEADER, token.header()))
             }
             Self::Signed(pass) => pass.sign(request, body, date),
-            Self::Issued { token, .. } => {
+            Self::Issued { token, .. } | Self::Assumed { token, .. } => {
                 drop(request.headers_mut().insert(TOKEN_HEADER, token.token.header()))
             }
         }
@@ -151,7 +203,7 @@ impl Pass {
         match self {
             Self::Token { token, .. } => token.expose(),
             Self::Signed(pass) => pass.secret(),
-            Self::Issued { token, .. } => token.token.expose(),
+            Self::Issued { token, .. } | Self::Assumed { token, .. } => token.token.expose(),
         }
     }
 
@@ -163,6 +215,7 @@ impl Pass {
                 Self::Token { .. } => {}
                 Self::Signed(pass) => pass.let_in(),
                 Self::Issued { token, user } => user.let_in(&token),
+                Self::Assumed { token, lane } => lane.let_in(&token),
             },
             IdentityEvidence::Refused => {
                 let said =
@@ -171,6 +224,7 @@ impl Pass {
                     Self::Token { token, reader } => reader.current().is_ok_and(|now| now != token),
                     Self::Signed(pass) => pass.refused(said),
                     Self::Issued { token, user } => user.refused(&token),
+                    Self::Assumed { token, lane } => lane.refused(&token),
                 };
                 if let Err(error) = &mut reply.outcome
                     && soon

@@ -157,7 +157,7 @@ impl HttpCloud {
             let authenticator =
                 Authenticator::new(&lane.access, clock.clone(), &identities, |endpoint| {
                     let (base, client) = clients.to(lane, endpoint)?;
-                    Ok::<_, Error>(Iam::new(client, base.url, base.host, project_id.clone()))
+                    Ok::<_, Error>(Iam::new(client, base.url, base.host))
                 })?;
             let lane_made = HttpLane {
                 client,
@@ -316,6 +316,9 @@ impl HttpLane {
                     let mut reply = answer::not_sent(Disposition::Unauthorised, &denied.message);
                     if let Err(error) = &mut reply.outcome {
                         error.retry_after = denied.retry_after;
+                        if let Some(remedy) = denied.remedy {
+                            error.message = format!("{}; {remedy}", error.message);
+                        }
                     }
                     reply
                 }

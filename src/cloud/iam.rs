@@ -1,4 +1,4 @@
-//! IAM: a token for a user and a password.
+//! IAM: a token for a user and a password, and by that one a token for an agency.
 //!
 //! Invariants: one request, never repeated here; the password goes into the body and nowhere else;
 //! the token's life is returned as a duration, so that it does not depend on whose clock is right.
@@ -12,7 +12,7 @@ use http::header::{CONTENT_TYPE, DATE, HeaderName, HeaderValue, RETRY_AFTER};
 use jiff::Timestamp;
 use reqwest::{Client, Request, Response};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use url::Url;
 
 use super::answer::ERROR_BODY_MAX;
@@ -22,6 +22,7 @@ use super::secret::Secret;
 use super::wire_format::below;
 use super::{retry_after, safe_text};
 use crate::domain::id::ProjectId;
+use crate::domain::lane::Agency;
 
 /// Where tokens are made. Without the catalogue, which nobody here reads, the answer is short.
 const PATH: &str = "/v3/auth/tokens";
@@ -29,6 +30,9 @@ const QUERY: &str = "nocatalog=true";
 
 /// `Content-Type` of a login, as the vendor documents it.
 const JSON: HeaderValue = HeaderValue::from_static("application/json;charset=utf8");
+
+/// The request's header that holds the token of whoever is to act by an agency.
+const AUTH_HEADER: HeaderName = HeaderName::from_static("x-auth-token");
 
 /// The answer's header that holds the token.
 const TOKEN_HEADER: HeaderName = HeaderName::from_static("x-subject-token");
@@ -42,13 +46,12 @@ const LIFE_UNTOLD: Duration = Duration::from_secs(60 * 60);
 /// Longest life that is believed.
 const LIFE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The way to IAM of one lane.
+/// One way to IAM.
 pub(super) struct Iam {
     client: Client,
     endpoint: String,
     url: Url,
     host: String,
-    project: ProjectId,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -86,14 +89,9 @@ struct Lifetime {
 
 impl Iam {
     /// `host` is that of the endpoint.
-    pub(super) fn new(client: Client, endpoint: Url, host: String, project: ProjectId) -> Self {
-        Self {
-            client,
-            url: below(&endpoint, PATH, Some(QUERY)),
-            endpoint: endpoint.into(),
-            host,
-            project,
-        }
+    pub(super) fn new(client: Client, endpoint: Url, host: String) -> Self {
+        let url = below(&endpoint, PATH, Some(QUERY));
+        Self { client, url, endpoint: endpoint.into(), host }
     }
 
     /// Where it is: a base of URLs.
@@ -101,57 +99,89 @@ impl Iam {
         &self.endpoint
     }
 
-    /// Asks for a token. Gives it with its life from the answer on.
+    /// Asks for a token of a project, or, without one, for what a user may do in the whole account.
+    /// Gives it with its life from the answer on.
     pub(super) async fn login(
         &self,
         who: &LoginIdentity,
+        project: Option<&ProjectId>,
     ) -> Result<(Secret, Duration), LoginError> {
+        let scope = match project {
+            Some(project) => json!({ "project": { "id": project.as_str() } }),
+            None => json!({ "domain": { "name": who.domain } }),
+        };
         let body = json!({ "auth": {
             "identity": { "methods": ["password"], "password": { "user": {
                 "name": who.user, "password": who.password.expose(), "domain": { "name": who.domain },
             } } },
-            "scope": { "project": { "id": self.project.as_str() } },
+            "scope": scope,
         } });
-        let failed = |what: String| LoginError::Failed(self.about(who).message(&what), None);
+        let about = About {
+            host: &self.host,
+            user: &who.user,
+            secret: who.password.expose(),
+            agency: None,
+        };
+        self.ask(Request::new(Method::POST, self.url.clone()), &body, &about).await
+    }
+
+    /// Asks for a token of the account that made the agency, by the user's own.
+    pub(super) async fn assume(
+        &self,
+        who: &LoginIdentity,
+        by: &Secret,
+        agency: &Agency,
+        project: &ProjectId,
+    ) -> Result<(Secret, Duration), LoginError> {
+        let body = json!({ "auth": {
+            "identity": { "methods": ["assume_role"], "assume_role": {
+                "agency_name": agency.name, "domain_name": agency.domain,
+            } },
+            "scope": { "project": { "id": project.as_str() } },
+        } });
         let mut request = Request::new(Method::POST, self.url.clone());
+        request.headers_mut().insert(AUTH_HEADER, by.header());
+        let (host, user) = (&self.host, &who.user);
+        let about = About { host, user, secret: by.expose(), agency: Some(agency) };
+        self.ask(request, &body, &about).await
+    }
+
+    async fn ask(
+        &self,
+        mut request: Request,
+        body: &Value,
+        about: &About<'_>,
+    ) -> Result<(Secret, Duration), LoginError> {
+        let failed = |what: String| LoginError::Failed(about.message(&what), None);
         request.headers_mut().insert(CONTENT_TYPE, JSON);
         *request.body_mut() = Some(body.to_string().into());
         let exchange = async {
             let response =
                 self.client.execute(request).await.map_err(|error| failed(causes(&error)))?;
-            self.read(response, who).await
+            read(response, about).await
         };
         match tokio::time::timeout(TIMEOUT, exchange).await {
             Ok(read) => read,
             Err(_elapsed) => Err(failed(format!("no answer within {} s", TIMEOUT.as_secs()))),
         }
     }
+}
 
-    async fn read(
-        &self,
-        mut response: Response,
-        who: &LoginIdentity,
-    ) -> Result<(Secret, Duration), LoginError> {
-        let status = response.status().as_u16();
-        let header = |name: HeaderName| {
-            response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
-        };
-        let (token, retry_after, date) = (header(TOKEN_HEADER), header(RETRY_AFTER), header(DATE));
-        let mut body = Vec::new();
-        // An answer that breaks off tells what it told so far: the token is in the head.
-        while let Ok(Some(chunk)) = response.chunk().await
-            && body.len() < ERROR_BODY_MAX
-        {
-            body.extend_from_slice(&chunk);
-        }
-        let (token, retry_after, date) =
-            (token.as_deref(), retry_after.as_deref(), date.as_deref());
-        understand(&self.about(who), &TokenAnswer { status, token, retry_after, date, body: &body })
+async fn read(mut response: Response, about: &About<'_>) -> Result<(Secret, Duration), LoginError> {
+    let status = response.status().as_u16();
+    let header = |name: HeaderName| {
+        response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+    };
+    let (token, retry_after, date) = (header(TOKEN_HEADER), header(RETRY_AFTER), header(DATE));
+    let mut body = Vec::new();
+    // An answer that breaks off tells what it told so far: the token is in the head.
+    while let Ok(Some(chunk)) = response.chunk().await
+        && body.len() < ERROR_BODY_MAX
+    {
+        body.extend_from_slice(&chunk);
     }
-
-    fn about<'a>(&'a self, who: &'a LoginIdentity) -> About<'a> {
-        About { host: &self.host, user: &who.user, password: who.password.expose() }
-    }
+    let (token, retry_after, date) = (token.as_deref(), retry_after.as_deref(), date.as_deref());
+    understand(about, &TokenAnswer { status, token, retry_after, date, body: &body })
 }
 
 /// Of whom a message speaks, and what must not stand in it.
@@ -159,15 +189,16 @@ pub(super) struct About<'a> {
     pub host: &'a str,
     /// Name of the user.
     pub user: &'a str,
-    pub password: &'a str,
+    pub secret: &'a str,
+    /// By which the user is to act.
+    pub agency: Option<&'a Agency>,
 }
 
 impl About<'_> {
     fn message(&self, what: &str) -> String {
-        safe_text::message(
-            &format!("IAM at {} gives user {} no token: {what}", self.host, self.user),
-            Some(self.password),
-        )
+        let of = self.agency.map(|agency| format!(" of {agency}")).unwrap_or_default();
+        let message = format!("IAM at {} gives user {} no token{of}: {what}", self.host, self.user);
+        safe_text::message(&message, Some(self.secret))
     }
 }
 

@@ -199,7 +199,8 @@ pub fn login(bytes: &[u8]) {
     let mut head = head.split('\t').map(|text| Some(text).filter(|text| !text.is_empty()));
     let status = head.next().flatten().and_then(|text| text.parse().ok()).unwrap_or(201);
     let (token, retry_after) = (head.next().flatten(), head.next().flatten());
-    let about = iam::About { host: "iam.example.com", user: "sealift", password: SECRET };
+    let about =
+        iam::About { host: "iam.example.com", user: "sealift", secret: SECRET, agency: None };
     match iam::understand(&about, &TokenAnswer { status, token, retry_after, date: None, body }) {
         Ok((token, life)) => {
             assert!(status == 200 || status == 201);

@@ -1,4 +1,5 @@
-//! `credentials` and `iam_endpoint` of a lane: one complete way to authenticate to the cloud.
+//! `credentials` and `iam_endpoint` of a lane: one complete way to authenticate to the cloud, for a
+//! user perhaps by an agency.
 //!
 //! Invariant: the result is exactly one way, with all that it needs; a mixture or an incomplete one
 //! is reported with what to write, and no text of the file that may be a secret is shown.
@@ -7,12 +8,11 @@
 
 use std::path::Path;
 
-use super::formats;
+use super::layer::{LaneNotes, Layer, WrittenValue};
 use super::raw;
-use super::setting::{Settings, ShownValue};
-use crate::domain::id::Name;
-use crate::domain::lane::{Credentials, NameSource, SecretSource};
-use crate::yaml::{Diagnostic, Document, Mistakes, plain};
+use super::setting::{Origin, ShownValue};
+use crate::domain::lane::{Agency, Credentials, NameSource, SecretSource};
+use crate::yaml::Diagnostic;
 
 /// The keys that stand for one way, the optional ones last.
 struct CredentialsWay {
@@ -35,65 +35,75 @@ const WAYS: [CredentialsWay; 3] = [
     },
 ];
 
-/// Reads one lane's credentials.
-pub struct CredentialsReader<'r, 'd> {
-    /// Path of the lane in the file.
-    pub lane: &'r str,
-    pub name: &'r Name,
-    /// What relative paths begin at.
-    pub base: &'r Path,
-    pub document: &'r Document<'d>,
+const HOW_TO_SAY_WHO: &str =
+    "write `token:`, or `access_key:` and `secret_key:`, or `user:`, `password:` and `domain:`";
+
+/// Who a lane is, as it is written.
+struct LayeredCredentials<'l> {
+    /// Without `agency`.
+    written: raw::RawCredentials,
+    at: Layer<'l>,
+    /// Of the agency.
+    name: Option<WrittenValue<'l, String>>,
+    /// That made the agency.
+    account: Option<WrittenValue<'l, String>>,
 }
 
-impl CredentialsReader<'_, '_> {
-    /// `None` after a mistake. `endpoint` is the lane's, from which a proposal for `iam_endpoint`
-    /// is made.
+/// Where a lane's tokens come from.
+pub struct IamPlace<'l, 'e> {
+    /// The base of IAM's URLs, where it is written.
+    pub written: Option<WrittenValue<'l, String>>,
+    /// That of the lane's region.
+    pub by_region: Option<String>,
+    /// The lane's `endpoint`, from which a proposal is made.
+    pub beside: &'e str,
+}
+
+/// Reads one lane's credentials.
+pub struct CredentialsReader<'r, 'n, 'l, 'd> {
+    /// What relative paths begin at.
+    pub base: &'r Path,
+    pub notes: &'r mut LaneNotes<'n, 'l, 'd>,
+}
+
+impl<'l> CredentialsReader<'_, '_, 'l, '_> {
+    /// `None` after a mistake.
     pub fn read(
-        &self,
-        written: raw::RawCredentials,
-        iam_endpoint: Option<String>,
-        endpoint: &str,
-        settings: &mut Settings<'_>,
-        mistakes: &mut Mistakes,
+        &mut self,
+        own: Option<raw::RawCredentials>,
+        defaults: Option<raw::RawCredentials>,
+        iam: IamPlace<'l, '_>,
     ) -> Option<Credentials> {
-        let before = mistakes.count();
-        let given = [
-            ("token", written.token.is_some()),
-            ("access_key", written.access_key.is_some()),
-            ("secret_key", written.secret_key.is_some()),
-            ("security_token", written.security_token.is_some()),
-            ("user", written.user.is_some()),
-            ("password", written.password.is_some()),
-            ("domain", written.domain.is_some()),
-        ];
-        let given: Vec<&str> = given.iter().filter(|(_, is)| *is).map(|(key, _)| *key).collect();
-        let mixed = self.complete(&given, mistakes);
-        let iam_endpoint = iam_endpoint.and_then(|text| match formats::endpoint(&text) {
-            Ok(base) => Some(settings.push_at(
-                format!("lanes.{}.iam_endpoint", self.name),
-                &format!("{}.iam_endpoint", self.lane),
-                base,
-                None,
-            )),
-            // The tree check has seen it already; were it wrong, the mistake is told here.
-            Err(complaint) => {
-                let at = self.document.place(&format!("{}.iam_endpoint", self.lane));
-                mistakes.push(Diagnostic::error("value", plain(&complaint.message)).at(at));
-                None
-            }
-        });
-        if given.contains(&"user") && iam_endpoint.is_none() && !mixed {
-            mistakes.push(self.without_iam(endpoint));
+        let Some(LayeredCredentials { written, at, name, account }) = self.layered(own, defaults)
+        else {
+            let none = Diagnostic::error("missing-key", "the lane has no `credentials`");
+            let own = self.notes.own;
+            self.notes.report(own, "", none.help(HOW_TO_SAY_WHO));
+            return None;
+        };
+        let before = std::mem::take(&mut self.notes.failed);
+        let given = given(&written);
+        let mixed = self.complete(at, &given);
+        let mut iam_endpoint = iam.written.map(|base| self.notes.note("iam_endpoint", base));
+        let by_password = given.contains(&"user");
+        if let (None, true, Some(base)) = (&iam_endpoint, by_password, iam.by_region) {
+            let beside = Origin::Beside("region");
+            iam_endpoint = Some(self.notes.note_from("iam_endpoint", base, beside));
         }
-        let token = self.secret("token", written.token, settings, mistakes);
-        let access_key = self.secret("access_key", written.access_key, settings, mistakes);
-        let secret_key = self.secret("secret_key", written.secret_key, settings, mistakes);
-        let security_token =
-            self.secret("security_token", written.security_token, settings, mistakes);
-        let user = self.naming("user", written.user, settings, mistakes);
-        let password = self.secret("password", written.password, settings, mistakes);
-        let domain = self.naming("domain", written.domain, settings, mistakes);
-        if mistakes.count() > before {
+        if by_password && iam_endpoint.is_none() && !mixed {
+            self.notes.report(at, "credentials.user", without_iam(iam.beside));
+        }
+        let token = self.secret(at, "token", written.token);
+        let access_key = self.secret(at, "access_key", written.access_key);
+        let secret_key = self.secret(at, "secret_key", written.secret_key);
+        let security_token = self.secret(at, "security_token", written.security_token);
+        let user = self.naming(at, "user", written.user);
+        let password = self.secret(at, "password", written.password);
+        let domain = self.naming(at, "domain", written.domain);
+        let agency = self.agency(given.contains(&"user"), name, account);
+        let failed = std::mem::replace(&mut self.notes.failed, before);
+        self.notes.failed |= failed;
+        if failed {
             return None;
         }
         match (token, access_key, secret_key, user, password, domain, iam_endpoint) {
@@ -102,25 +112,79 @@ impl CredentialsReader<'_, '_> {
                 Some(Credentials::AccessKey { access_key, secret_key, security_token })
             }
             (None, _, _, Some(user), Some(password), Some(domain), Some(iam_endpoint)) => {
-                Some(Credentials::Password { iam_endpoint, user, password, domain })
+                Some(Credentials::Password { iam_endpoint, user, password, domain, agency })
             }
             _ => None,
         }
     }
 
+    /// The lane's own credentials, else those of `lane_defaults`. One that only adds an agency is
+    /// known as these say.
+    fn layered(
+        &self,
+        own: Option<raw::RawCredentials>,
+        defaults: Option<raw::RawCredentials>,
+    ) -> Option<LayeredCredentials<'l>> {
+        match (own, defaults, self.notes.defaults) {
+            (Some(own), Some(mut written), Some(at)) if given(&own).is_empty() => {
+                let own = own.agency.unwrap_or_default();
+                let default = written.agency.take().unwrap_or_default();
+                let name = self.notes.pick(own.name, default.name);
+                let account = self.notes.pick(own.domain, default.domain);
+                Some(LayeredCredentials { written, at, name, account })
+            }
+            (own, defaults, _) => {
+                let WrittenValue { value: mut written, at } = self.notes.pick(own, defaults)?;
+                let agency = written.agency.take().unwrap_or_default();
+                let here = |value: Option<String>| value.map(|value| WrittenValue { value, at });
+                let (name, account) = (here(agency.name), here(agency.domain));
+                Some(LayeredCredentials { written, at, name, account })
+            }
+        }
+    }
+
+    /// `None` where there is none, and after a mistake.
+    fn agency(
+        &mut self,
+        by_password: bool,
+        name: Option<WrittenValue<'l, String>>,
+        account: Option<WrittenValue<'l, String>>,
+    ) -> Option<Agency> {
+        let at = name.as_ref().or(account.as_ref())?.at;
+        let wrong = match (name, account) {
+            (Some(name), Some(account)) if by_password => {
+                let name = self.notes.note("credentials.agency.name", name);
+                let domain = self.notes.note("credentials.agency.domain", account);
+                return Some(Agency { name, domain });
+            }
+            (Some(_), Some(_)) => {
+                let wrong =
+                    "an agency is for a user with a password, who logs in for all its lanes";
+                let wrong = Diagnostic::error("credentials", wrong);
+                wrong.help("write `user:`, `password:` and `domain:`, or take `agency` out")
+            }
+            (name, _) => {
+                let missing = if name.is_some() { "domain" } else { "name" };
+                let half = Diagnostic::error("missing-key", format!("`agency` has no `{missing}`"));
+                half.help("write `agency: {name: NAME, domain: ACCOUNT}`: ACCOUNT made it, and the project is its own")
+            }
+        };
+        self.notes.report(at, "credentials.agency", wrong);
+        None
+    }
+
     /// Tells a mixture of ways, a way that is not whole, or none; whether it is a mixture.
-    fn complete(&self, given: &[&str], mistakes: &mut Mistakes) -> bool {
+    fn complete(&mut self, at: Layer<'_>, given: &[&str]) -> bool {
         let begun: Vec<&CredentialsWay> = WAYS
             .iter()
             .filter(|way| way.needed.iter().chain(way.optional).any(|key| given.contains(key)))
             .collect();
-        let place = |key: &str| self.document.place(&format!("{}.credentials.{key}", self.lane));
+        let within = |key: &str| format!("credentials.{key}");
         match begun.as_slice() {
             [] => {
                 let none =
                     Diagnostic::error("missing-key", "`credentials` does not say who we are");
-                let none = none.at(self.document.place(&format!("{}.credentials", self.lane)));
-                mistakes.push(none.help("write `token:`, or `access_key:` and `secret_key:`, or `user:`, `password:` and `domain:`"));
+                self.notes.report(at, "credentials", none.help(HOW_TO_SAY_WHO));
             }
             [way] => {
                 let missing: Vec<&str> =
@@ -151,7 +215,7 @@ impl CredentialsReader<'_, '_> {
                         })
                         .collect::<Vec<_>>()
                         .join(", ");
-                    mistakes.push(half.at(place(there)).help(format!("add `{add}`")));
+                    self.notes.report(at, &within(there), half.help(format!("add `{add}`")));
                 }
             }
             [first, second, ..] => {
@@ -168,78 +232,51 @@ impl CredentialsReader<'_, '_> {
                     "credentials",
                     format!("`credentials` mixes {names}; a lane is known in one way"),
                 );
-                let mixed = mixed.at(place(of(second))).also(place(of(first)), "the other way");
+                let mixed = mixed.also(at.place(&within(of(first))), "the other way");
                 let each = begun
                     .iter()
                     .map(|way| keys(way.needed, " and "))
                     .collect::<Vec<_>>()
                     .join(", or ");
-                mistakes.push(mixed.help(format!("keep {each}")));
+                let mixed = mixed.help(format!("keep {each}"));
+                self.notes.report(at, &within(of(second)), mixed);
             }
         }
         begun.len() > 1
     }
 
-    fn without_iam(&self, endpoint: &str) -> Diagnostic {
-        let place = self.document.place(&format!("{}.credentials.user", self.lane));
-        let missing = Diagnostic::error(
-            "missing-key",
-            "a user with a password needs the lane's `iam_endpoint`, which gives the tokens",
-        );
-        // `https://SERVICE.REGION.DOMAIN`: IAM of the same region stands beside the service.
-        let beside = endpoint
-            .strip_prefix("https://")
-            .and_then(|host| host.split_once('.'))
-            .map(|(_, region)| region);
-        match beside.filter(|region| region.ends_with(".myhuaweicloud.com")) {
-            Some(region) => missing
-                .at(place)
-                .help(format!("add `iam_endpoint: https://iam.{region}` beside `endpoint`")),
-            None => missing
-                .at(place)
-                .help("add `iam_endpoint: https://iam.REGION.myhuaweicloud.com` beside `endpoint`"),
-        }
-    }
-
-    fn noted<T: ShownValue>(&self, key: &str, value: T, settings: &mut Settings<'_>) -> T {
-        settings.push_at(
-            format!("lanes.{}.credentials.{key}", self.name),
-            &format!("{}.credentials.{key}", self.lane),
-            value,
-            None,
-        )
-    }
-
     fn secret(
-        &self,
+        &mut self,
+        at: Layer<'l>,
         key: &str,
         written: Option<raw::RawSecret>,
-        settings: &mut Settings<'_>,
-        mistakes: &mut Mistakes,
     ) -> Option<SecretSource> {
-        let source = self.source(key, written?, mistakes)?;
-        Some(self.noted(key, source, settings))
+        let source = self.source(at, key, written?)?;
+        Some(self.noted(at, key, source))
     }
 
     fn naming(
-        &self,
+        &mut self,
+        at: Layer<'l>,
         key: &str,
         written: Option<raw::RawName>,
-        settings: &mut Settings<'_>,
-        mistakes: &mut Mistakes,
     ) -> Option<NameSource> {
         let naming = match written? {
             raw::RawName::Plain(name) => NameSource::Plain(name),
-            raw::RawName::Found(secret) => NameSource::Found(self.source(key, secret, mistakes)?),
+            raw::RawName::Found(secret) => NameSource::Found(self.source(at, key, secret)?),
         };
-        Some(self.noted(key, naming, settings))
+        Some(self.noted(at, key, naming))
+    }
+
+    fn noted<T: ShownValue>(&mut self, at: Layer<'l>, key: &str, value: T) -> T {
+        self.notes.note(&format!("credentials.{key}"), WrittenValue { value, at })
     }
 
     fn source(
-        &self,
+        &mut self,
+        at: Layer<'l>,
         key: &str,
         written: raw::RawSecret,
-        mistakes: &mut Mistakes,
     ) -> Option<SecretSource> {
         match (written.file, written.env, written.credential) {
             (Some(file), None, None) => Some(SecretSource::File(self.base.join(file))),
@@ -247,16 +284,41 @@ impl CredentialsReader<'_, '_> {
             (None, None, Some(name)) => Some(SecretSource::Credential(name)),
             _ => {
                 let wrong = Diagnostic::error("secret", "a secret is found in exactly one place");
-                let at = self.document.place(&format!("{}.credentials.{key}", self.lane));
-                mistakes.push(
-                    wrong.at(at).help(
-                        "write one of `{file: PATH}`, `{credential: NAME}` and `{env: NAME}`",
-                    ),
-                );
+                let help = "write one of `{file: PATH}`, `{credential: NAME}` and `{env: NAME}`";
+                self.notes.report(at, &format!("credentials.{key}"), wrong.help(help));
                 None
             }
         }
     }
+}
+
+/// The keys that say who we are, as far as they are written.
+fn given(written: &raw::RawCredentials) -> Vec<&'static str> {
+    let given = [
+        ("token", written.token.is_some()),
+        ("access_key", written.access_key.is_some()),
+        ("secret_key", written.secret_key.is_some()),
+        ("security_token", written.security_token.is_some()),
+        ("user", written.user.is_some()),
+        ("password", written.password.is_some()),
+        ("domain", written.domain.is_some()),
+    ];
+    given.iter().filter(|(_, is)| *is).map(|(key, _)| *key).collect()
+}
+
+fn without_iam(endpoint: &str) -> Diagnostic {
+    let missing = Diagnostic::error(
+        "missing-key",
+        "a user with a password needs the lane's `iam_endpoint`, which gives the tokens",
+    );
+    // `https://SERVICE.REGION.DOMAIN`: IAM of the same region stands beside the service.
+    let beside = endpoint
+        .strip_prefix("https://")
+        .and_then(|host| host.split_once('.'))
+        .map(|(_, region)| region)
+        .filter(|region| region.ends_with(".myhuaweicloud.com"))
+        .unwrap_or("REGION.myhuaweicloud.com");
+    missing.help(format!("add `iam_endpoint: https://iam.{beside}` beside `endpoint`"))
 }
 
 fn keys(keys: &[&str], between: &str) -> String {

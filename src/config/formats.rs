@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use url::{Host, Url};
 
+use super::regions;
 use crate::domain::id::{Name, ProjectId};
 use crate::domain::person::Person;
 use crate::yaml::format::{self, Complaint, TextFormat};
@@ -18,6 +19,7 @@ pub const FORMATS: &[TextFormat] = &[
     ("length", format::of::<Length>),
     ("path", path),
     ("endpoint", |text| endpoint(text).map(drop)),
+    ("region", regions::check),
     ("project-id", format::saying::<ProjectId>),
     ("env-name", env_name),
     ("credential", credential),

@@ -15,11 +15,14 @@
 mod credentials;
 mod door;
 mod formats;
+mod lane_files;
 mod lanes;
+mod layer;
 mod people;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
 mod raw;
+mod regions;
 mod setting;
 mod traces;
 
@@ -30,6 +33,8 @@ use serde_json::Value;
 
 pub use self::door::{DoorConfig, DoorFiles};
 use self::formats::FORMATS;
+pub use self::lane_files::LANE_FILE_BYTES_MAX;
+use self::lanes::WrittenLanes;
 use self::setting::Settings;
 pub use self::setting::{Origin, Setting};
 pub use self::traces::TracesConfig;
@@ -63,7 +68,7 @@ pub fn stop_file(store: &Path) -> PathBuf {
     state_dir(store).join(stop::FILE)
 }
 
-/// Largest configuration file: a thousand lanes with comments.
+/// Largest configuration file: a thousand lanes with comments. More stand in `lane_files`.
 pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
 
 /// Keys of the contract that come with later versions.
@@ -106,7 +111,7 @@ pub struct Config {
     pub door: DoorConfig,
     /// Where traces are sent, and of how many changes; `None`: nowhere.
     pub traces: Option<TracesConfig>,
-    /// The lanes, in the file's order; names differ.
+    /// The lanes, in the file's order, then those of `lane_files`; names differ.
     pub lanes: Vec<Lane>,
     /// Every value with its origin, in the file's order.
     pub settings: Vec<Setting>,
@@ -224,7 +229,7 @@ fn understand(
     let whole = filled.and_then(|document| document.typed::<raw::RawConfig>("", mistakes));
     let mut settings = Settings::of(filled);
     let (mut plans, mut store, mut socket) = (None, None, None);
-    let (mut written, mut people, mut door) = (None, None, None);
+    let (mut written, mut people, mut door) = (WrittenLanes::default(), None, None);
     let mut traces = None;
     if let Some(whole) = whole {
         plans = whole.plans;
@@ -235,7 +240,11 @@ fn understand(
             door = Some(api);
         }
         traces = whole.traces;
-        written = Some(whole.lanes);
+        written = WrittenLanes {
+            defaults: Some(whole.lane_defaults),
+            files: Some(whole.lane_files),
+            lanes: Some(whole.lanes),
+        };
     }
     let mut path =
         |key: &str, variable: &'static str, written: Option<String>, default: &str| match (

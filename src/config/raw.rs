@@ -26,8 +26,17 @@ pub struct RawConfig {
     pub api: Option<RawApi>,
     /// Traces of changes, for a receiver of OpenTelemetry. Off unless it is written.
     pub traces: Option<RawTraces>,
-    /// The ways to the cloud: one for each account and project whose proxies are changed.
-    #[schemars(length(max = 1000))]
+    /// What holds for every lane that does not say otherwise: any keys of a lane but `name` and
+    /// `project_id`.
+    #[schemars(schema_with = "lane_defaults")]
+    #[serde(default)]
+    pub lane_defaults: Option<RawLane>,
+    /// Files of lanes, beside `lanes`: CSV, JSON Lines or YAML by their ending.
+    #[schemars(schema_with = "lane_files")]
+    #[serde(default)]
+    pub lane_files: Option<Vec<String>>,
+    /// The ways to the cloud: one for each account and project whose proxies are changed. With
+    /// those of `lane_files` 5,000 at most.
     pub lanes: Option<Vec<RawLane>>,
 }
 
@@ -161,16 +170,24 @@ pub enum RawRole {
 }
 
 /// One account's access to one project in one region.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(rename = "Lane", deny_unknown_fields)]
+#[schemars(extend("required" = ["name", "project_id"]))]
 pub struct RawLane {
     /// Its name, as targets write it: 1 to 63 of the characters a-z, 0-9 and `-`.
     #[schemars(schema_with = "lane_name")]
-    pub name: Name,
-    /// Base of the service's URLs, such as `https://gaussdb.ap-southeast-3.myhuaweicloud.com`.
-    /// `http://` is taken for this machine only.
+    #[serde(default)]
+    pub name: Option<Name>,
+    /// The vendor's region, such as `ap-southeast-3`: it gives `endpoint` and `iam_endpoint`, each
+    /// unless it is written.
+    #[schemars(schema_with = "region")]
+    #[serde(default)]
+    pub region: Option<String>,
+    /// Base of the service's URLs, such as `https://gaussdb.ap-southeast-3.myhuaweicloud.com`;
+    /// needed without a `region`. `http://` is taken for this machine only.
     #[schemars(schema_with = "endpoint")]
-    pub endpoint: String,
+    #[serde(default)]
+    pub endpoint: Option<String>,
     /// Base of IAM's URLs, such as `https://iam.ap-southeast-3.myhuaweicloud.com`: where a user
     /// with a password gets tokens. Not needed with a token or an access key.
     #[schemars(schema_with = "endpoint")]
@@ -178,9 +195,11 @@ pub struct RawLane {
     pub iam_endpoint: Option<String>,
     /// The project: 32 letters and digits.
     #[schemars(schema_with = "project_id")]
-    pub project_id: String,
-    /// Who we are there.
-    pub credentials: RawCredentials,
+    #[serde(default)]
+    pub project_id: Option<String>,
+    /// Who we are there; needed, here or in `lane_defaults`. Those of `lane_defaults` are taken
+    /// over as a whole, to which `agency` may be added, or not at all.
+    pub credentials: Option<RawCredentials>,
     /// In which language the cloud tells its errors (the API's `X-Language`). Default: `en-us`.
     pub language: Option<RawLanguage>,
     /// File of the authorities (PEM) that the lane trusts instead of this machine's, for `endpoint`
@@ -235,7 +254,7 @@ pub enum RawLanguage {
 
 /// Who we are at the cloud, in one of three ways: a finished token; an access key; a user with a
 /// password.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(rename = "Credentials", deny_unknown_fields)]
 #[schemars(extend("x-instead" = "must say where a secret is found: write `credentials: {token: {file: PATH}}`, or `access_key` and `secret_key`, or `user`, `password` and `domain`"))]
 pub struct RawCredentials {
@@ -261,10 +280,29 @@ pub struct RawCredentials {
     /// Name of the account (domain) that the user belongs to, or where it is found.
     #[serde(default)]
     pub domain: Option<RawName>,
+    /// The agency by which the user acts, where the lane's project is another account's.
+    #[serde(default)]
+    pub agency: Option<RawAgency>,
+}
+
+/// What lets users of one account act in another: made there, for the user's account.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename = "Agency", deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1))]
+pub struct RawAgency {
+    /// Its name; needed, here or in `lane_defaults`.
+    #[schemars(schema_with = "account_name")]
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Name of the account (domain) that made it, to which the lane's project
+    /// belongs; needed, here or in `lane_defaults`.
+    #[schemars(schema_with = "account_name")]
+    #[serde(default)]
+    pub domain: Option<String>,
 }
 
 /// A name, or where it is found.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum RawName {
     Plain(String),
     Found(RawSecret),
@@ -305,7 +343,7 @@ impl<'de> Deserialize<'de> for RawName {
 }
 
 /// Where a secret is found; exactly one of the three.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(extend(
     "x-instead" = "must not stand in the configuration itself: put the secret into a file that only the daemon may read and write `{file: PATH}`, \
@@ -327,14 +365,14 @@ pub struct RawSecret {
 }
 
 /// What all calls of a lane together may use, in any interval of the given length.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(rename = "Quota", deny_unknown_fields)]
 pub struct RawQuota {
-    /// Calls in one interval.
+    /// Calls in one interval; needed, here or in `lane_defaults`.
     #[schemars(range(min = 1, max = 100_000))]
-    pub requests: u32,
-    /// The interval, such as `5m`.
-    pub per: Length,
+    pub requests: Option<u32>,
+    /// The interval, such as `5m`; needed, here or in `lane_defaults`.
+    pub per: Option<Length>,
     /// The share left to colleagues. Default: 20%.
     #[schemars(schema_with = "headroom")]
     #[serde(default)]
@@ -373,12 +411,34 @@ fn lane_name(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "format": "lane", "pattern": "^[a-z0-9-]{1,63}$" })
 }
 
+/// A lane without what is its own.
+fn lane_defaults(generator: &mut SchemaGenerator) -> Schema {
+    let mut lane = RawLane::json_schema(generator);
+    lane.remove("required");
+    if let Some(properties) = lane.get_mut("properties").and_then(|keys| keys.as_object_mut()) {
+        properties.retain(|key, _| !matches!(key.as_str(), "name" | "project_id"));
+    }
+    lane
+}
+
+fn lane_files(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "array", "items": path(generator), "minItems": 1, "maxItems": 100 })
+}
+
+fn region(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "format": "region", "pattern": "^[a-z0-9-]+$" })
+}
+
 fn endpoint(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "format": "endpoint", "pattern": "^https?://[^/@?#]+/?$" })
 }
 
 fn project_id(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "format": "project-id", "pattern": "^[0-9A-Za-z]{32}$" })
+}
+
+fn account_name(_: &mut SchemaGenerator) -> Schema {
+    text("account-name")
 }
 
 fn env_name(_: &mut SchemaGenerator) -> Schema {

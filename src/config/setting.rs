@@ -17,6 +17,12 @@ pub enum Origin {
         path: String,
         line: usize,
     },
+    /// `lane_defaults` of the configuration file, at a line.
+    LaneDefaults {
+        /// The file as named.
+        path: String,
+        line: usize,
+    },
     Environment(&'static str),
     /// Not set: it follows from this key.
     Beside(&'static str),
@@ -32,6 +38,7 @@ impl fmt::Display for Origin {
         match self {
             Self::Default => f.pad("default"),
             Self::File { path, line } => f.pad(&format!("{path}:{line}")),
+            Self::LaneDefaults { path, line } => f.pad(&format!("lane_defaults, {path}:{line}")),
             Self::Environment(name) => f.pad(&format!("${name}")),
             Self::Beside(key) => f.pad(&format!("beside {key}")),
             Self::Flag { flag, variable } => f.pad(&format!("{flag} or ${variable}")),
@@ -104,6 +111,12 @@ pub trait ShownValue {
 impl ShownValue for std::path::PathBuf {
     fn shown(&self) -> Value {
         self.display().to_string().into()
+    }
+}
+
+impl ShownValue for Vec<std::path::PathBuf> {
+    fn shown(&self) -> Value {
+        self.iter().map(ShownValue::shown).collect()
     }
 }
 

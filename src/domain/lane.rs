@@ -3,6 +3,7 @@
 //! Invariant: it holds no secret, only where one is found; so a lane may be printed and logged.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -28,6 +29,10 @@ pub struct Lane {
     /// Intervals and limits of its calls.
     pub timing: Timing,
 }
+
+/// Most lanes of one daemon, and so of a plan: every project of a large organisation's accounts, in
+/// every region. The engine keeps a count of calls for each.
+pub const LANES_MAX: usize = 5_000;
 
 /// A lane's `clock_tolerance` unless it says otherwise: a third of what the cloud bears between its
 /// clock and a signature.
@@ -130,7 +135,37 @@ pub enum Credentials {
         password: SecretSource,
         /// The account (domain) that the user belongs to.
         domain: NameSource,
+        /// The lane is not the user's own account's: the user acts by this agency there.
+        agency: Option<Agency>,
     },
+}
+
+impl Credentials {
+    /// Who we are, for people: by the place of what is secret.
+    pub fn identity(&self) -> String {
+        match self {
+            Self::Token(source) => format!("token in {source}"),
+            Self::AccessKey { access_key, .. } => format!("access key in {access_key}"),
+            Self::Password { user, domain, agency, .. } => {
+                let by = agency.as_ref().map(|agency| format!(", by {agency}"));
+                format!("user {user} of account {domain}{}", by.unwrap_or_default())
+            }
+        }
+    }
+}
+
+/// What lets users of one account act in another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agency {
+    pub name: String,
+    /// The account (domain) that made it, and whose project the lane reaches.
+    pub domain: String,
+}
+
+impl fmt::Display for Agency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "agency {} of account {}", self.name, self.domain)
+    }
 }
 
 /// A name that is no secret, or the place where it is found.
@@ -141,6 +176,15 @@ pub enum NameSource {
     Found(SecretSource),
 }
 
+impl fmt::Display for NameSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain(name) => f.write_str(name),
+            Self::Found(source) => write!(f, "in {source}"),
+        }
+    }
+}
+
 /// Where a secret is found; it is read when it is needed and again when it changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretSource {
@@ -149,4 +193,14 @@ pub enum SecretSource {
     Env(String),
     /// A systemd credential: the file of this name in `$CREDENTIALS_DIRECTORY`.
     Credential(String),
+}
+
+impl fmt::Display for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Env(name) => write!(f, "${name}"),
+            Self::Credential(name) => write!(f, "credential {name}"),
+        }
+    }
 }

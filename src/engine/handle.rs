@@ -192,6 +192,8 @@ pub struct LaneSnapshot {
     pub assumed_until: Option<Timestamp>,
     /// What runs on instances that changes wait for, by the latest list of running jobs.
     pub occupied: Arc<BTreeMap<InstanceId, JobSeen>>,
+    /// When a call last went through, since the start.
+    pub good_at: Option<Timestamp>,
     /// Paused by a person, with the rollouts that have changes in hand for it.
     pub held: Option<(Attribution, BTreeSet<RolloutId>)>,
 }

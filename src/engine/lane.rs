@@ -83,6 +83,8 @@ pub(super) struct LaneState {
     pauses: u32,
     /// Paused by a person, until one resumes it.
     paused_by: Option<Attribution>,
+    /// When a call last went through.
+    good_at: Option<Boot>,
 }
 
 #[derive(Debug, Clone)]
@@ -164,6 +166,7 @@ impl LaneState {
             occupied: BusyInstances::default(),
             pauses: 0,
             paused_by: None,
+            good_at: None,
         };
         if spent {
             state.spend(None, now);
@@ -292,6 +295,11 @@ impl LaneState {
         self.pace.as_ref().map_or(Duration::ZERO, |pace| pace.period.saturating_mul(calls))
     }
 
+    /// When a call last went through, since the start.
+    pub(super) fn good_at(&self) -> Option<Boot> {
+        self.good_at
+    }
+
     pub(super) fn out(&self) -> u32 {
         self.count.out()
     }
@@ -407,8 +415,9 @@ impl LaneState {
     }
 
     /// A call that is over went through: the cloud is well.
-    pub(super) fn well(&mut self) {
+    pub(super) fn well(&mut self, now: Boot) {
         self.pauses = 0;
+        self.good_at = Some(now);
         if self.ceiling.as_mut().is_some_and(Ceiling::on_success) {
             self.respace();
         }

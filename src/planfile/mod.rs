@@ -38,8 +38,7 @@ pub use self::schema::schema;
 use self::selector::Selector;
 use self::targets::TargetSet;
 pub use self::targets::{
-    Excluded, LANES_MAX, LeftOut, PART, TARGET_FILE_BYTES_MAX, TARGETS_MAX,
-    YAML_TARGET_FILE_BYTES_MAX,
+    Excluded, LeftOut, PART, TARGET_FILE_BYTES_MAX, TARGETS_MAX, YAML_TARGET_FILE_BYTES_MAX,
 };
 pub use self::waves::MAX_FAILURES_DEFAULT;
 use crate::domain::id::{Digest, Name};

@@ -5,7 +5,7 @@
 //! locked for the length of one request's decision, never while waiting; a dropped connection is
 //! really closed without an answer. Time is read from the clock given and never goes back.
 //!
-//! Deliberately not here: anything of IAM but the password login.
+//! Deliberately not here: anything of IAM but tokens by password and by agency.
 
 pub mod accounts;
 mod control;
@@ -285,7 +285,7 @@ async fn api(State(shared): State<Arc<EmulatorState>>, request: Request) -> Resp
         axum::body::to_bytes(body, BODY_MAX).await.ok()
     };
     if parts.method == Method::POST && parts.uri.path() == login::PATH {
-        return login::answer(&shared, &body.unwrap_or_default());
+        return login::answer(&shared, &parts, &body.unwrap_or_default());
     }
     let routed = match body {
         Some(body) => admit(&shared, &parts, &body),

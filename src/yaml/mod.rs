@@ -10,6 +10,7 @@
 //!
 //! Deliberately not here: what the values mean (`planfile`, `config`).
 
+pub mod csv;
 pub mod diagnostic;
 pub mod format;
 pub mod length;
@@ -17,6 +18,7 @@ pub mod open;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
 mod quote;
+pub mod rows;
 pub mod schema;
 pub mod shape;
 pub mod share;
@@ -60,6 +62,20 @@ impl<'s> Document<'s> {
         let root = tree::parse(source, shape.what, mistakes)?;
         shape.check(source, &root, mistakes);
         Some(Self { source, root })
+    }
+
+    /// Of a tree that was not read from YAML, but whose nodes have their places in `source`.
+    pub fn of_tree(
+        source: &'s SourceText,
+        root: Node<'s>,
+        shape: &Shape,
+        mistakes: &mut Mistakes,
+    ) -> Self {
+        if source.is_starred() {
+            shape.check(source, &root, &mut Mistakes::default());
+        }
+        shape.check(source, &root, mistakes);
+        Self { source, root }
     }
 
     pub fn root(&self) -> &Node<'s> {

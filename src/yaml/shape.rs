@@ -56,6 +56,29 @@ impl Shape {
         walk.node(&self.schema, root, root.span);
     }
 
+    /// All keys whose value stands in one field of a table, in the order of their names.
+    pub fn leaves(&self) -> Vec<SchemaLeaf> {
+        let mut leaves = Vec::new();
+        self.gather(&self.schema, "", &mut leaves);
+        leaves
+    }
+
+    fn gather(&self, schema: &Value, path: &str, leaves: &mut Vec<SchemaLeaf>) {
+        for one in self.alternatives(schema) {
+            if let Some(properties) = one["properties"].as_object() {
+                let dot = if path.is_empty() { "" } else { "." };
+                for (key, inner) in properties {
+                    self.gather(inner, &format!("{path}{dot}{key}"), leaves);
+                }
+            } else if kinds(one).all(|kind| kind != "array")
+                && leaves.last().is_none_or(|last| last.path != path)
+            {
+                let integer = kinds(one).any(|kind| kind == "integer");
+                leaves.push(SchemaLeaf { path: path.to_owned(), integer });
+            }
+        }
+    }
+
     fn definition(&self, reference: &str) -> &Value {
         let pointer = reference.trim_start_matches('#');
         self.schema.pointer(pointer).expect("a generated schema holds what it refers to")
@@ -80,6 +103,15 @@ impl Shape {
             None => vec![schema],
         }
     }
+}
+
+/// A key, within maps or not, whose value is neither a map nor a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchemaLeaf {
+    /// With dots between the keys of maps within maps.
+    pub path: String,
+    /// It takes a whole number.
+    pub integer: bool,
 }
 
 struct ShapeWalk<'w, 's> {
@@ -254,7 +286,8 @@ impl ShapeWalk<'_, '_> {
         let known = properties.keys().map(String::as_str);
         match nearest(text, known.clone()) {
             Some(word) => {
-                self.report(at, unknown.help(format!("did you mean `{word}`?")).replace(word));
+                let instead = self.quoted_as(at, word.to_owned());
+                self.report(at, unknown.help(format!("did you mean `{word}`?")).replace(instead));
                 Meant::Known(word)
             }
             None => {
@@ -303,15 +336,16 @@ impl ShapeWalk<'_, '_> {
                 self.source.hide(node.span);
             }
             let mut diagnostic = complained(&self.key(), complaint);
-            diagnostic.replacement = diagnostic.replacement.map(|text| self.quoted_as(node, text));
+            diagnostic.replacement =
+                diagnostic.replacement.map(|text| self.quoted_as(node.span, text));
             self.report(node.span, diagnostic);
         }
     }
 
-    /// A proposal between the quotes that the node has, if it has any: without them it could mean
+    /// A proposal between the quotes that stand there, if there are any: without them it could mean
     /// something else.
-    fn quoted_as(&self, node: &Node<'_>, text: String) -> String {
-        match self.source.text()[node.span.range()].chars().next() {
+    fn quoted_as(&self, at: ByteSpan, text: String) -> String {
+        match self.source.text()[at.range()].chars().next() {
             Some(quote @ ('"' | '\'')) => format!("{quote}{text}{quote}"),
             _ => text,
         }

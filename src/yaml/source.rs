@@ -75,6 +75,8 @@ pub struct SourceText {
     name: String,
     text: String,
     lines: OnceCell<Vec<usize>>,
+    /// The number of its first line in the file.
+    first_line: usize,
     starred: bool,
     hidden: RefCell<Vec<ByteSpan>>,
 }
@@ -86,9 +88,16 @@ impl SourceText {
             name: name.into(),
             text,
             lines: OnceCell::new(),
+            first_line: 1,
             starred: false,
             hidden: RefCell::default(),
         }
+    }
+
+    /// Of a text that stands on this line of the file, and on those that follow.
+    pub fn starting_at(mut self, line: u32) -> Self {
+        self.first_line = line as usize;
+        self
     }
 
     /// Of a file that may hold a secret by mistake: a diagnostic shows stars in its place.
@@ -132,7 +141,12 @@ impl SourceText {
 
     /// The line on which a stretch begins, from 1.
     pub fn line(&self, span: ByteSpan) -> usize {
-        self.starts().partition_point(|line| *line <= span.range().start)
+        self.index(span) + self.first_line
+    }
+
+    /// The place among its lines of that on which a stretch begins.
+    fn index(&self, span: ByteSpan) -> usize {
+        self.starts().partition_point(|line| *line <= span.range().start) - 1
     }
 
     /// Line, column and line text of a stretch; of one over several lines only what stands on the
@@ -140,14 +154,14 @@ impl SourceText {
     pub fn place(&self, span: ByteSpan) -> Place {
         let starts = self.starts();
         let Range { start, end } = span.range();
-        let index = self.line(span) - 1;
+        let index = self.index(span);
         let line_start = starts[index];
         let line_end = starts.get(index + 1).map_or(self.text.len(), |next| next - 1);
         let line = self.text[line_start..line_end].trim_end_matches('\r');
         let marked =
             (start - line_start).min(line.len())..(end.max(start) - line_start).min(line.len());
         if !self.starred {
-            return Place::of_line(&self.name, index + 1, line, marked);
+            return Place::of_line(&self.name, index + self.first_line, line, marked);
         }
         let mut shown = stars(line);
         for hidden in self.hidden.borrow().iter() {
@@ -156,7 +170,7 @@ impl SourceText {
             let replacement = "*".repeat(hidden.len());
             shown.replace_range(hidden, &replacement);
         }
-        Place::of_line(&self.name, index + 1, &shown, marked)
+        Place::of_line(&self.name, index + self.first_line, &shown, marked)
     }
 }
 

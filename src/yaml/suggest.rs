@@ -32,6 +32,12 @@ pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) ->
         .map(|(_, candidate)| candidate)
 }
 
+/// How many slips lie between two words, the second of which is a known one.
+pub fn distance(word: &str, known: &str) -> usize {
+    let word = &word[..word.floor_char_boundary(WORD_MAX)];
+    strsim::damerau_levenshtein(&fold(word), &fold(known))
+}
+
 /// `Max-In-Flight`, `maxInFlight` and `max_in_flight` are the same slip.
 fn fold(word: &str) -> String {
     word.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).flat_map(char::to_lowercase).collect()

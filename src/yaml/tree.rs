@@ -76,6 +76,22 @@ impl<'s> Node<'s> {
         }
     }
 
+    /// The value of a map's key, which is put there if there is none; `at` is the key's place. What
+    /// is no map is left as it is.
+    pub fn child_or(&mut self, key: &str, at: ByteSpan, value: Node<'s>) -> &mut Node<'s> {
+        if !matches!(self.kind, NodeKind::Mapping(_)) {
+            return self;
+        }
+        let NodeKind::Mapping(entries) = &mut self.kind else { unreachable!("looked at above") };
+        let known = entries.iter().position(|(name, _)| name.text() == Some(key));
+        let place = known.unwrap_or_else(|| {
+            let text = Cow::Owned(key.to_owned());
+            entries.push((Node { span: at, kind: NodeKind::Scalar { text, plain: true } }, value));
+            entries.len() - 1
+        });
+        &mut entries[place].1
+    }
+
     /// How many entries a list has.
     pub fn len(&self) -> usize {
         match &self.kind {

@@ -835,9 +835,145 @@ api:
     ] {
         config(name, &who(&credentials));
     }
+    config(
+        "config_region",
+        &who("    region: ap-southeast-5\n    credentials: {token: {file: x}}\n"),
+    );
     config("config_empty", "# all defaults\n");
     let case = GoldenCase::new(&[]);
     golden("config_missing", &case.config());
+}
+
+/// A configuration over files of lanes.
+fn lane_files(name: &str, config: &str, files: &[(&str, &str)]) {
+    let mut all = vec![("sealift.yaml", config.as_bytes())];
+    all.extend(files.iter().map(|(file, text)| (*file, text.as_bytes())));
+    golden(name, &GoldenCase::new(&all).config());
+}
+
+#[test]
+fn tables_of_lanes() {
+    let defaults = "\
+lane_defaults:
+  region: ap-southeast-3
+  credentials: {user: sealift, password: {file: password}, domain: acme}
+  quota: {requests: 150, per: 5m}
+  poll: 3s
+";
+    let project = |n: u32| format!("{n:032}");
+    let csv = format!(
+        "name,project_id,region,quota.requests,max_in_flight,credentials.token.file\n\
+         # the bank's own\nbank-sg,{},,,,\nbank-hk,{},ap-southeast-1,60,,\nbank-lab,{},,,5,tokens/lab\n",
+        project(1),
+        project(2),
+        project(3)
+    );
+    let json = format!(
+        "{{\"name\": \"shop-1\", \"project_id\": \"{}\", \"poll\": \"9s\"}}\n\n",
+        project(4)
+    );
+    let yaml = format!(
+        "- {{name: shop-2, project_id: \"{}\", endpoint: \"https://gateway.example\"}}\n",
+        project(5)
+    );
+    lane_files(
+        "lane_files",
+        &format!("{defaults}lane_files: [lanes.csv, more.jsonl, rest.yaml]\n"),
+        &[("lanes.csv", &csv), ("more.jsonl", &json), ("rest.yaml", &yaml)],
+    );
+    let csv = format!(
+        "name,project_id,region,quota.per,quota.requests,poll_max\n\
+         a,{0},ap-southeast-9,5m,1,\nA,{0},,,,\nb,,,5,many,1s\nc,{0},x\na,{0},,,,\n\"d,{0},,,,\n",
+        project(1)
+    );
+    let json = format!(
+        "name: shop\n{{\"name\": \"a\", \"project_id\": \"{0}\"}}\n\
+         {{\"name\": \"e\", \"projectid\": \"{0}\", \"credentials\": {{\"password\": \"hunter2\"}}}}\n\
+         {{\"name\": \"f\"\n",
+        project(2)
+    );
+    lane_files(
+        "lane_files_mistakes",
+        &format!("{defaults}lane_files: [lanes.csv, more.jsonl, none.csv, lanes.txt, few.csv]\n"),
+        &[("lanes.csv", &csv), ("more.jsonl", &json), ("few.csv", "name,project_id\n")],
+    );
+    lane_files(
+        "lane_files_columns",
+        &format!("{defaults}lane_files: [a.csv, b.csv, c.csv]\n"),
+        &[
+            ("a.csv", "name,regoin,credentials.password,quota\nx,y,hunter2,z\n"),
+            ("b.csv", "name,name,project_id;x\n"),
+            ("c.csv", "name,project_id,credentials.user,credentials.user.file\n"),
+        ],
+    );
+    // What is wrong with what holds for all is told once, and nothing is said of the lanes for it.
+    let two = format!("name,project_id\na,{}\nb,{}\n", project(1), project(2));
+    for (name, text) in [
+        (
+            "lane_defaults_mistakes",
+            "{name: x, region: ap-southeast-3, credentials: {token: {}}, poll: 0s}",
+        ),
+        (
+            "lane_defaults_half",
+            "{region: ap-southeast-3, credentials: {user: x}, poll: 9s, poll_max: 3s}",
+        ),
+        ("lane_defaults_less", "{credentials: {token: {file: x}}, quota: {per: 5m}}"),
+    ] {
+        let text = format!("lane_defaults: {text}\nlane_files: [lanes.csv]\n");
+        lane_files(name, &text, &[("lanes.csv", &two)]);
+    }
+    let user = "user: ops, password: {file: password}, domain: acme-ops";
+    let all = format!(
+        "lane_defaults:\n  region: ap-southeast-3\n  credentials: {{{user}, agency: {{name: sealift}}}}\n"
+    );
+    let csv = format!(
+        "name,project_id,credentials.agency.domain,credentials.agency.name\n\
+         bank,{},bank-prod,\nshop,{},shop-prod,other\nlab,{},,lab\n",
+        project(1),
+        project(2),
+        project(3)
+    );
+    let inline = |name: &str, n: u32, credentials: &str| {
+        format!(
+            "lanes: [{{name: {name}, project_id: \"{}\", credentials: {{{credentials}}}}}]\n",
+            project(n)
+        )
+    };
+    let files = "lane_files: [lanes.csv]\n";
+    let right = csv.replace(",,lab", ",lab-prod,lab");
+    let own = format!("{all}{files}{}", inline("ops", 9, user));
+    lane_files("lane_agencies", &own, &[("lanes.csv", &right)]);
+    let key = "access_key: {file: a}, secret_key: {file: s}, agency: {name: x, domain: y}";
+    let key = format!("{all}{files}{}", inline("key", 8, key));
+    lane_files("lane_agencies_mistakes", &key, &[("lanes.csv", &csv)]);
+    let above = format!(
+        "lane_defaults: {{endpoint: \"https://a.example\", credentials: {{token: {{file: x}}}}}}\n\
+                         lanes: [{{name: a, project_id: \"{}\", region: ap-southeast-3}}]\n",
+        project(1)
+    );
+    config("lane_region_idle", &above);
+}
+
+/// At most five thousand, over all files and the list.
+#[test]
+fn a_lane_too_many_is_refused() {
+    let rows = |lanes: usize| {
+        let rows = (0..lanes).map(|n| format!("lane-{n},{n:032}\n"));
+        format!("name,project_id\n{}", rows.collect::<String>())
+    };
+    let text = "lane_defaults: {region: ap-southeast-3, credentials: {token: {file: x}}}\n\
+                lane_files: [lanes.csv]\n";
+    let told = |lanes| {
+        let rows = rows(lanes);
+        let files = [("sealift.yaml", text.as_bytes()), ("lanes.csv", rows.as_bytes())];
+        let case = GoldenCase::new(&files);
+        let config = Config::load(Some(&case.path("sealift.yaml")), &|_| None);
+        config.map(|config| config.lanes.len()).map_err(|told| case.plain(&told.render(false)))
+    };
+    assert_eq!(told(5_000), Ok(5_000));
+    let refused = told(5_001).expect_err("one too many");
+    assert!(refused.contains("5001 lanes are more than the 5000 that are taken"), "{refused}");
+    assert!(refused.contains("sealift.yaml:2:13"), "{refused}");
 }
 
 /// Whatever way a secret gets into the file by mistake: no message, line or JSON shows it.

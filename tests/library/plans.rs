@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use sealift::config::{self, Config};
 use sealift::domain::change::LOOKS_MAX;
 use sealift::domain::enforce::Mode;
+use sealift::domain::lane::Credentials;
 use sealift::domain::plan::{OnFailure, RevertPolicy};
 use sealift::planfile;
 use sealift::simcloud::faults;
@@ -102,6 +103,46 @@ fn the_example_configuration_is_taken_and_shows_every_default() {
     for key in keys(&config::schema()) {
         assert!(written.contains(&key), "the example does not show `{key}`");
     }
+}
+
+/// The example of a table, over the defaults that the example configuration shows in comments.
+#[test]
+fn the_example_table_of_lanes_is_taken() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let written = fs::read_to_string(docs.join("sealift.example.yaml")).expect("the example");
+    let shown = |line: &&str| line.starts_with("# lane_defaults:") || line.starts_with("#   ");
+    let defaults = written.lines().skip_while(|line| !line.starts_with("# lane_defaults:"));
+    let defaults: String =
+        defaults.take_while(shown).map(|line| format!("{}\n", &line[2..])).collect();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("sealift.yaml");
+    let table = docs.join("lanes.example.csv").display().to_string();
+    fs::write(&path, format!("{defaults}lane_files: [{table}]\n")).expect("a file");
+    let config = Config::load(Some(&path), &|_| None).unwrap_or_else(|told| panic!("{told}"));
+    let lanes: Vec<_> = config
+        .lanes
+        .iter()
+        .map(|lane| {
+            let quota = lane.quota.map(|quota| quota.requests);
+            (lane.name.as_str(), lane.access.endpoint.as_str(), quota, lane.max_in_flight)
+        })
+        .collect();
+    let agencies = config.lanes.iter().filter_map(|lane| match &lane.access.credentials {
+        Credentials::Password { agency, .. } => agency.as_ref().map(ToString::to_string),
+        Credentials::Token(_) | Credentials::AccessKey { .. } => None,
+    });
+    let prod = "agency sealift of account bank-prod";
+    assert_eq!(agencies.collect::<Vec<_>>(), [prod, prod, "agency sealift of account bank-lab"]);
+    let (sg, hk) = (
+        "https://gaussdb.ap-southeast-3.myhuaweicloud.com",
+        "https://gaussdbformysql.ap-southeast-1.myhuaweicloud.com",
+    );
+    let expected = [
+        ("bank-prod-sg", sg, Some(120), 50),
+        ("bank-prod-hk", hk, Some(240), 100),
+        ("bank-lab-sg", sg, Some(48), 5),
+    ];
+    assert_eq!(lanes, expected);
 }
 
 /// Every key that a schema knows.

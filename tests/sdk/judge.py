@@ -1,7 +1,7 @@
 """Drives an emulated cloud with the vendor's own SDK and prints what it understood, one JSON document a line.
 
-Called with one JSON argument: endpoint, project_id, access_key, secret_key, user, password, domain, instance_id, proxy_id,
-absent_proxy_id. It judges nothing: the test does, from what is printed.
+Called with one JSON argument: endpoint, project_id, access_key, secret_key, user, password, domain, agency, agency_domain,
+instance_id, proxy_id, absent_proxy_id. It judges nothing: the test does, from what is printed.
 """
 
 import json
@@ -20,9 +20,16 @@ from huaweicloudsdkgaussdb.v3 import (
     SwitchProxySSLRequest,
 )
 from huaweicloudsdkiam.v3 import (
+    AgencyTokenAssumerole,
+    AgencyTokenAuth,
+    AgencyTokenIdentity,
+    AgencyTokenScope,
+    AgencyTokenScopeProject,
     AuthScope,
     AuthScopeProject,
     IamClient,
+    KeystoneCreateAgencyTokenRequest,
+    KeystoneCreateAgencyTokenRequestBody,
     KeystoneCreateUserTokenByPasswordRequest,
     KeystoneCreateUserTokenByPasswordRequestBody,
     PwdAuth,
@@ -48,18 +55,21 @@ def keys(secret_key, security_token=None):
     return made.with_security_token(security_token) if security_token else made
 
 
-def by_token(token):
+def showing(token, kind):
     """The SDK knows no tokens; credentials of its own class name that set the header are taken for its own."""
 
     def sign_request(self, request):
         # Signing also makes the request's address, so the signature is made and left out.
-        signed = BasicCredentials.sign_request(self, request)
+        signed = kind.sign_request(self, request)
         del signed.header_params["Authorization"]
         signed.header_params["X-Auth-Token"] = token
         return signed
 
-    made = type("BasicCredentials", (BasicCredentials,), {"sign_request": sign_request})
-    return made(GIVEN["access_key"], GIVEN["secret_key"], GIVEN["project_id"])
+    return type(kind.__name__, (kind,), {"sign_request": sign_request})
+
+
+def by_token(token):
+    return showing(token, BasicCredentials)(GIVEN["access_key"], GIVEN["secret_key"], GIVEN["project_id"])
 
 
 def refused(step, call):
@@ -135,6 +145,34 @@ def main():
     answer = login(GIVEN["password"])
     say("token", token=answer.x_subject_token, expires_at=answer.token.expires_at, methods=answer.token.methods)
     say("by token", rows=[[p.pool_id, p.ssl_option] for p in proxies(client(by_token(answer.x_subject_token)))])
+    # What a user of one account does to act in another: its own token asks for one of the agency's account.
+    def assume(token, agency):
+        acting = showing(token, GlobalCredentials)(GIVEN["access_key"], GIVEN["secret_key"], "0" * 32)
+        asking = IamClient.new_builder().with_credentials(acting).with_endpoint(GIVEN["endpoint"]).build()
+        role = AgencyTokenAssumerole(domain_name=GIVEN["agency_domain"], agency_name=agency)
+        auth = AgencyTokenAuth(
+            identity=AgencyTokenIdentity(methods=["assume_role"], assume_role=role),
+            scope=AgencyTokenScope(project=AgencyTokenScopeProject(id=GIVEN["project_id"])),
+        )
+        request = KeystoneCreateAgencyTokenRequest(body=KeystoneCreateAgencyTokenRequestBody(auth=auth))
+        return asking.keystone_create_agency_token(request)
+
+    acted = assume(answer.x_subject_token, GIVEN["agency"])
+    say(
+        "agency token",
+        token=acted.x_subject_token,
+        methods=acted.token.methods,
+        user=acted.token.user.name,
+        account=acted.token.user.domain.name,
+        assumed_by=acted.token.assumed_by.user.name,
+        project=acted.token.project.id,
+        lasts=[acted.token.issued_at, acted.token.expires_at],
+    )
+    say("by agency", rows=[[p.pool_id, p.ssl_option] for p in proxies(client(by_token(acted.x_subject_token)))])
+    refused("no such agency", lambda: assume(answer.x_subject_token, "not-an-agency"))
+    refused("agency by no token", lambda: assume("not-a-token", GIVEN["agency"]))
+    refused("agency by an agency", lambda: assume(acted.x_subject_token, GIVEN["agency"]))
+
     refused("wrong token", lambda: proxies(client(by_token("not-a-token"))))
     refused("wrong password", lambda: login("not-the-password"))
 

@@ -15,6 +15,7 @@ mod enforcement;
 mod forecast;
 mod found;
 mod journal;
+mod lane;
 mod look;
 mod moved;
 mod preflight;
@@ -36,6 +37,7 @@ pub use enforcement::{
 pub use forecast::{ForecastDoc, ForecastWaveDoc};
 pub use found::{FoundDoc, FoundRow};
 pub use journal::{ChangeJournal, JournalRow};
+pub use lane::LaneRow;
 pub use look::{
     InstancePage, InstanceRow, LOOK_INSTANCES_MAX, LookInstance, LookProxy, LookRequest, LookRow,
 };

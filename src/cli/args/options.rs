@@ -171,6 +171,7 @@ mod tests {
                 "windows",
                 "discover",
                 "list",
+                "lanes",
                 "changes",
                 "jobs",
                 "journal",

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
+mod agencies;
 mod many_lanes;
 
 use super::refusals::{HOLD, HOLD_LONG};
@@ -72,6 +73,7 @@ fn user(password: &str) -> Known {
         user: "sealift".into(),
         password: password.into(),
         projects: None,
+        agent_operator: true,
     }
 }
 
@@ -144,6 +146,7 @@ fn password(text: &str, iam: Option<&str>) -> impl FnOnce(&Path, &str) -> Creden
             user: NameSource::Plain("sealift".into()),
             password: SecretSource::File(dir.join("password")),
             domain: NameSource::Plain("acme".into()),
+            agency: None,
         }
     }
 }

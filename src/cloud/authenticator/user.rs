@@ -15,15 +15,17 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::Denied;
+use super::agency::Turns;
 use super::refusals::{Refusals, minutes};
 use crate::clock::Clock;
 use crate::cloud::iam::{Iam, LoginError, LoginIdentity};
 use crate::cloud::secret::{Secret, SecretError, SecretReader};
+use crate::domain::id::ProjectId;
 use crate::domain::lane::NameSource;
 
 /// The share of its life after which a token is renewed, in fifths: of 24 hours nearly five are
 /// left for an IAM that is out of order.
-const RENEW_AFTER_FIFTHS: u32 = 4;
+pub(super) const RENEW_AFTER_FIFTHS: u32 = 4;
 
 /// Least time between the starts of two logins, but for tokens of shorter life; it doubles with
 /// every one that fails.
@@ -135,14 +137,17 @@ impl KnownToken {
             );
             return Some(Denied::new(message));
         }
+        self.waits(iam, password, now)
+    }
+
+    /// Why IAM at this endpoint is not asked for anything now: it gave no verdict a moment ago.
+    fn waits(&self, iam: &str, password: &Arc<Secret>, now: Duration) -> Option<Denied> {
         let failing = self
             .failing
             .get(iam)
             .filter(|failing| now < failing.not_before && failing.password == *password)?;
-        Some(Denied {
-            message: failing.said.clone(),
-            retry_after: Some(seconds(failing.not_before - now)),
-        })
+        let after = seconds(failing.not_before - now);
+        Some(Denied::again(failing.said.clone(), Some(after)))
     }
 
     /// IAM's verdict on a password is that it is wrong; whether it stands for all lanes. One that
@@ -187,24 +192,29 @@ impl KnownToken {
 }
 
 /// In whole seconds, rounded up.
-fn seconds(left: Duration) -> u32 {
+pub(super) fn seconds(left: Duration) -> u32 {
     u32::try_from(left.as_secs() + 1).unwrap_or(u32::MAX)
 }
 
 /// A token of IAM.
 pub(in crate::cloud) struct Issued {
     pub(super) token: Secret,
-    to: LoginIdentity,
+    pub(super) to: LoginIdentity,
     /// Boot time from which it is to be renewed.
-    due: Duration,
+    pub(super) due: Duration,
     /// Boot time from which it is worth nothing.
-    ends: Duration,
+    pub(super) ends: Duration,
 }
 
-type LoginOutcome = Result<Arc<Issued>, Denied>;
+pub(super) type LoginOutcome = Result<Arc<Issued>, Denied>;
 
+/// A user of one lane, or of all lanes that act by agencies.
 pub(in crate::cloud) struct IamUser {
-    iam: Iam,
+    pub(super) iam: Iam,
+    /// The lane's; `None`: the token is for asking IAM for those of agencies.
+    project: Option<ProjectId>,
+    /// Of the requests that ask for those.
+    pub(super) turns: Turns,
     name: UserName,
     password: SecretReader,
     domain: UserName,
@@ -253,6 +263,7 @@ impl UserName {
 impl IamUser {
     pub(super) fn new(
         iam: Iam,
+        project: Option<ProjectId>,
         [name, domain]: [&NameSource; 2],
         password: SecretReader,
         clock: Arc<dyn Clock>,
@@ -260,10 +271,20 @@ impl IamUser {
     ) -> Self {
         let (name, domain) =
             (UserName::new("user name", name), UserName::new("domain name", domain));
-        Self { iam, name, password, domain, clock, users, state: Mutex::new(State::default()) }
+        Self {
+            iam,
+            project,
+            turns: Turns::default(),
+            name,
+            password,
+            domain,
+            clock,
+            users,
+            state: Mutex::new(State::default()),
+        }
     }
 
-    fn identity(&self, now: Duration) -> Result<LoginIdentity, SecretError> {
+    pub(super) fn identity(&self, now: Duration) -> Result<LoginIdentity, SecretError> {
         Ok(LoginIdentity {
             user: self.name.lately(now)?,
             domain: self.domain.lately(now)?,
@@ -304,8 +325,12 @@ impl IamUser {
         }
         if let Some((count, left)) = state.refusals.held(now) {
             let left = minutes(left);
+            let (by, check) = match &self.project {
+                Some(_) => ("the service", "the lane's region and project"),
+                None => ("IAM itself, for agencies", "whether the user is enabled there"),
+            };
             let message = format!(
-                "{count} tokens of IAM in a row were refused by the service; nothing is sent for {left}: check the lane's region and project"
+                "{count} tokens of IAM in a row were refused by {by}; nothing is sent for {left}: check {check}"
             );
             return Err(Denied::new(message));
         }
@@ -340,10 +365,8 @@ impl IamUser {
                 let message =
                     "the last token of IAM is not good any more, and a new one was got just before"
                         .to_owned();
-                return instead(Denied {
-                    message,
-                    retry_after: Some(seconds(state.not_before - now)),
-                });
+                let after = seconds(state.not_before - now);
+                return instead(Denied::again(message, Some(after)));
             }
             let trial = known.proven.as_ref() != Some(&who.password);
             if trial && std::mem::replace(&mut known.on_trial, true) {
@@ -370,7 +393,7 @@ impl IamUser {
     ) -> watch::Receiver<Option<LoginOutcome>> {
         let (outcome_sender, outcome_receiver) = watch::channel(None);
         tokio::spawn(async move {
-            let answer = self.iam.login(&who).await;
+            let answer = self.iam.login(&who, self.project.as_ref()).await;
             let outcome = self.land(who, &account, answer);
             if trial {
                 account.known().on_trial = false;
@@ -421,9 +444,33 @@ impl IamUser {
             Err(LoginError::Failed(message, wait)) => {
                 tracing::warn!("{message}");
                 let gap = known.fail(self.iam.endpoint(), who.password, &message, wait, now);
-                Err(Denied { message, retry_after: u32::try_from(gap.as_secs()).ok() })
+                Err(Denied::again(message, u32::try_from(gap.as_secs()).ok()))
             }
         }
+    }
+
+    /// Why IAM is not asked for anything of this user now. Whether its password is tried is decided
+    /// where it logs in.
+    pub(super) fn iam_denies(&self, who: &LoginIdentity, now: Duration) -> Option<Denied> {
+        self.users.of(who).known().waits(self.iam.endpoint(), &who.password, now)
+    }
+
+    /// IAM gave no verdict on what was asked by the user's token; the gap until it is asked again.
+    pub(super) fn iam_failed(
+        &self,
+        who: &LoginIdentity,
+        said: &str,
+        wait: Option<Duration>,
+        now: Duration,
+    ) -> Duration {
+        let account = self.users.of(who);
+        let mut known = account.known();
+        known.fail(self.iam.endpoint(), who.password.clone(), said, wait, now)
+    }
+
+    /// IAM gave what was asked for by the user's token.
+    pub(super) fn iam_answers(&self, who: &LoginIdentity) {
+        self.users.of(who).known().failing.remove(self.iam.endpoint());
     }
 
     pub(super) fn let_in(&self, token: &Arc<Issued>) {

@@ -302,6 +302,7 @@ impl Core {
             free_at: lane.free_at(self.now.boot).map(|at| self.wall_at(at)),
             assumed_until: lane.assumed(self.now.boot).map(|at| self.wall_at(at)),
             occupied: lane.occupied.known(self.now.boot),
+            good_at: lane.good_at().map(|at| self.wall_at(at)),
             held: lane.paused_by().cloned().map(|mark| (mark, self.needing(&lane.lane.name))),
         });
         Snapshot {

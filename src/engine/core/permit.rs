@@ -151,7 +151,7 @@ impl Core {
         }
         match outcome {
             Ok(_) => {
-                lane.well();
+                lane.well(now);
                 false
             }
             Err(error) => {

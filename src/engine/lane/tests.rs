@@ -297,7 +297,8 @@ fn pauses_in_a_row_double_up_to_the_longest_and_a_success_begins_anew() {
         now = until;
     }
     assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
-    lane.well();
+    lane.well(now);
+    assert_eq!(lane.good_at(), Some(now));
     lane.pause_for(&throttled(), now);
     assert_eq!(lane.paused(now).expect("paused").until, now + PAUSE_FIRST);
 }
@@ -387,7 +388,7 @@ fn no_interval_sees_more_permits_than_the_learnt_ceiling() {
             lowered.push(now);
         } else {
             lane.over(true, now);
-            lane.well();
+            lane.well(now);
         }
         now += ms(random.u64(0..30));
     }
@@ -489,6 +490,6 @@ fn a_lane_that_is_out_of_reach_again_and_again_is_down_until_a_call_goes_through
         assert!(lane.pause_for(&error(Disposition::NotDone, None, None), SECOND * second));
         assert_eq!(lane.is_down(), down, "{second}");
     }
-    lane.well();
+    lane.well(SECOND);
     assert!(!lane.is_down());
 }

@@ -1,6 +1,7 @@
 //! The header of a CSV file of targets.
 
-use crate::yaml::{Diagnostic, Mistakes, Place, quote, suggest};
+use crate::yaml::rows::RowLine;
+use crate::yaml::{Diagnostic, Mistakes, csv, quote, suggest};
 
 /// What a column holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,59 +33,20 @@ fn known() -> impl Iterator<Item = &'static (&'static str, Column)> {
     REQUIRED.iter().chain(&OPTIONAL)
 }
 
+const EXAMPLE: &str =
+    "the first line names the columns: `lane,instance_id,proxy_id` and any number of `tag:NAME`";
+
 /// Reads the header's fields. Mistakes are told at the header's line.
-pub fn read(
-    fields: &[&str],
-    file: &str,
-    number: u32,
-    text: &str,
-    mistakes: &mut Mistakes,
-) -> Option<Vec<Column>> {
-    let before = mistakes.count();
-    let whole = || Place::of_line(file, number as usize, text, 0..text.len());
-    if let [only] = fields
-        && only.contains([';', '\t'])
-    {
-        let other = Diagnostic::error("column", "the columns are not parted by commas").at(whole());
-        mistakes.push(other.help("save the file with `,` between the columns"));
-        return None;
+pub fn read(fields: &[&str], line: RowLine<'_>, mistakes: &mut Mistakes) -> Option<Vec<Column>> {
+    csv::header(fields, line, (&REQUIRED, EXAMPLE), meant, mistakes)
+}
+
+fn meant(field: &str) -> Result<Column, Box<Diagnostic>> {
+    match (known().find(|(name, _)| *name == field), field.strip_prefix("tag:")) {
+        (Some((_, column)), _) => Ok(column.clone()),
+        (None, Some(tag)) if !tag.is_empty() => Ok(Column::Tag(tag.to_owned())),
+        _ => Err(unknown(field).into()),
     }
-    let mut columns = Vec::with_capacity(fields.len());
-    let mut offset = 0;
-    for field in fields {
-        let start = text[offset..].find(field).map_or(offset, |at| offset + at);
-        offset = start + field.len().min(text.len() - start);
-        let at = Place::of_line(file, number as usize, text, start..offset);
-        let column = match (known().find(|(name, _)| name == field), field.strip_prefix("tag:")) {
-            (Some((_, column)), _) => column.clone(),
-            (None, Some(tag)) if !tag.is_empty() => Column::Tag(tag.to_owned()),
-            _ => {
-                mistakes.push(unknown(field).at(at));
-                continue;
-            }
-        };
-        if columns.contains(&column) {
-            mistakes.push(
-                Diagnostic::error(
-                    "column",
-                    format!("the column {} stands here twice", quote(field)),
-                )
-                .at(at),
-            );
-        }
-        columns.push(column);
-    }
-    if mistakes.count() == before {
-        for (name, column) in REQUIRED {
-            if !columns.contains(&column) {
-                let missing =
-                    Diagnostic::error("column", format!("the column `{name}` is missing"))
-                        .at(whole());
-                mistakes.push(missing.help("the first line names the columns: `lane,instance_id,proxy_id` and any number of `tag:NAME`"));
-            }
-        }
-    }
-    (mistakes.count() == before).then_some(columns)
 }
 
 fn unknown(field: &str) -> Diagnostic {

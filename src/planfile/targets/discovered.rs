@@ -12,10 +12,10 @@ use std::io::{BufRead as _, BufReader, Read as _};
 
 use jiff::Timestamp;
 
-use super::file::LINE_BYTES_MAX;
 use super::{TARGET_FILE_BYTES_MAX, TARGETS_MAX, TargetCollector, TargetEntry};
 use crate::planfile::discovery::{DiscoveryEnd, DiscoveryHeader, FoundProxy, VERSION};
 use crate::planfile::selector::{SelectedInstance, Selector};
+use crate::yaml::rows::LINE_BYTES_MAX;
 use crate::yaml::{Diagnostic, Document, Mistakes, Place, quote};
 
 /// Help where a file is no discovery of this plan.

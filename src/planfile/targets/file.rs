@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::{TargetCollector, TargetEntry, rows};
 use crate::planfile::{raw, schema};
 use crate::yaml::format::Complaint;
+use crate::yaml::rows::{RowForm, each_line};
 use crate::yaml::shape::complained;
 use crate::yaml::source::ByteSpan;
 use crate::yaml::{Diagnostic, Document, Mistakes, open, plain, quote};
@@ -19,22 +19,9 @@ pub const TARGET_FILE_BYTES_MAX: u64 = 256 << 20;
 /// Largest YAML file of targets: its tree is held as a whole. As for plans.
 pub const YAML_TARGET_FILE_BYTES_MAX: u64 = crate::planfile::PLAN_BYTES_MAX;
 
-/// Longest line: three ids and sixty tags of a thousand characters.
-pub(super) const LINE_BYTES_MAX: usize = 64 << 10;
-
 /// Ending of a discovery's target file until it is complete: what was broken off never bears the
 /// name of a whole fleet.
 pub const PART: &str = ".part";
-
-/// How rows are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Csv,
-    JsonLines,
-    Yaml,
-    /// The file of a discovery; a plan never names one.
-    Discovery,
-}
 
 /// A file of targets that a plan names.
 #[derive(Debug, Clone)]
@@ -42,7 +29,8 @@ pub struct FileSource {
     folder: PathBuf,
     name: String,
     shown: String,
-    form: Form,
+    /// `None` for the file of a discovery, which a plan never names.
+    form: Option<RowForm>,
 }
 
 impl FileSource {
@@ -59,19 +47,7 @@ impl FileSource {
                 quote(whole)
             )));
         }
-        let lower = name.to_ascii_lowercase();
-        let form = match lower.rsplit_once('.').map(|(_, ending)| ending) {
-            Some("csv") => Form::Csv,
-            Some("jsonl" | "ndjson") => Form::JsonLines,
-            Some("yaml" | "yml") => Form::Yaml,
-            _ => {
-                return Err(Complaint::new(format!(
-                    "{} has none of the known endings",
-                    quote(name)
-                ))
-                .help("a file of targets ends in `.csv`, `.jsonl` or `.yaml`"));
-            }
-        };
+        let form = Some(RowForm::of(name, "targets")?);
         Ok(Self {
             folder: folder.to_owned(),
             name: name.to_owned(),
@@ -91,7 +67,7 @@ impl FileSource {
             folder: folder.to_owned(),
             name: name.into_owned(),
             shown: path.display().to_string(),
-            form: Form::Discovery,
+            form: None,
         }
     }
 
@@ -106,7 +82,11 @@ impl FileSource {
     }
 
     fn max(&self) -> u64 {
-        if self.form == Form::Yaml { YAML_TARGET_FILE_BYTES_MAX } else { TARGET_FILE_BYTES_MAX }
+        if self.form == Some(RowForm::Yaml) {
+            YAML_TARGET_FILE_BYTES_MAX
+        } else {
+            TARGET_FILE_BYTES_MAX
+        }
     }
 
     pub fn open(&self) -> Result<File, Complaint> {
@@ -119,7 +99,7 @@ impl FileSource {
         let mut file = match self.open() {
             Ok(file) => file,
             Err(mut complaint) => {
-                if self.form == Form::Yaml && complaint.message.contains("MiB") {
+                if self.form == Some(RowForm::Yaml) && complaint.message.contains("MiB") {
                     complaint.help = Some("write a large fleet as CSV or JSON Lines".into());
                 }
                 if open::beneath(&self.folder, &format!("{}{PART}", self.name), self.max()).is_ok()
@@ -136,62 +116,30 @@ impl FileSource {
             }
         };
         match self.form {
-            Form::Csv => {
+            Some(RowForm::Csv) => {
                 let mut reader = rows::Csv::new(self.shown());
                 self.each_line(&mut file, mistakes, |line, text, mistakes| {
                     reader.line(line, text, fleet, mistakes)
                 });
                 reader.end(mistakes);
             }
-            Form::JsonLines => {
+            Some(RowForm::JsonLines) => {
                 self.each_line(&mut file, mistakes, |line, text, mistakes| {
                     rows::json(self.shown(), line, text, fleet, mistakes)
                 });
             }
-            Form::Yaml => self.read_yaml(&mut file, fleet, mistakes),
-            Form::Discovery => unreachable!("read by `Fleet::read_discovered`"),
+            Some(RowForm::Yaml) => self.read_yaml(&mut file, fleet, mistakes),
+            None => unreachable!("read by `Fleet::read_discovered`"),
         }
     }
 
-    /// Hands every line over, its end included, until the end, a line that is no text, or a line
-    /// that is too long.
     fn each_line(
         &self,
         file: &mut File,
         mistakes: &mut Mistakes,
-        mut each: impl FnMut(u32, &mut String, &mut Mistakes),
+        each: impl FnMut(u32, &mut String, &mut Mistakes),
     ) {
-        let mut reader = BufReader::with_capacity(LINE_BYTES_MAX, file.take(TARGET_FILE_BYTES_MAX));
-        let mut bytes = Vec::new();
-        for number in 1.. {
-            bytes.clear();
-            let read = Read::by_ref(&mut reader)
-                .take(LINE_BYTES_MAX as u64 + 1)
-                .read_until(b'\n', &mut bytes);
-            let wrong = match read {
-                Ok(0) => return,
-                Ok(_) if bytes.len() > LINE_BYTES_MAX => {
-                    format!("line {number} is longer than {} KiB", LINE_BYTES_MAX >> 10)
-                }
-                Ok(_) if bytes.contains(&0) => {
-                    format!("line {number} holds a NUL byte; this is not a text")
-                }
-                Ok(_) => match String::from_utf8(std::mem::take(&mut bytes)) {
-                    Ok(mut text) => {
-                        if number == 1 && text.starts_with('\u{feff}') {
-                            text.drain(..'\u{feff}'.len_utf8());
-                        }
-                        each(number, &mut text, mistakes);
-                        bytes = text.into_bytes();
-                        continue;
-                    }
-                    Err(_) => format!("line {number} is not UTF-8"),
-                },
-                Err(error) => format!("line {number} cannot be read: {error}"),
-            };
-            return mistakes
-                .push(Diagnostic::error("target-file", format!("{}: {wrong}", self.shown)));
-        }
+        each_line(file, (&self.shown, "target-file"), TARGET_FILE_BYTES_MAX, mistakes, each);
     }
 
     fn read_yaml(&self, file: &mut File, fleet: &mut TargetCollector<'_>, mistakes: &mut Mistakes) {

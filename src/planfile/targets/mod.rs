@@ -19,6 +19,7 @@ use jiff::Timestamp;
 
 use super::selector::Selector;
 use crate::domain::id::{InstanceId, Name, ProxyId};
+use crate::domain::lane::LANES_MAX;
 use crate::domain::target::{InstanceName, Tags, Target, TargetList};
 use crate::yaml::source::ByteSpan;
 use crate::yaml::{Diagnostic, Document, Mistakes, Place, SourceText, quote};
@@ -30,9 +31,6 @@ pub use self::file::{FileSource, PART, TARGET_FILE_BYTES_MAX, YAML_TARGET_FILE_B
 
 /// Most targets of one plan.
 pub const TARGETS_MAX: u32 = 1_000_000;
-
-/// Most lanes that one plan names: far more than accounts times regions of any operator.
-pub const LANES_MAX: usize = 1_000;
 
 /// Different sets of tags that are shared; beyond it each further target holds its own.
 const SHARED_TAGS_MAX: usize = 4_096;

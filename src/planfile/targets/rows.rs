@@ -3,27 +3,21 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use csv_core::ReadRecordResult;
 use serde::Deserialize;
 
 use super::columns::{self, Column};
 use super::{TargetCollector, TargetEntry};
 use crate::domain::id::{IdError, InstanceId, Name, ProxyId};
 use crate::domain::target::InstanceName;
+use crate::yaml::csv::CsvSplitter;
 use crate::yaml::format::Complaint;
-use crate::yaml::{Diagnostic, Mistakes, Place, quote, suggest};
+use crate::yaml::rows::RowLine;
+use crate::yaml::{Diagnostic, Mistakes, quote, suggest};
 
-/// Most columns of a CSV file: three and a tag for whatever an inventory knows.
-const COLUMNS_MAX: usize = 64;
-
-/// Reads a CSV file line by line. A field may stand between quotes but not run over several lines,
-/// so that a forgotten quote spoils a line and not the rest of the file. Lines that begin with `#`
-/// are comments.
+/// Reads a CSV file line by line.
 pub struct Csv<'f> {
     file: &'f str,
-    reader: csv_core::Reader,
-    fields: Vec<u8>,
-    ends: [usize; COLUMNS_MAX],
+    splitter: CsvSplitter,
     columns: Option<Vec<Column>>,
     spoilt: bool,
     /// The lane of the row before: most often also that of the next.
@@ -33,15 +27,7 @@ pub struct Csv<'f> {
 impl<'f> Csv<'f> {
     /// Before the header; `file` is the name in messages.
     pub fn new(file: &'f str) -> Self {
-        Self {
-            file,
-            reader: csv_core::Reader::new(),
-            fields: Vec::new(),
-            ends: [0; COLUMNS_MAX],
-            columns: None,
-            spoilt: false,
-            lane: None,
-        }
+        Self { file, splitter: CsvSplitter::default(), columns: None, spoilt: false, lane: None }
     }
 
     /// Takes the next line.
@@ -52,48 +38,30 @@ impl<'f> Csv<'f> {
         fleet: &mut TargetCollector<'_>,
         mistakes: &mut Mistakes,
     ) {
-        if self.spoilt || text.trim_start().starts_with('#') || text.trim().is_empty() {
+        if self.spoilt {
             return;
         }
-        if !text.ends_with('\n') {
-            text.push('\n');
-        }
-        let shown = text.trim_end_matches(['\n', '\r']);
-        self.reader.reset();
-        self.fields.resize(text.len(), 0);
-        let (result, _, _, count) =
-            self.reader.read_record(text.as_bytes(), &mut self.fields, &mut self.ends);
-        let wrong = match result {
-            ReadRecordResult::Record => None,
-            ReadRecordResult::OutputEndsFull => Some(format!("more than {COLUMNS_MAX} columns")),
-            _ => Some("a quote is not closed on its line".to_owned()),
+        let split = self.splitter.split(text);
+        let line = RowLine { file: self.file, number, text: text.trim_end_matches(['\n', '\r']) };
+        let fields = match split {
+            None => return,
+            Some(Ok(fields)) => fields,
+            Some(Err(complaint)) => {
+                self.spoilt |= self.columns.is_none();
+                return report(line, complaint, mistakes);
+            }
         };
-        if let Some(wrong) = wrong {
-            self.spoilt |= self.columns.is_none();
-            return report(self.file, number, shown, Complaint::new(wrong), mistakes);
-        }
-        let mut fields = [""; COLUMNS_MAX];
-        let mut start = 0;
-        for (field, end) in fields.iter_mut().zip(&self.ends[..count]) {
-            *field = std::str::from_utf8(&self.fields[start..*end]).unwrap_or("").trim();
-            start = *end;
-        }
-        let fields = &fields[..count];
+        let fields = fields.list();
         match &self.columns {
             None => {
-                self.columns = columns::read(fields, self.file, number, shown, mistakes);
+                self.columns = columns::read(fields, line, mistakes);
                 self.spoilt = self.columns.is_none();
             }
-            Some(columns) if columns.len() != count => {
-                let complaint =
-                    Complaint::new(format!("{count} fields under {} columns", columns.len()));
-                report(
-                    self.file,
-                    number,
-                    shown,
-                    complaint.help("a field that holds a comma stands between quotes"),
-                    mistakes,
-                );
+            Some(columns) if columns.len() != fields.len() => {
+                let (found, named) = (fields.len(), columns.len());
+                let complaint = Complaint::new(format!("{found} fields under {named} columns"));
+                let help = "a field that holds a comma stands between quotes";
+                report(line, complaint.help(help), mistakes);
             }
             Some(columns) => {
                 let mut row = RawRow {
@@ -119,7 +87,7 @@ impl<'f> Csv<'f> {
                         }
                     }
                 }
-                row.push(self.file, number, shown, &mut self.lane, fleet, mistakes);
+                row.push(line, &mut self.lane, fleet, mistakes);
             }
         }
     }
@@ -159,9 +127,7 @@ fn seen(field: &str) -> Result<Option<bool>, &str> {
 impl RawRow<'_> {
     fn push(
         self,
-        file: &str,
-        number: u32,
-        text: &str,
+        line: RowLine<'_>,
         latest: &mut Option<Name>,
         fleet: &mut TargetCollector<'_>,
         mistakes: &mut Mistakes,
@@ -186,7 +152,7 @@ impl RawRow<'_> {
                         seen,
                         instance_name,
                     },
-                    number,
+                    line.number,
                 );
                 *latest = Some(lane);
             }
@@ -213,18 +179,15 @@ impl RawRow<'_> {
                     mistakes.push_with(|| {
                         // In JSON the key stands before its value, in CSV it does not stand there
                         // at all.
-                        let from =
-                            text.find(&format!("\"{key}\"")).map_or(0, |at| at + key.len() + 2);
-                        let at = text[from..]
+                        let from = line
+                            .text
+                            .find(&format!("\"{key}\""))
+                            .map_or(0, |at| at + key.len() + 2);
+                        let at = line.text[from..]
                             .find(field)
                             .filter(|_| !field.is_empty())
                             .map(|at| from + at..from + at + field.len());
-                        let place = Place::of_line(
-                            file,
-                            number as usize,
-                            text,
-                            at.unwrap_or(0..text.len()),
-                        );
+                        let place = at.map_or_else(|| line.whole(), |at| line.place(at));
                         Diagnostic::error("row", message).at(place)
                     });
                 }
@@ -233,14 +196,9 @@ impl RawRow<'_> {
     }
 }
 
-fn report(file: &str, number: u32, text: &str, complaint: Complaint, mistakes: &mut Mistakes) {
+fn report(line: RowLine<'_>, complaint: Complaint, mistakes: &mut Mistakes) {
     mistakes.push_with(|| {
-        let mut diagnostic = Diagnostic::error("row", complaint.message).at(Place::of_line(
-            file,
-            number as usize,
-            text,
-            0..text.len(),
-        ));
+        let mut diagnostic = Diagnostic::error("row", complaint.message).at(line.whole());
         diagnostic.help = complaint.help;
         diagnostic
     });
@@ -276,19 +234,15 @@ pub fn json(
     mistakes: &mut Mistakes,
 ) {
     let text = text.trim_end();
+    let line = RowLine { file, number, text };
     let row = text.trim_start();
     if row.is_empty() {
         return;
     }
     // The reader would also take a list of the four values in their order.
     if !row.starts_with('{') {
-        return report(
-            file,
-            number,
-            text,
-            Complaint::new("not a JSON object").help(ROW_EXAMPLE),
-            mistakes,
-        );
+        let complaint = Complaint::new("not a JSON object").help(ROW_EXAMPLE);
+        return report(line, complaint, mistakes);
     }
     match serde_json::from_str::<JsonRow<'_>>(text) {
         Ok(row) => {
@@ -301,7 +255,7 @@ pub fn json(
                 seen: Ok(row.ssl_option),
                 instance_name: row.instance_name.as_deref().unwrap_or_default(),
             };
-            row.push(file, number, text, &mut latest, fleet, mistakes);
+            row.push(line, &mut latest, fleet, mistakes);
         }
         Err(error) => mistakes.push_with(|| {
             // The reader adds its own place to the message; ours is drawn.
@@ -320,7 +274,7 @@ pub fn json(
                     ["lane", "instance_id", "proxy_id", "tags", "ssl_option", "instance_name"],
                 )
             });
-            let diagnostic = diagnostic.at(Place::of_line(file, number as usize, text, at));
+            let diagnostic = diagnostic.at(line.place(at));
             match (named, near) {
                 (Some(_), Some(near)) => {
                     diagnostic.help(format!("did you mean `{near}`?")).replace(near)

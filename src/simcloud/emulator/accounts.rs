@@ -26,11 +26,13 @@ pub struct Accounts {
     pub keys: Vec<AccountKey>,
     /// Users that may ask for tokens.
     pub users: Vec<AccountUser>,
+    /// Agencies by which users of other accounts may act.
+    pub agencies: Vec<AccountAgency>,
 }
 
 impl Default for Accounts {
     fn default() -> Self {
-        Self { token_life: TOKEN_LIFE, keys: Vec::new(), users: Vec::new() }
+        Self { token_life: TOKEN_LIFE, keys: Vec::new(), users: Vec::new(), agencies: Vec::new() }
     }
 }
 
@@ -52,6 +54,27 @@ pub struct AccountUser {
     pub user: String,
     pub password: Hidden,
     /// The projects in which the user has a role; left out: all.
+    #[serde(default)]
+    pub projects: Option<Vec<String>>,
+    /// Whether the user may act by agencies: the vendor's policy `Agent Operator`.
+    #[serde(default = "operates")]
+    pub agent_operator: bool,
+}
+
+fn operates() -> bool {
+    true
+}
+
+/// An agency: users of one account may act in another.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountAgency {
+    /// The account that made it.
+    pub domain: String,
+    pub name: String,
+    /// The account whose users may act by it.
+    pub trusts: String,
+    /// The projects in which it has a role; left out: all.
     #[serde(default)]
     pub projects: Option<Vec<String>>,
 }
@@ -93,7 +116,7 @@ impl<'de> Deserialize<'de> for Hidden {
 /// The accounts file cannot be read. What stands in it is not shown.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "accounts file, at `{path}`{place}: not as expected; the fields are token_life, keys (access_key, secret_key, security_token) and users (domain, user, password, projects)"
+    "accounts file, at `{path}`{place}: not as expected; the fields are token_life, keys (access_key, secret_key, security_token), users (domain, user, password, projects, agent_operator) and agencies (domain, name, trusts, projects)"
 )]
 pub struct AccountsError {
     path: String,

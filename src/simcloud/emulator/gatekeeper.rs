@@ -18,7 +18,7 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 
-use super::accounts::{AccountUser, Accounts};
+use super::accounts::{AccountAgency, AccountUser, Accounts};
 use crate::cloud::sign::{ALGORITHM, Claim, DATE_FORMAT, DATE_HEADER, Signable, Unverified};
 use crate::simcloud::mix::mix;
 use crate::simcloud::vendor_json::RequestRefusal;
@@ -53,6 +53,10 @@ pub struct Admissions {
     pub logins: u64,
     /// Logins that were refused.
     pub logins_refused: u64,
+    /// Tokens that were had by an agency.
+    pub agency_tokens: u64,
+    /// Requests for such a token that were refused.
+    pub agency_tokens_refused: u64,
     /// How often a user was locked for wrong passwords.
     pub account_locks: u64,
     /// Requests with a good signature.
@@ -80,8 +84,30 @@ pub(super) struct NotAdmitted {
 pub(super) enum NoLogin {
     WrongPassword,
     Locked,
-    /// The user has no role in the project.
+    /// The token that asks for another one is none, or has ended.
+    NotKnown,
+    /// The user, or the agency, has no role in the project, or the user may not act by the agency.
     NoRole,
+    /// The account has no such agency.
+    NoAgency,
+}
+
+/// Whose token it is.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum TokenHolder {
+    User(AccountUser),
+    /// By an agency: which, and who acts by it.
+    Agency(AccountAgency, AccountUser),
+}
+
+/// A token that IAM gave.
+#[derive(Debug, Clone)]
+pub(super) struct IssuedToken {
+    pub text: String,
+    pub ends: Timestamp,
+    pub of: TokenHolder,
+    /// The one project that it is good for; `None`: for no project's services.
+    project: Option<String>,
 }
 
 /// Wrong passwords of one user.
@@ -98,18 +124,12 @@ struct AdmissionRow {
     locked_until: Option<Timestamp>,
 }
 
-struct Token {
-    text: String,
-    ends: Timestamp,
-    of: AccountUser,
-}
-
 /// Who is known and what was seen of them.
 pub(super) struct Gatekeeper {
     fixed: Option<SecretString>,
     accounts: Accounts,
     seed: u64,
-    issued: VecDeque<Token>,
+    issued: VecDeque<IssuedToken>,
     rows: BTreeMap<String, AdmissionRow>,
     /// By domain and name.
     wrong: BTreeMap<(String, String), WrongPasswords>,
@@ -161,12 +181,12 @@ impl Gatekeeper {
                 detail: "x-auth-token not found".into(),
             });
         };
-        let verdict = self.token(now, &given);
+        let verdict = self.token(now, &given, request.uri.path());
         self.seen.tokens_refused += u64::from(verdict.is_err());
         verdict
     }
 
-    fn token(&self, now: Timestamp, given: &str) -> Result<(), NotAdmitted> {
+    fn token(&self, now: Timestamp, given: &str, path: &str) -> Result<(), NotAdmitted> {
         let nobody_known = self.accounts.keys.is_empty() && self.accounts.users.is_empty();
         match &self.fixed {
             None if nobody_known => return Ok(()),
@@ -174,7 +194,14 @@ impl Gatekeeper {
             None | Some(_) => {}
         }
         match self.issued.iter().find(|token| token.text == given) {
-            Some(token) if now < token.ends => Ok(()),
+            Some(token) if now < token.ends => {
+                let scope = path.strip_prefix("/v3/").and_then(|path| path.split('/').next());
+                if token.project.as_deref() == scope {
+                    return Ok(());
+                }
+                let detail = "the token is of another project".to_owned();
+                Err(NotAdmitted { refusal: RequestRefusal::WrongProject, detail })
+            }
             Some(_) => {
                 Err(NotAdmitted { refusal: RequestRefusal::TokenExpired, detail: String::new() })
             }
@@ -244,33 +271,69 @@ impl Gatekeeper {
         verdict
     }
 
-    /// A token with the instant of its end, if somebody has this name and password and a role in
-    /// the project.
+    /// A token, if somebody has this name and password and a role in the project.
     pub(super) fn login(
         &mut self,
         now: Timestamp,
         [domain, user, password]: [&str; 3],
         project: Option<&str>,
-    ) -> Result<(String, Timestamp), NoLogin> {
+    ) -> Result<IssuedToken, NoLogin> {
         let login = self.known_user(now, [domain, user, password]).and_then(|of| {
-            match (&of.projects, project) {
-                (Some(projects), Some(project))
-                    if !projects.iter().any(|known| known == project) =>
-                {
-                    Err(NoLogin::NoRole)
-                }
-                _ => Ok(of),
-            }
+            let covered = covers(of.projects.as_deref(), project);
+            if covered { Ok(of) } else { Err(NoLogin::NoRole) }
         });
         let of = login.inspect_err(|_| self.seen.logins_refused += 1)?;
         self.seen.logins += 1;
-        let text = token_text(self.seed, self.seen.logins);
+        Ok(self.issue(now, TokenHolder::User(of), project))
+    }
+
+    /// A token of the account that made an agency, for a user whom it trusts: whose token asks.
+    pub(super) fn assume(
+        &mut self,
+        now: Timestamp,
+        token: Option<&str>,
+        [domain, name]: [&str; 2],
+        project: Option<&str>,
+    ) -> Result<IssuedToken, NoLogin> {
+        let assumed = self.trusted(now, token, [domain, name], project);
+        let of = assumed.inspect_err(|_| self.seen.agency_tokens_refused += 1)?;
+        self.seen.agency_tokens += 1;
+        Ok(self.issue(now, of, project))
+    }
+
+    fn trusted(
+        &self,
+        now: Timestamp,
+        token: Option<&str>,
+        [domain, name]: [&str; 2],
+        project: Option<&str>,
+    ) -> Result<TokenHolder, NoLogin> {
+        let by = self.issued.iter().find(|known| token == Some(&known.text) && now < known.ends);
+        let user = match by.map(|by| &by.of) {
+            None => return Err(NoLogin::NotKnown),
+            // By an agency nobody comes to another one.
+            Some(TokenHolder::Agency(..)) => return Err(NoLogin::NoRole),
+            Some(TokenHolder::User(user)) => user,
+        };
+        let mut agencies = self.accounts.agencies.iter();
+        let agency = agencies.find(|agency| agency.domain == domain && agency.name == name);
+        let agency = agency.ok_or(NoLogin::NoAgency)?;
+        let trusted = user.agent_operator && agency.trusts == user.domain;
+        if !trusted || !covers(agency.projects.as_deref(), project) {
+            return Err(NoLogin::NoRole);
+        }
+        Ok(TokenHolder::Agency(agency.clone(), user.clone()))
+    }
+
+    fn issue(&mut self, now: Timestamp, of: TokenHolder, project: Option<&str>) -> IssuedToken {
+        let text = token_text(self.seed, self.seen.logins + (self.seen.agency_tokens << 32));
         let ends = now.checked_add(self.accounts.token_life).unwrap_or(Timestamp::MAX);
         if self.issued.len() == TOKENS_MAX {
             self.issued.pop_front();
         }
-        self.issued.push_back(Token { text: text.clone(), ends, of });
-        Ok((text, ends))
+        let issued = IssuedToken { text, ends, of, project: project.map(str::to_owned) };
+        self.issued.push_back(issued.clone());
+        issued
     }
 
     fn known_user(
@@ -305,7 +368,12 @@ impl Gatekeeper {
     /// Other accounts from now on. Tokens of users who are gone, or have another password, are
     /// worth nothing any more.
     pub(super) fn replace(&mut self, accounts: Accounts) {
-        self.issued.retain(|token| accounts.users.contains(&token.of));
+        self.issued.retain(|token| match &token.of {
+            TokenHolder::User(user) => accounts.users.contains(user),
+            TokenHolder::Agency(agency, by) => {
+                accounts.agencies.contains(agency) && accounts.users.contains(by)
+            }
+        });
         self.accounts = accounts;
     }
 
@@ -316,6 +384,14 @@ impl Gatekeeper {
 
     pub(super) fn seen(&self) -> &Admissions {
         &self.seen
+    }
+}
+
+/// Whether somebody with a role in these projects (`None`: in all) has one in this project.
+fn covers(projects: Option<&[String]>, project: Option<&str>) -> bool {
+    match (projects, project) {
+        (Some(projects), Some(project)) => projects.iter().any(|known| known == project),
+        (None, _) | (_, None) => true,
     }
 }
 
@@ -339,6 +415,7 @@ mod tests {
             user: "sealift".into(),
             password: "right".into(),
             projects: None,
+            agent_operator: true,
         };
         let accounts = Accounts { users: vec![known], ..Accounts::default() };
         let start: Timestamp = "2026-11-24T00:00:00Z".parse().expect("an instant");

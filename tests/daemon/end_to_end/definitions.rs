@@ -173,6 +173,7 @@ fn lanes(secrets: &Path, endpoint: &str) -> Vec<Lane> {
         user: NameSource::Plain("sealift".into()),
         password: file(password),
         domain: NameSource::Plain("acme".into()),
+        agency: None,
     };
     let key = |secret: &str| Credentials::AccessKey {
         access_key: file("ak"),

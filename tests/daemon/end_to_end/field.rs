@@ -114,6 +114,18 @@ impl FieldDay {
         Self { folder, cloud, endpoint, daemon: None, rollout: "drill".into() }
     }
 
+    /// Writes another configuration of the daemon: what `lanes` says of the cloud at this endpoint,
+    /// below the places of the folder.
+    pub fn configure(&self, lanes: impl FnOnce(&str) -> String) {
+        let places = "plans: plans.d\nstore: {sled: state/queue}\napi: {socket: api.sock}\n";
+        let text = format!("{places}{}", lanes(&self.endpoint));
+        fs::write(self.at("sealift.yaml"), text).expect("written");
+    }
+
+    pub fn write(&self, file: &str, text: &str) {
+        fs::write(self.at(file), text).expect("written");
+    }
+
     fn at(&self, file: &str) -> PathBuf {
         self.folder.path().join(file)
     }

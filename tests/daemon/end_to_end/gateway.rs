@@ -316,6 +316,7 @@ async fn the_login_goes_the_same_way() {
         user: NameSource::Plain("sealift".into()),
         password: SecretSource::File(site.at("password")),
         domain: NameSource::Plain("acme".into()),
+        agency: None,
     };
     let reply = look(&[lane], &site.target).await;
     assert!(reply.outcome.is_ok(), "{reply:?}");

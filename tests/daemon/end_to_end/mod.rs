@@ -1,6 +1,7 @@
 //! The program as its users run it: the real binary, the emulated cloud in a process of its own, a
 //! store on the real disk.
 
+mod accounts;
 mod credentials;
 mod definitions;
 mod disk;

@@ -21,6 +21,8 @@ keys:
   - {access_key: AKSDKJUDGE0000000000, secret_key: a-secret-key-of-forty-characters-exactly}
 users:
   - {domain: acme, user: sealift, password: a-password}
+agencies:
+  - {domain: member, name: ops-agency, trusts: acme}
 ";
 
 /// Runs the judge; its documents in their order.
@@ -70,6 +72,8 @@ async fn the_vendors_sdk_understands_the_emulated_cloud() {
         "domain": "acme",
         "user": "sealift",
         "password": "a-password",
+        "agency": "ops-agency",
+        "agency_domain": "member",
         "instance_id": ours.instance_id.to_string(),
         "proxy_id": ours.proxy_id.to_string(),
         "absent_proxy_id": "2ec617ba62da4eafb921b69438beed3cpo01",
@@ -133,6 +137,9 @@ async fn the_vendors_sdk_understands_the_emulated_cloud() {
         ("wrong token", "ClientRequestException", 401, json!("APIGW.0301")),
         // IAM has an envelope of its own, and its code is a number.
         ("wrong password", "ClientRequestException", 401, json!(401)),
+        ("no such agency", "ClientRequestException", 404, json!(404)),
+        ("agency by no token", "ClientRequestException", 401, json!(401)),
+        ("agency by an agency", "ClientRequestException", 403, json!(403)),
     ] {
         let told = step(name);
         assert_eq!(
@@ -141,7 +148,7 @@ async fn the_vendors_sdk_understands_the_emulated_cloud() {
             "{name}: {told}"
         );
         assert!(
-            name == "wrong password"
+            told["code"].is_number()
                 || told["request_id"].as_str().is_some_and(|id| id.len() == 32),
             "{name}: {told}"
         );
@@ -157,4 +164,18 @@ async fn the_vendors_sdk_understands_the_emulated_cloud() {
         step("token")
     );
     assert_eq!(step("by token")["rows"], json!([[proxy, "true"], [other, "false"]]));
+    let acted = step("agency token");
+    assert!(acted["token"].as_str().is_some_and(|token| token.len() > 100), "{acted}");
+    assert_eq!(acted["methods"], json!(["assume_role"]));
+    assert_eq!(
+        (&acted["user"], &acted["account"]),
+        (&json!("member/ops-agency"), &json!("member"))
+    );
+    let asked = (&json!("sealift"), &json!("056538411200d4cd2f79c003c7606412"));
+    assert_eq!((&acted["assumed_by"], &acted["project"]), asked);
+    let instant = |place: usize| -> jiff::Timestamp {
+        acted["lasts"][place].as_str().expect("a text").parse().expect("an instant")
+    };
+    assert_eq!(instant(0).duration_until(instant(1)), jiff::SignedDuration::from_hours(24));
+    assert_eq!(step("by agency")["rows"], json!([[proxy, "true"], [other, "false"]]));
 }

@@ -3,22 +3,25 @@
 use super::*;
 use crate::domain::id::Name;
 
-const LANES: usize = 20;
+pub(super) const LANES: usize = 20;
 
-struct Many {
-    running: RunningEmulator,
+pub(super) struct Many {
+    pub(super) running: RunningEmulator,
     cloud: HttpCloud,
     clock: Arc<OurClock>,
     targets: Vec<Target>,
-    dir: tempfile::TempDir,
+    pub(super) dir: tempfile::TempDir,
 }
 
-fn project(place: usize) -> ProjectId {
+pub(super) fn project(place: usize) -> ProjectId {
     format!("{place:032x}").parse().expect("an id")
 }
 
 /// So many lanes, each to a project of its own; the credentials of each are made of its place.
-fn many(accounts: Accounts, credentials: impl Fn(&Path, &str, usize) -> Credentials) -> Many {
+pub(super) fn many(
+    accounts: Accounts,
+    credentials: impl Fn(&Path, &str, usize) -> Credentials,
+) -> Many {
     many_of(accounts, None, credentials)
 }
 
@@ -59,11 +62,12 @@ fn password_file(dir: &Path, endpoint: &str, place: usize, text: &str) -> Creden
         user: NameSource::Plain("sealift".into()),
         password: SecretSource::File(write(dir, &format!("password-{place}"), text)),
         domain: NameSource::Plain("acme".into()),
+        agency: None,
     }
 }
 
 impl Many {
-    fn pass(&self, time: Duration) {
+    pub(super) fn pass(&self, time: Duration) {
         self.clock.cloud.pass(time);
     }
 
@@ -79,7 +83,7 @@ impl Many {
     }
 
     /// Calls of every lane, all at once.
-    async fn all(&self, calls_each: usize) -> Vec<Reply> {
+    pub(super) async fn all(&self, calls_each: usize) -> Vec<Reply> {
         futures_util::future::join_all(
             (0..LANES * calls_each).map(|call| self.inspect(call % LANES)),
         )
