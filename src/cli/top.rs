@@ -45,7 +45,7 @@ const KEYS: usize = 64;
 
 /// What works beside the screen.
 enum TopWork {
-    Read(Result<Board, ClientError>),
+    Read(Box<Result<Board, ClientError>>),
     Paused(Result<VerbAnswer, ClientError>),
     /// The stream is listened to for ever.
     Silent,
@@ -101,7 +101,7 @@ async fn run(desk: &mut Desk, terminal: &mut DefaultTerminal) -> Result<Exit> {
             }
             Some(done) = work.next() => {
                 match done {
-                    TopWork::Read(read) => desk.take(read),
+                    TopWork::Read(read) => desk.take(*read),
                     TopWork::Paused(answer) => desk.answered(answer),
                     TopWork::Silent => {}
                 }
@@ -109,7 +109,7 @@ async fn run(desk: &mut Desk, terminal: &mut DefaultTerminal) -> Result<Exit> {
             }
             _ = pace.tick() => {
                 if let Some(reading) = desk.reading() {
-                    work.push(Box::pin(async { TopWork::Read(reading.await) }));
+                    work.push(Box::pin(async { TopWork::Read(Box::new(reading.await)) }));
                 }
                 Step::Nothing
             }

@@ -32,3 +32,8 @@ fn the_views_and_their_verbs_work_in_a_browser() {
 fn views_stay_live_in_nine_tabs_and_over_a_kill() {
     run("tabs.test.mjs");
 }
+
+#[test]
+fn plans_reports_and_paper_work_in_a_browser() {
+    run("views.test.mjs");
+}

@@ -134,7 +134,7 @@ async fn rollouts(client: &Client) -> Result<Vec<BoardRow>, ClientError> {
         client.page::<RolloutRow>("/v1/rollouts", &limit)
     )?;
     let Events { rollouts: mut open, .. } = open;
-    open.sort_by(|one, other| other.submitted_at.cmp(&one.submitted_at));
+    open.sort_by_key(|rollout| std::cmp::Reverse(rollout.submitted_at));
     let known: BTreeSet<String> = open.iter().map(|document| document.id.clone()).collect();
     let over = latest.rows.into_iter().filter(|row| !known.contains(&row.id));
     let over: Vec<BoardRow> = over.map(|row| BoardRow::Over(Box::new(row))).collect();

@@ -39,14 +39,14 @@ pub enum Step {
     Nothing,
     Leave(Exit),
     /// A verb that was asked about, to be sent.
-    Pause(Pausing),
+    Pause(Box<Pausing>),
 }
 
 /// How live it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Live {
     Waits,
-    Live,
+    Connected,
     Lost {
         /// By the daemon's clock.
         since: Timestamp,
@@ -216,7 +216,7 @@ impl Desk {
             Heard::Beat(clock) => self.ahead = clock.duration_since(self.now),
             Heard::Moved => {}
         }
-        self.live = Live::Live;
+        self.live = Live::Connected;
         self.stale = true;
     }
 
@@ -255,10 +255,10 @@ impl Desk {
                 Typed::More => {}
                 Typed::Away => self.overlay = Overlay::None,
                 Typed::Whole => {
-                    return Step::Pause(Pausing {
+                    return Step::Pause(Box::new(Pausing {
                         question: question.clone(),
                         client: self.client(),
-                    });
+                    }));
                 }
             }
             return Step::Nothing;

@@ -123,7 +123,7 @@ impl Brush {
         let sentence = upper(&board.attention.headline) + &until.unwrap_or_default();
         let (shape, word, tone) = match &desk.live {
             Live::Waits => ("○", "connecting", "soft"),
-            Live::Live => ("●", "Live", "green"),
+            Live::Connected => ("●", "Live", "green"),
             Live::Lost { .. } => ("✗", "Not live", "red"),
         };
         let mut first = apart(
@@ -152,7 +152,7 @@ impl Brush {
                     loud.tone("amber").add_modifier(Modifier::BOLD),
                 )
             }
-            Live::Waits | Live::Live => {
+            Live::Waits | Live::Connected => {
                 Line::styled(cut(&about(board), self.width), loud.tone("soft"))
             }
         };

@@ -60,7 +60,7 @@ async fn hear(
         let Ok(chunk) = timeout(SILENT_MAX, stream.chunk()).await else { return Ok(silent) };
         let Ok(Some(bytes)) = chunk else { return Ok("the daemon ended the connection") };
         *failed = 0;
-        for heard in events.read(&bytes)? {
+        for heard in events.read(&bytes).map_err(ClientError::Broken)? {
             if said.send(heard).await.is_err() {
                 return Ok("nobody listens");
             }
@@ -77,8 +77,7 @@ struct HeardEvents {
 }
 
 impl HeardEvents {
-    fn read(&mut self, bytes: &[u8]) -> Result<Vec<Heard>, ClientError> {
-        let broken = |why: String| ClientError::Broken(why);
+    fn read(&mut self, bytes: &[u8]) -> Result<Vec<Heard>, String> {
         self.rest.extend_from_slice(bytes);
         let mut heard = Vec::new();
         while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
@@ -89,7 +88,7 @@ impl HeardEvents {
                 ("event", word, _) => self.word = word.to_owned(),
                 ("data", data, "beat") => {
                     let beat: Beat =
-                        serde_json::from_str(data).map_err(|error| broken(error.to_string()))?;
+                        serde_json::from_str(data).map_err(|error| error.to_string())?;
                     heard.push(Heard::Beat(beat.now));
                 }
                 ("data", _, "moved") => heard.push(Heard::Moved),
@@ -97,7 +96,7 @@ impl HeardEvents {
             }
         }
         if self.rest.len() > EVENT_MAX {
-            return Err(broken("an event has more than 1 MiB".into()));
+            return Err("an event has more than 1 MiB".into());
         }
         Ok(heard)
     }

@@ -259,9 +259,11 @@ impl Brush {
         let name = format!("{} {}", place + 1, wave.name);
         let left = format!("{} of {}", grouped(&wave.tally.settled()), grouped(&wave.size));
         let budget = format!("{} of {} left", wave.budget.left, wave.budget.max_failures);
-        let soak = (wave.soak_seconds > 0)
-            .then(|| format!("soak {}, ", seconds(wave.soak_seconds)))
-            .unwrap_or_default();
+        let soak = if wave.soak_seconds > 0 {
+            format!("soak {}, ", seconds(wave.soak_seconds))
+        } else {
+            String::new()
+        };
         let gate = if wave.promote == "manual" { "then a person" } else { "then by itself" };
         let then = if last { String::new() } else { format!("{soak}{gate} →") };
         let padded = |mut line: Line<'static>| {
