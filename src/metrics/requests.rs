@@ -48,6 +48,8 @@ pub async fn count(
     next: Next,
 ) -> Response {
     let answer = next.run(request).await;
+    // The page answers for addresses where nothing is by a route of its own.
+    let route = route.filter(|route| !route.as_str().starts_with("/{*"));
     tallies.add(route.as_ref(), answer.status());
     answer
 }

@@ -48,9 +48,11 @@ impl Mend {
         for mend in mends {
             let line = mend.line.checked_sub(1).and_then(|place| lines.get_mut(place));
             if let Some(line) = line
-                && let Some(range) = range(line, mend.column, &mend.old)
+                && let Some(found) = range(line, mend.column, &mend.old)
+                // A form that is sent twice finds its own text there.
+                && range(line, mend.column, &mend.new).is_none_or(|new| new.len() < found.len())
             {
-                line.replace_range(range, &mend.new);
+                line.replace_range(found, &mend.new);
             }
         }
         lines.concat()

@@ -139,6 +139,10 @@ fn words(command: &str) -> Vec<String> {
                 word.get_or_insert_default();
                 quote = Some(letter);
             }
+            // What the shell puts in is one word, whatever it is.
+            (None, '(') if word.as_ref().is_some_and(|word| word.ends_with('$')) => {
+                quote = Some(')');
+            }
             (None, ' ') => words.extend(word.take()),
             (None, '|' | '>' | '#' | '&' | ';') => break,
             (None, _) => word.get_or_insert_default().push(letter),

@@ -33,10 +33,14 @@ pub enum Heard {
 
 /// Listens until nobody wants to know any more.
 pub async fn listen(client: Client, said: Sender<Heard>) {
+    listen_within(client, said, SILENT_MAX).await;
+}
+
+async fn listen_within(client: Client, said: Sender<Heard>, silent: Duration) {
     let mut failed = 0;
     loop {
-        let lost = match hear(&client, &said, &mut failed).await {
-            Ok(why) => why.to_owned(),
+        let lost = match hear(&client, &said, &mut failed, silent).await {
+            Ok(why) => why,
             Err(error) => error.to_string(),
         };
         if said.send(Heard::Lost(lost)).await.is_err() {
@@ -52,17 +56,20 @@ async fn hear(
     client: &Client,
     said: &Sender<Heard>,
     failed: &mut usize,
-) -> Result<&'static str, ClientError> {
-    let silent = "the daemon said nothing for 35 s";
-    let Ok(stream) = timeout(SILENT_MAX, client.moved()).await else { return Ok(silent) };
+    silent: Duration,
+) -> Result<String, ClientError> {
+    let nothing = || format!("the daemon said nothing for {} s", silent.as_secs());
+    let Ok(stream) = timeout(silent, client.moved()).await else { return Ok(nothing()) };
     let (mut stream, mut events) = (stream?, HeardEvents::default());
     loop {
-        let Ok(chunk) = timeout(SILENT_MAX, stream.chunk()).await else { return Ok(silent) };
-        let Ok(Some(bytes)) = chunk else { return Ok("the daemon ended the connection") };
+        let Ok(chunk) = timeout(silent, stream.chunk()).await else { return Ok(nothing()) };
+        let Ok(Some(bytes)) = chunk else {
+            return Ok("the daemon ended the connection".into());
+        };
         *failed = 0;
         for heard in events.read(&bytes).map_err(ClientError::Broken)? {
             if said.send(heard).await.is_err() {
-                return Ok("nobody listens");
+                return Ok("nobody listens".into());
             }
         }
     }
@@ -131,7 +138,7 @@ mod tests {
 
     /// A daemon that says one thing and then nothing, and after that one that ends its stream, is
     /// lost and asked again.
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_stream_that_falls_silent_is_lost_and_asked_for_again() {
         let folder = tempfile::tempdir().expect("a folder");
         let socket = folder.path().join("api.sock");
@@ -151,7 +158,7 @@ mod tests {
         });
         let (said, mut heard) = mpsc::channel(1);
         let client = Client::on_socket(&socket).expect("a client").waiting(Duration::ZERO);
-        let listening = tokio::spawn(listen(client, said));
+        let listening = tokio::spawn(listen_within(client, said, Duration::from_secs(1)));
         let mut words = Vec::new();
         while words.iter().filter(|word| **word == "moved").count() < 2 {
             words.push(match heard.recv().await.expect("it goes on") {

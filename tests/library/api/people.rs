@@ -220,10 +220,12 @@ async fn whoever_may_nothing_sees_no_view_either() {
         "/find?begins=none",
     ] {
         let answered = world.get(path).await;
-        assert_eq!(
-            (answered.status, &answered.json["code"]),
-            (StatusCode::FORBIDDEN, &json!("forbidden")),
-            "{path}: {answered:?}"
-        );
+        assert_eq!(answered.status, StatusCode::FORBIDDEN, "{path}: {answered:?}");
+        // A view says it as a view, the API as a problem; neither says more.
+        let said = match path.starts_with("/v1/") {
+            true => answered.json["code"] == "forbidden",
+            false => answered.json.as_str().is_some_and(|view| view.contains("Not allowed")),
+        };
+        assert!(said, "{path}: {answered:?}");
     }
 }

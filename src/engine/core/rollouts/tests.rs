@@ -144,6 +144,13 @@ impl<'a> TestDaemon<'a> {
                 inputs.push(Input::Read { ticket, found: Box::new(found) });
                 inputs
             }
+            Effect::Read {
+                ticket,
+                query: StoreQuery::Stored { rollout, words, places, limit },
+            } => {
+                let found = ready(store.stored(rollout, words, places, limit)).expect("memory");
+                vec![Input::Read { ticket, found: Box::new(StoreAnswer::Stored(found)) }]
+            }
             Effect::Read { ticket, query: StoreQuery::Change(id) } => {
                 let change = ready(store.change(id)).expect("memory").expect("there");
                 let rollout = ready(store.rollout(id.rollout)).expect("memory").expect("there");
