@@ -119,7 +119,7 @@ impl Api {
         Ok(Some(describe::change(&active, rollout, hold.into_iter().next().flatten())))
     }
 
-    /// What the journal says of one change: its latest [`STORY_MAX`] entries.
+    /// What the journal says of one change: its latest entries, a bounded number of them.
     pub async fn story(&self, rollout: &Rollout, ordinal: u32) -> Result<Story, ApiError> {
         let id = ChangeId { rollout: rollout.id, ordinal };
         let found = self.store.story(id, None, STORY_MAX).await?;
