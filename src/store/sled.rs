@@ -45,7 +45,8 @@ use super::workers::{NoAnswer, Workers};
 use super::writer::{JournalWriter, synced};
 use super::{
     Active, Candidates, Commit, CommitError, Durability, Enforcement, EnforcementCommit, Growth,
-    Health, Page, Pending, Rollout, Store, Submission, SubmitError, Submitted, Unavailable,
+    Health, Milestones, Page, Pending, Rollout, Store, Submission, SubmitError, Submitted,
+    Unavailable,
 };
 
 /// Commits that may be in line for the writer; who comes later waits for a place.
@@ -239,6 +240,11 @@ impl SledStore {
     /// The directory, and what it says of itself.
     pub(crate) fn home(&self) -> (PathBuf, StoreIdentity) {
         (self.shared.home.dir().to_owned(), self.shared.home.identity().clone())
+    }
+
+    /// What the store is called, drawn when it was made.
+    pub fn id(&self) -> &str {
+        &self.shared.home.identity().id
     }
 
     /// What there is to know of a store that was imported and has not moved since: calls that its
@@ -463,6 +469,16 @@ impl Store for SledStore {
         limit: usize,
     ) -> Pending<'_, Result<Vec<Entry>, Unavailable>> {
         Box::pin(self.journal_now(rollout, after, limit))
+    }
+
+    fn milestones(&self, seq: u64, limit: usize) -> Pending<'_, Result<Milestones, Unavailable>> {
+        let synced = self.shared.synced();
+        if synced.mark.seq <= seq {
+            // Asked for again and again while nothing happens.
+            let nothing = Milestones { entries: Vec::new(), upto: seq };
+            return Box::pin(ready(self.shared.commit_queue().map(|_| nothing)));
+        }
+        Box::pin(self.read(move |_| synced.reader.milestones(seq, limit)))
     }
 
     fn targets(&self, id: RolloutId) -> Pending<'_, Result<Option<Vec<Target>>, Unavailable>> {
