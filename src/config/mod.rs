@@ -16,6 +16,7 @@ mod credentials;
 mod door;
 mod formats;
 mod lanes;
+mod notify;
 mod people;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
@@ -32,6 +33,7 @@ use self::formats::FORMATS;
 use self::setting::Settings;
 pub use self::setting::{Origin, Setting};
 use crate::domain::lane::Lane;
+use crate::domain::notify::Receiver;
 use crate::domain::people::People;
 use crate::domain::stop;
 use crate::yaml::shape::Later;
@@ -65,13 +67,7 @@ pub fn stop_file(store: &Path) -> PathBuf {
 pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
 
 /// Keys of the contract that come with later versions.
-const LATER: &[Later] = &[
-    Later { path: "store.postgres", instead: "write `store: {sled: PATH}`" },
-    Later {
-        path: "notify",
-        instead: "leave it out; `sealift watch` and `sealift status` tell what happens",
-    },
-];
+const LATER: &[Later] = &[Later { path: "store.postgres", instead: "write `store: {sled: PATH}`" }];
 
 static SHAPE: LazyLock<Shape> = LazyLock::new(|| Shape {
     what: "configuration",
@@ -104,6 +100,8 @@ pub struct Config {
     pub door: DoorConfig,
     /// The lanes, in the file's order; names differ.
     pub lanes: Vec<Lane>,
+    /// Who is told what happens; names differ.
+    pub notify: Vec<Receiver>,
     /// Every value with its origin, in the file's order.
     pub settings: Vec<Setting>,
     /// What the author of the file may want to know.
@@ -148,7 +146,7 @@ impl Config {
         let base = path.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
         let config = understand(document.as_ref(), base, &env, &mut mistakes);
         let warnings = mistakes.finish(source.as_ref().map_or("", SourceText::name))?;
-        let (plans, store, socket, (people, door), (lanes, shared), settings) =
+        let (plans, store, socket, (people, door, notify), (lanes, shared), settings) =
             config.expect("without a mistake a configuration comes out");
         Ok(Self {
             file: path,
@@ -158,6 +156,7 @@ impl Config {
             people,
             door,
             lanes,
+            notify,
             settings,
             warnings,
             shared,
@@ -204,7 +203,7 @@ type CheckedConfig = (
     PathBuf,
     PathBuf,
     PathBuf,
-    (Option<People>, DoorConfig),
+    (Option<People>, DoorConfig, Vec<Receiver>),
     (Vec<Lane>, Vec<Diagnostic>),
     Vec<Setting>,
 );
@@ -219,7 +218,7 @@ fn understand(
     let whole = filled.and_then(|document| document.typed::<raw::RawConfig>("", mistakes));
     let mut settings = Settings::of(filled);
     let (mut plans, mut store, mut socket) = (None, None, None);
-    let (mut written, mut people, mut door) = (None, None, None);
+    let (mut written, mut people, mut door, mut receivers) = (None, None, None, None);
     if let Some(whole) = whole {
         plans = whole.plans;
         store = whole.store.and_then(|store| store.sled);
@@ -229,6 +228,7 @@ fn understand(
             door = Some(api);
         }
         written = Some(whole.lanes);
+        receivers = Some(whole.notify);
     }
     let mut path =
         |key: &str, variable: &'static str, written: Option<String>, default: &str| match (
@@ -259,7 +259,11 @@ fn understand(
         Some(document) => lanes::read(written, document, base, &mut settings, mistakes),
         None => Some(Default::default()),
     };
-    Some((plans, store, socket, (people?, door?), lanes?, settings.list))
+    let notify = match filled {
+        Some(document) => notify::read(receivers, document, base, &mut settings, mistakes),
+        None => Some(Vec::new()),
+    };
+    Some((plans, store, socket, (people?, door?, notify?), lanes?, settings.list))
 }
 
 #[cfg(test)]

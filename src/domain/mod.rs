@@ -24,6 +24,7 @@ pub mod id;
 pub mod job_match;
 pub mod journal;
 pub mod lane;
+pub mod notify;
 pub mod openings;
 pub mod paging;
 pub mod people;

@@ -19,6 +19,7 @@ mod meaning;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
 mod raw;
+mod receivers;
 mod schema;
 pub mod selector;
 mod targets;
@@ -32,6 +33,7 @@ use jiff::Timestamp;
 
 pub use self::lanes::Lanes;
 use self::meaning::CheckedPlan;
+pub use self::receivers::check_receivers;
 pub use self::schema::schema;
 use self::selector::Selector;
 use self::targets::TargetSet;

@@ -107,6 +107,7 @@ impl OwnedFacts {
             approval: Approval::default(),
             enforce: None,
             survey: false,
+            notify: Vec::new(),
             written: Default::default(),
             wire: None,
         };

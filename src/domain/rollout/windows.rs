@@ -58,6 +58,7 @@ fn plan() -> Plan {
         approval: Approval::default(),
         enforce: None,
         survey: false,
+        notify: Vec::new(),
         written: Default::default(),
         wire: None,
     }
