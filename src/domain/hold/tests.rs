@@ -36,7 +36,13 @@ fn begun() -> Timestamp {
 }
 
 fn pause(why: &str) -> Pause {
-    Pause { since: at("2026-12-05T17:59:00Z"), until: later(), why: why.into(), refused: false }
+    Pause {
+        since: at("2026-12-05T17:59:00Z"),
+        until: later(),
+        why: why.into(),
+        refused: false,
+        out_of_reach: false,
+    }
 }
 
 fn submitted() -> Timestamp {
