@@ -12,6 +12,7 @@ const ORDER: &[&str] = &[
     "cli",
     "page",
     "api",
+    "notify",
     "words",
     "rehearse",
     "engine",
