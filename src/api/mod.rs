@@ -25,6 +25,7 @@ mod lane;
 mod look;
 mod meter;
 mod moved;
+mod notify;
 mod outlook;
 mod places;
 mod preflight;
@@ -62,6 +63,7 @@ pub use switches::{Switches, SwitchesError};
 use crate::clock::Clock;
 use crate::domain::lane::Lane;
 use crate::engine::Handle;
+use crate::notify::Notifier;
 use crate::probe::Probe;
 use crate::store::Store;
 use crate::store::maintenance::export::Exporter;
@@ -89,6 +91,8 @@ pub struct Api {
     plans: watch::Receiver<Vec<PlanFault>>,
     /// What copies the store; `None`: it is in memory.
     exporter: Option<Arc<dyn Exporter>>,
+    /// Who is told what happens; `None`: nobody.
+    notifier: Option<Arc<Notifier>>,
 }
 
 impl Api {
@@ -123,12 +127,18 @@ impl Api {
             stop,
             plans,
             exporter: None,
+            notifier: None,
         }
     }
 
     /// Reports what the watcher of the plans folder did not take.
     pub fn with_plans(self, plans: watch::Receiver<Vec<PlanFault>>) -> Self {
         Self { plans, ..self }
+    }
+
+    /// Reports how receivers of notifications stand, and tests them.
+    pub fn with_notifier(self, notifier: Option<Arc<Notifier>>) -> Self {
+        Self { notifier, ..self }
     }
 
     /// Serves copies of the store.

@@ -37,7 +37,7 @@ use super::wire::{OpposingRow, Preview, SubmitAnswer};
 use crate::domain::lane::reached;
 use crate::domain::person::Person;
 use crate::engine::enforce::{note, opposing};
-use crate::planfile::{self, Diagnostics, LoadedPlan, ReadPlan};
+use crate::planfile::{self, Diagnostics, LoadedPlan, ReadPlan, check_receivers};
 use crate::store::Submission;
 
 /// Files of one upload: the plan, as many target files as a plan may name, its file of authorities,
@@ -199,7 +199,7 @@ async fn take(
     let (plan, discovered) =
         timeout(UPLOAD_WITHIN, unpack(&mut folder, parts)).await.map_err(late)??;
     let place = place(&CHECKS, "other plans are being checked").await?;
-    let lanes = reached(&api.lanes);
+    let (lanes, receivers) = (reached(&api.lanes), api.receiver_names());
     let at = api.now();
     let read = move || {
         let _place = place;
@@ -212,6 +212,7 @@ async fn take(
         };
         let loaded = read
             .and_then(|loaded| loaded.lanes.check(&lanes).map(|()| loaded))
+            .and_then(|loaded| check_receivers(&loaded.plan, &receivers).map(|()| loaded))
             .map_err(|mistakes| refused(&mistakes, &folder.path))?;
         // The folder goes away here, on the thread that may block.
         drop(folder);

@@ -3,6 +3,7 @@
 //! Invariant: flag before environment before file. Nothing here acts.
 
 mod door;
+mod notify;
 mod operator;
 mod options;
 mod store;
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use self::door::{
     OpenArgs, TokenArgs, TokenListArgs, TokenNewArgs, TokenRevokeArgs, TokenVerb,
 };
+pub use self::notify::{NotifyArgs, NotifyTestArgs, NotifyVerb};
 pub use self::operator::{
     AbortArgs, ApproveArgs, EnforceArgs, EnforceVerb, EnforcementArgs, HoldArgs, PauseArgs,
     ReleaseArgs, ResolveArgs, RetryArgs, RevertArgs, StopArgs, VerbArgs,
@@ -207,6 +209,12 @@ pub enum CliVerb {
         after_help = "Examples:\n  sealift probe 192.0.2.7:3306\n  sealift probe 192.0.2.7:3306 --ca-file ca.pem --min-tls 1.3\n  sealift probe 192.0.2.7:3306 --expect off\n  sealift probe db.example.com:3306 -o json | jq -r .verdict.word\n\nOne connection, ended by a login as `sealift-probe` that the server refuses, so that it counts no broken connection.\n\nExit codes:\n  0  the wire shows what is expected\n  3  the wire shows something else\n  5  the wire could not be seen well enough to tell\n  1  usage or internal error"
     )]
     Probe(ProbeArgs),
+    /// Show who is told what happens, what waits for them and what fails; `test` tries one
+    #[command(
+        args_conflicts_with_subcommands = true,
+        after_help = "Examples:\n  sealift notify\n  sealift notify -o json | jq '.rows[] | select(.waiting > 0)'\n  sealift notify test ops\n\nReceivers stand in `notify` of the daemon's configuration."
+    )]
+    Notify(NotifyArgs),
     /// Open the operator's page: print a link that brings your browser in, once
     #[command(
         after_help = "Examples:\n  sealift open\n  xdg-open \"$(sealift open --print)\"\n\nOn the daemon's host: its socket tells who you are. From elsewhere without a port: ssh -L 7633:/run/sealift/api.sock HOST"

@@ -25,6 +25,7 @@ mod lanes;
 pub(crate) mod listing;
 mod look;
 mod members;
+mod notify;
 mod offline;
 mod open;
 mod operate;
@@ -107,6 +108,7 @@ pub async fn run(cli: Cli) -> Result<Exit> {
         CliVerb::Resolve(args) => operate::resolve(&client()?, args).await,
         CliVerb::Abort(args) => operate::abort(&client()?, args).await,
         CliVerb::Probe(args) => probe::probe(args, &style).await,
+        CliVerb::Notify(args) => notify::notify(&client()?, args, &style).await,
         CliVerb::Open(args) => open::open(&client()?, args, &find()?).await,
         CliVerb::Token(args) => token::token(args, &cli.reach, &style),
         CliVerb::Store(args) => store::store(args, &cli.reach, &style).await,

@@ -98,6 +98,7 @@ pub async fn demo(args: &DemoArgs) -> Result<Exit> {
         door: config.door.clone(),
         callers: Callers::default(),
         lanes: config.lanes.clone(),
+        notify: config.notify.clone(),
         stop: None,
         plans: tokio::sync::watch::channel(Vec::new()).1,
     })

@@ -68,6 +68,7 @@ pub async fn serve(args: &ServeArgs, reach: &Reach) -> Result<Exit> {
         door: config.door.clone(),
         callers: callers.clone(),
         lanes: config.lanes.clone(),
+        notify: config.notify.clone(),
         stop: stop.clone(),
         plans: told,
     })
@@ -85,10 +86,12 @@ pub async fn serve(args: &ServeArgs, reach: &Reach) -> Result<Exit> {
     );
     let (folder, watched) = watch::channel(config.plans.clone());
     let lanes = lane::reached(&config.lanes);
+    let receivers = config.notify.iter().map(|receiver| receiver.name.clone()).collect();
     // These three end with the runtime: none of them holds anything that must be put away.
     tokio::spawn(plans::watch(
         watched,
         lanes,
+        receivers,
         parts.store.clone(),
         parts.handle.clone(),
         callers,
@@ -204,6 +207,7 @@ async fn reload(
                 ("api.people", config.people != running.people),
                 ("api.listen, or what belongs to it,", config.door != running.door),
                 ("lanes", config.lanes != running.lanes),
+                ("notify", config.notify != running.notify),
             ] {
                 if changed {
                     tracing::warn!(

@@ -14,6 +14,7 @@ mod found;
 mod journal;
 mod look;
 mod moved;
+mod notify;
 mod preflight;
 mod preview;
 mod problem;
@@ -32,6 +33,7 @@ pub use look::{
     InstancePage, InstanceRow, LOOK_INSTANCES_MAX, LookInstance, LookProxy, LookRequest, LookRow,
 };
 pub use moved::{Beat, Moved};
+pub use notify::{NotifyTestAnswer, ReceiverDoc};
 pub use preflight::{CheckRow, PORTS_WITHIN, PreflightInstance, PreflightRequest};
 pub use preview::{
     ExcludedRow, ExcludedTarget, OpeningRow, Preview, PreviewTarget, PreviewWave, SeenRow,
@@ -173,6 +175,9 @@ pub struct DaemonDoc {
     /// Files of the plans folder that were not taken, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub plans: Vec<PlanFault>,
+    /// Receivers of notifications.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notify: Vec<ReceiverDoc>,
 }
 
 /// A file of the plans folder that was not taken.
