@@ -3,6 +3,7 @@
 
 mod binary;
 mod end_to_end;
+mod notify;
 mod pages;
 mod serve;
 mod systemd;

@@ -21,7 +21,7 @@ mod quota;
 mod reads;
 mod store;
 mod wire;
-mod world;
+pub mod world;
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
