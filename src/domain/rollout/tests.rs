@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::*;
 use crate::domain::change::{self, Clearance, Wake};
 use crate::domain::id::{Digest, Name};
-use crate::domain::person::Person;
+use crate::domain::person::{Attribution, Person};
 use crate::domain::plan::{Approval, RevertPolicy, Strategy as Guards, Wave};
 use crate::domain::plan::{OnFailure, Plan, Promote};
 use crate::domain::retry;

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::*;
 use crate::domain::change::Wake;
 use crate::domain::id::{Digest, Name};
+use crate::domain::person::Attribution;
 use crate::domain::plan::{Approval, RevertPolicy, Strategy, Wave};
 use crate::domain::plan::{Plan, Promote};
 use crate::domain::retry;
