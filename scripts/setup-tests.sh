@@ -69,6 +69,8 @@ environment() { # folder, pinned requirements, a module of them
 }
 # Debian's own croniter is too old: on nights when clocks change it is an hour off.
 environment target/oracle tests/library/windows/requirements.txt croniter
+# Takes what Sealift's webhooks are signed with.
+environment target/webhooks tests/daemon/notify/requirements.txt standardwebhooks
 environment target/sdk tests/sdk/requirements.txt huaweicloudsdkgaussdb
 environment target/contract tests/contract/requirements.txt schemathesis
 # What drives the browser; for tests alone, nothing of it ships.

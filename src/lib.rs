@@ -24,6 +24,11 @@ pub mod metrics;
 
 // The daemon's API on its socket, and its wire types.
 pub mod api;
+
+// Notifications: what happened, told to receivers elsewhere.
+pub mod notify;
+
+// Words for people, the same in every room.
 pub mod words;
 
 // Whole rollouts in virtual time: rehearsal, forecast, search.

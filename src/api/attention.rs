@@ -54,6 +54,7 @@ impl Api {
         rows.extend(self.enforcements_held(now).await?);
         rows.extend(lanes(&engine));
         rows.extend(self.own_certificate(now));
+        rows.extend(self.untold(now));
         rows.extend(self.certificates(now).await?);
         let (headline, until) = headline(&overall);
         Ok(AttentionDoc { headline, until, rows, as_of: now })

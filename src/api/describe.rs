@@ -497,6 +497,7 @@ pub fn daemon(
         },
         lanes: snapshot.lanes.iter().map(lane).collect(),
         plans,
+        notify: Vec::new(),
     }
 }
 

@@ -31,6 +31,7 @@ mod look;
 mod measured;
 mod meter;
 mod moved;
+mod notify;
 mod outlook;
 mod places;
 mod preflight;
@@ -75,6 +76,7 @@ pub use switches::{Switches, SwitchesError};
 use crate::clock::Clock;
 use crate::domain::lane::Lane;
 use crate::engine::Handle;
+use crate::notify::Notifier;
 use crate::probe::Probe;
 use crate::store::Store;
 use crate::store::maintenance::export::Exporter;
@@ -111,6 +113,8 @@ pub struct Api {
     doors: Option<Doors>,
     /// What copies the store; `None`: it is in memory.
     exporter: Option<Arc<dyn Exporter>>,
+    /// Who is told what happens; `None`: nobody.
+    notifier: Option<Arc<Notifier>>,
 }
 
 impl Api {
@@ -150,6 +154,7 @@ impl Api {
             plans,
             doors: None,
             exporter: None,
+            notifier: None,
         }
     }
 
@@ -161,6 +166,11 @@ impl Api {
     /// Reports what is to be said of the doors that it stands behind.
     pub fn with_doors(self, doors: Doors) -> Self {
         Self { doors: Some(doors), ..self }
+    }
+
+    /// Reports how receivers of notifications stand, and tests them.
+    pub fn with_notifier(self, notifier: Option<Arc<Notifier>>) -> Self {
+        Self { notifier, ..self }
     }
 
     /// Serves copies of the store.

@@ -225,7 +225,7 @@ impl Api {
         let plans = self.plans.borrow().clone();
         let doc =
             describe::daemon(&self.engine(), self.store.health(), growth, plans, self.started_at);
-        DaemonDoc { stop_file: self.switches.stop_file(), ..doc }
+        DaemonDoc { stop_file: self.switches.stop_file(), notify: self.receivers(), ..doc }
     }
 
     pub(super) async fn rollouts(

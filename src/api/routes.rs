@@ -33,8 +33,8 @@ use super::wire::{
     Listing, PlanDoc, RolloutDoc, RolloutRow, SavedJob, TimelineDoc, VerbsDoc, Whoami,
 };
 use super::{
-    Api, contract, copy, describe, door, enforcement, find, lane, look, moved, outlook, preflight,
-    stop, submit, tail, verbs,
+    Api, contract, copy, describe, door, enforcement, find, lane, look, moved, notify, outlook,
+    preflight, stop, submit, tail, verbs,
 };
 
 /// Largest body of a verb: a reason is a sentence.
@@ -111,6 +111,10 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
     let looks = OpenApiRouter::new()
         .routes(routes!(look::look))
         .layer(DefaultBodyLimit::max(VERB_BODY_MAX));
+    // It takes as long as its receiver may.
+    let tests = OpenApiRouter::new()
+        .routes(routes!(notify::test))
+        .layer(DefaultBodyLimit::max(VERB_BODY_MAX));
     let preflights = OpenApiRouter::new()
         .routes(routes!(preflight::preflight))
         .layer(DefaultBodyLimit::max(PREFLIGHT_BODY_MAX));
@@ -128,6 +132,7 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(copy::export))
         .routes(routes!(look::instances))
         .merge(looks)
+        .merge(tests)
         .merge(preflights)
         .merge(uploads)
         .merge(timely)

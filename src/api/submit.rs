@@ -38,7 +38,7 @@ use super::wire::{OpposingRow, Preview, SubmitAnswer};
 use crate::domain::lane::reached;
 use crate::domain::person::Person;
 use crate::engine::enforce::{note, opposing};
-use crate::planfile::{self, Diagnostics, LoadedPlan, Mend, ReadPlan};
+use crate::planfile::{self, Diagnostics, LoadedPlan, Mend, ReadPlan, check_receivers};
 use crate::store::Submission;
 
 /// Files of one upload: the plan, as many target files as a plan may name, its file of authorities,
@@ -255,7 +255,7 @@ pub(super) async fn read(
     let unpacked = unpack(&mut folder, parts, source);
     let (plan, discovered) = timeout(UPLOAD_WITHIN, unpacked).await.map_err(late)??;
     let place = place(&CHECKS, "other plans are being checked").await?;
-    let lanes = reached(&api.lanes);
+    let (lanes, receivers) = (reached(&api.lanes), api.receiver_names());
     let read = move || {
         let _place = place;
         let read = match &discovered {
@@ -265,7 +265,9 @@ pub(super) async fn read(
                 ReadPlan::Open(_) => unreachable!("with a discovery nothing is left to discover"),
             }),
         };
-        let read = read.and_then(|loaded| loaded.lanes.check(&lanes).map(|()| loaded));
+        let read = read
+            .and_then(|loaded| loaded.lanes.check(&lanes).map(|()| loaded))
+            .and_then(|loaded| check_receivers(&loaded.plan, &receivers).map(|()| loaded));
         let short = std::fs::metadata(&plan).is_ok_and(|plan| plan.len() <= TEXT_MAX);
         let text = short.then(|| std::fs::read_to_string(&plan).ok()).flatten();
         let file = plan.strip_prefix(folder.path.join(PLAN)).unwrap_or(&plan);

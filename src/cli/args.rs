@@ -4,6 +4,7 @@
 
 mod door;
 mod fleet;
+mod notify;
 mod operator;
 mod options;
 mod store;
@@ -16,6 +17,7 @@ pub use self::door::{
     OpenArgs, TokenArgs, TokenListArgs, TokenNewArgs, TokenRevokeArgs, TokenVerb,
 };
 pub use self::fleet::{DiscoverArgs, PreflightArgs};
+pub use self::notify::{NotifyArgs, NotifyTestArgs, NotifyVerb};
 pub use self::operator::{
     AbortArgs, ApproveArgs, EnforceArgs, EnforceVerb, EnforcementArgs, HoldArgs, PauseArgs,
     ReleaseArgs, ResolveArgs, RetryArgs, RevertArgs, StopArgs, VerbArgs,
@@ -227,6 +229,12 @@ pub enum CliVerb {
         after_help = "Examples:\n  sealift top\n  SEALIFT_ADDR=https://sealift.example.net:7633 sealift top\n\nWhat is shown is what the operator's page shows. `p` pauses a rollout and asks why; every other verb is shown as the command to type."
     )]
     Top,
+    /// Show who is told what happens, what waits for them and what fails; `test` tries one
+    #[command(
+        args_conflicts_with_subcommands = true,
+        after_help = "Examples:\n  sealift notify\n  sealift notify -o json | jq '.rows[] | select(.waiting > 0)'\n  sealift notify test ops\n\nReceivers stand in `notify` of the daemon's configuration."
+    )]
+    Notify(NotifyArgs),
     /// Open the operator's page: print a link that brings your browser in, once
     #[command(
         after_help = "Examples:\n  sealift open\n  xdg-open \"$(sealift open --print)\"\n\nOn the daemon's host: its socket tells who you are. From elsewhere without a port: ssh -L 7633:/run/sealift/api.sock HOST"

@@ -28,8 +28,8 @@ use super::place::{DaemonPlace, is_unknown_certificate};
 use super::term;
 use super::wire::{
     CheckRow, EnforcementDoc, Events, InstancePage, LaneAnswer, LaneRequest, Listing, LookRequest,
-    LookRow, PreflightRequest, Preview, Problem, RolloutDoc, StopAnswer, StopRequest, SubmitAnswer,
-    VerbAnswer,
+    LookRow, NotifyTestAnswer, PreflightRequest, Preview, Problem, RolloutDoc, StopAnswer,
+    StopRequest, SubmitAnswer, VerbAnswer,
 };
 use crate::api::door::LinkAnswer;
 
@@ -258,6 +258,12 @@ impl Client {
             self.request(Method::POST, &format!("/v1/lanes/{}/{verb}", segment(lane))).json(body),
         )
         .await
+    }
+
+    /// Sends a test to a receiver of notifications.
+    pub async fn test_receiver(&self, name: &str) -> Result<NotifyTestAnswer, ClientError> {
+        let path = format!("/v1/notify/{}/test", segment(name));
+        self.act(self.request(Method::POST, &path)).await
     }
 
     /// Stops everything, or starts it again.

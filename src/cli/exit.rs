@@ -70,7 +70,7 @@ impl Exit {
             Self::Error => "usage or internal error, refused, or declined at the question",
             Self::Pending => "changes are pending (`plan --detailed-exitcode`)",
             Self::Failed => {
-                "some changes failed; `preflight`: no-go; `probe`: not as expected; `store check`: damaged"
+                "some changes failed; `preflight`: no-go; `probe`: not as expected; `store check`: damaged; `notify test`: not taken"
             }
             Self::Stopped => "stopped by a guard, an abort or a revert",
             Self::InDoubt => "changes in doubt remain; `probe`: the wire could not be seen",

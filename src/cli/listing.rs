@@ -19,7 +19,7 @@ use super::wire::{
     AttentionDoc, ChangeRow, DaemonDoc, EnforcementDoc, Events, JournalRow, LaneDoc, PlanFault,
     RolloutDoc, RolloutRow, SavedJob,
 };
-use super::{enforce, lanes, stop};
+use super::{enforce, lanes, notify, stop};
 use crate::words::moment::past;
 use crate::words::text::{Style, clean};
 
@@ -243,6 +243,7 @@ pub fn beside(daemon: &DaemonDoc, asked: Option<&str>, style: &Style) -> Vec<Str
             .filter(|_| asked.is_none())
             .map(|growth| format!("store: {}", growth.message())),
     );
+    lines.extend(notify::lines(&daemon.notify).into_iter().filter(|_| asked.is_none()));
     lines.extend(plan_faults(&daemon.plans, asked));
     lines
 }

@@ -27,6 +27,7 @@ mod look;
 mod manual;
 mod members;
 mod metrics;
+mod notify;
 mod offline;
 mod open;
 mod operate;
@@ -113,6 +114,7 @@ pub async fn run(cli: Cli) -> Result<Exit> {
         CliVerb::Abort(args) => operate::abort(&client()?, args).await,
         CliVerb::Probe(args) => probe::probe(args, &style).await,
         CliVerb::Top => top::top(&client()?).await,
+        CliVerb::Notify(args) => notify::notify(&client()?, args, &style).await,
         CliVerb::Open(args) => open::open(&client()?, args, &find()?).await,
         CliVerb::Token(args) => token::token(args, &cli.reach, &style),
         CliVerb::Store(args) => store::store(args, &cli.reach, &style).await,

@@ -820,6 +820,7 @@ fn how_fast_the_journal_grows() {
         },
         lanes: Vec::new(),
         plans: Vec::new(),
+        notify: Vec::new(),
     };
     let mut text = String::new();
     let filling = [

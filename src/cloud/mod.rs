@@ -26,6 +26,7 @@ pub mod secret;
 pub mod sign;
 pub mod wire_format;
 
+pub(crate) use self::lane_tls::{config as client_tls, trusting_nobody};
 use futures_util::future::BoxFuture;
 
 use crate::domain::call::{Call, Reply};

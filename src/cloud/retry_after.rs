@@ -16,18 +16,20 @@ pub const MAX: u32 = 600;
 /// Reads the header. `date` is the `Date` header of the same answer; without it a date means
 /// nothing to us.
 pub fn read(value: &str, date: Option<&str>) -> Option<u32> {
+    read_up_to(value, date, MAX)
+}
+
+/// The same where another pause is the longest that is believed.
+pub fn read_up_to(value: &str, date: Option<&str>, max: u32) -> Option<u32> {
+    let clamp = |seconds| u32::try_from(seconds).unwrap_or(max).clamp(MIN, max);
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
         // A number too large for 64 bits is still a number: the longest pause.
-        return Some(value.parse::<u64>().map_or(MAX, clamp));
+        return Some(value.parse::<u64>().map_or(max, clamp));
     }
     let until = http_date(value)?;
     let from = http_date(date?)?;
     Some(clamp(u64::try_from(until.as_second() - from.as_second()).unwrap_or(0)))
-}
-
-fn clamp(seconds: u64) -> u32 {
-    u32::try_from(seconds).unwrap_or(MAX).clamp(MIN, MAX)
 }
 
 /// The header `Date`.

@@ -83,7 +83,7 @@ pub fn for_a_shell(word: &str) -> String {
 
 /// What became of a request, with all causes in one line. That it was sent, and to which URL, is
 /// left out: whoever asked knows.
-pub(super) fn causes(error: &reqwest::Error) -> String {
+pub(crate) fn causes(error: &reqwest::Error) -> String {
     let mut next = error.source();
     let mut joined = next.map_or_else(|| error.to_string(), ToString::to_string);
     while let Some(cause) = next {

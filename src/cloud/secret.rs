@@ -1,4 +1,4 @@
-//! The secrets of a lane: read from where the configuration says, and read again when they change.
+//! The secrets of the configuration: read from where the configuration says, and read again when they change.
 //!
 //! Invariants: a secret is read when a call needs it, so a renewed file works without a restart,
 //! [`LOOK_EVERY`] later at most; it is never printed, neither by `Debug` nor in an error; a missing
@@ -33,7 +33,7 @@ pub const LOOK_EVERY: Duration = Duration::from_millis(10);
 pub enum SecretError {
     /// The file cannot be read.
     #[error(
-        "cannot read the {what} from {path}: {source}; write it there, or correct `credentials` of the lane"
+        "cannot read the {what} from {path}: {source}; write it there, or correct the configuration, which names this place"
     )]
     Unreadable {
         /// What should be there.

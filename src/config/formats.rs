@@ -6,16 +6,22 @@ use url::{Host, Url};
 
 use super::regions;
 use crate::domain::id::{Name, ProjectId};
+use crate::domain::notify::MessageShape;
 use crate::domain::person::Person;
 use crate::yaml::format::{self, Complaint, TextFormat};
 use crate::yaml::length::Length;
 use crate::yaml::quote;
 use crate::yaml::share::CountOrShare;
+use crate::yaml::suggest::nearest;
 
 pub const FORMATS: &[TextFormat] = &[
     ("lane", |text| {
         Name::parse(text, "lane").map(drop).map_err(|error| Complaint::new(error.to_string()))
     }),
+    ("receiver", |text| {
+        Name::parse(text, "receiver").map(drop).map_err(|error| Complaint::new(error.to_string()))
+    }),
+    ("message-shape", message_shape),
     ("length", format::of::<Length>),
     ("path", path),
     ("endpoint", |text| endpoint(text).map(drop)),
@@ -43,6 +49,19 @@ fn path(text: &str) -> Result<(), Complaint> {
         }
         _ => Ok(()),
     }
+}
+
+/// The word of a shape of messages.
+fn message_shape(text: &str) -> Result<(), Complaint> {
+    let words = MessageShape::NAMED.map(|shape| shape.as_str());
+    if words.contains(&text) {
+        return Ok(());
+    }
+    let complaint = Complaint::new(format!("{} is no shape of messages", quote(text)));
+    Err(match nearest(text, words.into_iter()) {
+        Some(near) => complaint.help(format!("did you mean `{near}`?")).replace(near),
+        None => complaint.help(format!("write one of {}, or a map", words.join(", "))),
+    })
 }
 
 /// Base of all URLs: scheme, host and perhaps a port, without a slash at its end.

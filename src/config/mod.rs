@@ -18,6 +18,7 @@ mod formats;
 mod lane_files;
 mod lanes;
 mod layer;
+mod notify;
 mod people;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
@@ -39,6 +40,7 @@ use self::setting::Settings;
 pub use self::setting::{Origin, Setting};
 pub use self::traces::TracesConfig;
 use crate::domain::lane::Lane;
+use crate::domain::notify::Receiver;
 use crate::domain::people::People;
 use crate::domain::stop;
 use crate::yaml::shape::Later;
@@ -72,13 +74,7 @@ pub fn stop_file(store: &Path) -> PathBuf {
 pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
 
 /// Keys of the contract that come with later versions.
-const LATER: &[Later] = &[
-    Later { path: "store.postgres", instead: "write `store: {sled: PATH}`" },
-    Later {
-        path: "notify",
-        instead: "leave it out; `sealift watch` and `sealift status` tell what happens",
-    },
-];
+const LATER: &[Later] = &[Later { path: "store.postgres", instead: "write `store: {sled: PATH}`" }];
 
 static SHAPE: LazyLock<Shape> = LazyLock::new(|| Shape {
     what: "configuration",
@@ -113,6 +109,8 @@ pub struct Config {
     pub traces: Option<TracesConfig>,
     /// The lanes, in the file's order, then those of `lane_files`; names differ.
     pub lanes: Vec<Lane>,
+    /// Who is told what happens; names differ.
+    pub notify: Vec<Receiver>,
     /// Every value with its origin, in the file's order.
     pub settings: Vec<Setting>,
     /// What the author of the file may want to know.
@@ -157,7 +155,7 @@ impl Config {
         let base = path.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
         let config = understand(document.as_ref(), base, &env, &mut mistakes);
         let warnings = mistakes.finish(source.as_ref().map_or("", SourceText::name))?;
-        let (plans, store, socket, (people, door, traces), (lanes, shared), settings) =
+        let (plans, store, socket, (people, door, traces, notify), (lanes, shared), settings) =
             config.expect("without a mistake a configuration comes out");
         Ok(Self {
             file: path,
@@ -168,6 +166,7 @@ impl Config {
             door,
             traces,
             lanes,
+            notify,
             settings,
             warnings,
             shared,
@@ -214,7 +213,7 @@ type CheckedConfig = (
     PathBuf,
     PathBuf,
     PathBuf,
-    (Option<People>, DoorConfig, Option<TracesConfig>),
+    (Option<People>, DoorConfig, Option<TracesConfig>, Vec<Receiver>),
     (Vec<Lane>, Vec<Diagnostic>),
     Vec<Setting>,
 );
@@ -230,7 +229,7 @@ fn understand(
     let mut settings = Settings::of(filled);
     let (mut plans, mut store, mut socket) = (None, None, None);
     let (mut written, mut people, mut door) = (WrittenLanes::default(), None, None);
-    let mut traces = None;
+    let (mut traces, mut receivers) = (None, None);
     if let Some(whole) = whole {
         plans = whole.plans;
         store = whole.store.and_then(|store| store.sled);
@@ -239,6 +238,7 @@ fn understand(
             (socket, people) = (api.socket.take(), Some(api.people.take()));
             door = Some(api);
         }
+        receivers = Some(whole.notify);
         traces = whole.traces;
         written = WrittenLanes {
             defaults: Some(whole.lane_defaults),
@@ -276,7 +276,11 @@ fn understand(
         Some(document) => lanes::read(written, document, base, &mut settings, mistakes),
         None => Some(Default::default()),
     };
-    Some((plans, store, socket, (people?, door?, traces), lanes?, settings.list))
+    let notify = match filled {
+        Some(document) => notify::read(receivers, document, base, &mut settings, mistakes),
+        None => Some(Vec::new()),
+    };
+    Some((plans, store, socket, (people?, door?, traces, notify?), lanes?, settings.list))
 }
 
 #[cfg(test)]

@@ -1,12 +1,17 @@
 //! The configuration as it is written: nothing but shape. The doc comments are what an editor
 //! shows.
 
+mod notify;
+
+pub use self::notify::{RawReceiver, RawShape};
+
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
 use crate::domain::id::Name;
+use crate::domain::notify::RECEIVERS_MAX;
 use crate::yaml::length::Length;
 use crate::yaml::share::CountOrShare;
 
@@ -38,6 +43,9 @@ pub struct RawConfig {
     /// The ways to the cloud: one for each account and project whose proxies are changed. With
     /// those of `lane_files` 5,000 at most.
     pub lanes: Option<Vec<RawLane>>,
+    /// Who is told what happens, one entry a receiver.
+    #[schemars(length(max = RECEIVERS_MAX))]
+    pub notify: Option<Vec<RawReceiver>>,
 }
 
 /// Where the queue is kept.

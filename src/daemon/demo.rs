@@ -104,6 +104,7 @@ pub async fn demo(args: &DemoArgs) -> Result<Exit> {
         traces: config.traces.clone(),
         callers: Callers::default(),
         lanes: config.lanes.clone(),
+        notify: config.notify.clone(),
         stop: None,
         plans: tokio::sync::watch::channel(Vec::new()).1,
     })

@@ -74,6 +74,7 @@ pub async fn serve(args: &ServeArgs, reach: &Reach) -> Result<Exit> {
         traces: config.traces.clone(),
         callers: callers.clone(),
         lanes: config.lanes.clone(),
+        notify: config.notify.clone(),
         stop: stop.clone(),
         plans: told,
     })
@@ -91,10 +92,12 @@ pub async fn serve(args: &ServeArgs, reach: &Reach) -> Result<Exit> {
     );
     let (folder, watched) = watch::channel(config.plans.clone());
     let lanes = lane::reached(&config.lanes);
+    let receivers = config.notify.iter().map(|receiver| receiver.name.clone()).collect();
     // These three end with the runtime: none of them holds anything that must be put away.
     tokio::spawn(plans::watch(
         watched,
         lanes,
+        receivers,
         parts.store.clone(),
         parts.handle.clone(),
         callers,
@@ -211,6 +214,7 @@ async fn reload(
                 ("api.listen, or what belongs to it,", config.door != running.door),
                 ("traces", config.traces != running.traces),
                 ("lanes", config.lanes != running.lanes),
+                ("notify", config.notify != running.notify),
             ] {
                 if changed {
                     tracing::warn!(

@@ -22,10 +22,12 @@ use crate::clock::{Clock, SystemClock};
 use crate::cloud::http::HttpCloud;
 use crate::config::{DoorConfig, TracesConfig};
 use crate::domain::lane::Lane;
+use crate::domain::notify::Receiver;
 use crate::domain::stop::StopFile;
 use crate::engine::enforce::Enforcer;
 use crate::engine::{self, Handle, Level, Options};
 use crate::metrics::{CallTallies, CountedCloud, Metrics};
+use crate::notify::{self, Notifier, NotifySetup};
 use crate::page;
 use crate::probe::{Probe, Prober};
 use crate::store::Unavailable;
@@ -45,6 +47,8 @@ pub struct DaemonSetup {
     /// Who may do what there.
     pub callers: Callers,
     pub lanes: Vec<Lane>,
+    /// Who is told what happens.
+    pub notify: Vec<Receiver>,
     /// The kill-switch file, if it is there already.
     pub stop: Option<StopFile>,
     /// What the plans folder holds that was not taken.
@@ -118,6 +122,21 @@ impl RunningParts {
             }
             None => left.unwrap_or_default(),
         };
+        // Before anything moves: a receiver that is new is told what happens from now on.
+        let notifier = match setup.notify.is_empty() {
+            true => {
+                notify::forget(&setup.state);
+                None
+            }
+            false => Some(Arc::new(Notifier::open(NotifySetup {
+                receivers: setup.notify,
+                store: store.clone(),
+                store_id: store.id().to_owned(),
+                state: setup.state.clone(),
+                origin: setup.door.origin.clone(),
+                clock: clock.clone(),
+            })?)),
+        };
         let options = Options { lanes: lanes.to_vec(), quota_spent, levels: left };
         let probe: Arc<dyn Probe> = Arc::new(Prober::new(clock.clone()));
         let switches = Switches::open(setup.state.clone())?;
@@ -162,8 +181,12 @@ impl RunningParts {
             switches,
             stop.clone(),
         );
-        let api =
-            Arc::new(api.with_plans(setup.plans).with_doors(doors).with_exporter(store.clone()));
+        let api = Arc::new(
+            api.with_plans(setup.plans)
+                .with_doors(doors)
+                .with_exporter(store.clone())
+                .with_notifier(notifier.clone()),
+        );
         api.clear_spool().with_context(|| format!("cannot clear {}", spool.display()))?;
         let engine = tokio::spawn(engine);
         let routes = api::router(api.clone());
@@ -175,6 +198,10 @@ impl RunningParts {
             let (store, handle) = (store.clone(), handle.clone());
             // It ends with the runtime: what is not sent is in the journal.
             tokio::spawn(traces::run(config, store, handle, clock.clone(), stop.clone()));
+        }
+        if let Some(notifier) = notifier {
+            let (engine, stop) = (handle.snapshot(), stop.clone());
+            tokio::spawn(async move { notifier.run(engine, stop).await });
         }
         let enforced = tokio::spawn(enforcer.run(stop.clone()));
         Ok(Self { handle, store, failed, engine, server, enforced, stop, longest_call, levels })

@@ -67,13 +67,21 @@ enum FileStage {
 pub async fn watch(
     mut folder: watch::Receiver<PathBuf>,
     lanes: BTreeMap<Name, Option<Name>>,
+    receivers: Vec<Name>,
     store: Arc<dyn Store>,
     handle: Handle,
     callers: Callers,
     faults: watch::Sender<Vec<PlanFault>>,
 ) {
-    let mut watcher =
-        Watcher { known: BTreeMap::new(), complaint: None, lanes, store, handle, callers };
+    let mut watcher = Watcher {
+        known: BTreeMap::new(),
+        complaint: None,
+        lanes,
+        receivers,
+        store,
+        handle,
+        callers,
+    };
     let mut tick = tokio::time::interval(SCAN_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -101,6 +109,7 @@ struct Watcher {
     /// What was last said about the folder itself.
     complaint: Option<String>,
     lanes: BTreeMap<Name, Option<Name>>,
+    receivers: Vec<Name>,
     store: Arc<dyn Store>,
     handle: Handle,
     callers: Callers,
@@ -191,9 +200,13 @@ impl Watcher {
     /// Reads and, if it says so, submits a plan; tells why not.
     async fn take(&self, path: &Path, again: bool) -> (FileStage, Option<PlanFault>) {
         let (file, lanes) = (path.to_owned(), self.lanes.clone());
+        let receivers = self.receivers.clone();
         let read = move || {
             let read = planfile::read(&file, None)?;
             read.lanes().check(&lanes)?;
+            if let ReadPlan::Whole(loaded) = &read {
+                planfile::check_receivers(&loaded.plan, &receivers)?;
+            }
             Ok::<ReadPlan, planfile::Diagnostics>(read)
         };
         let shown = path.display();

@@ -30,6 +30,22 @@ pub struct Entry {
     pub what: JournalEvent,
 }
 
+impl Entry {
+    /// Whether it tells more than a step of a change: a rollout moved, an enforcement did, or a
+    /// change is in doubt.
+    pub fn is_milestone(&self) -> bool {
+        match &self.what {
+            JournalEvent::Change { to, .. } => to == IN_DOUBT,
+            JournalEvent::Submitted { .. }
+            | JournalEvent::Rollout { .. }
+            | JournalEvent::Enforcement { .. } => true,
+        }
+    }
+}
+
+/// The state of a change that a person must look at.
+const IN_DOUBT: &str = "in_doubt";
+
 /// What an entry tells.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]

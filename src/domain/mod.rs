@@ -26,6 +26,7 @@ pub mod job_match;
 pub mod journal;
 pub mod lane;
 pub mod nights;
+pub mod notify;
 pub mod openings;
 pub mod paging;
 pub mod people;

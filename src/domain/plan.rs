@@ -57,6 +57,9 @@ pub struct Plan {
     /// No plan file says so; the runs of an enforcement do.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub survey: bool,
+    /// Receivers that alone are told of it; empty: all of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notify: Vec<Name>,
     /// The file as it was written, which another version of it is compared with.
     #[serde(default, skip_serializing_if = "WrittenPlan::is_empty")]
     pub written: WrittenPlan,
@@ -272,6 +275,7 @@ mod tests {
             approval: Approval::default(),
             enforce: None,
             survey: false,
+            notify: Vec::new(),
             written: Default::default(),
         }
     }

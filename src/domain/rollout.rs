@@ -25,7 +25,7 @@ mod windows;
 
 pub use self::approval::Approved;
 pub use self::revert::{Cause, Revert, RevertStage};
-pub use self::steps::LOOK_AGAIN;
+pub use self::steps::{LOOK_AGAIN, wave_is_done};
 pub use self::table::decide;
 pub use self::types::{
     ByHand, Context, Decision, Effect, Event, Halt, Phase, Record, Refusal, ReleaseRoom, Requeue,

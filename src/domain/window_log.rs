@@ -52,6 +52,14 @@ pub struct MissedWindows {
     pub until: Timestamp,
 }
 
+/// Whether a reason in the journal tells of windows that were missed.
+pub fn tells_of_a_miss(why: &str) -> bool {
+    why.starts_with(MISSED) || why.contains(&format!("; {MISSED}"))
+}
+
+/// What such a reason, or its last part, begins with.
+const MISSED: &str = "missed ";
+
 /// Why nobody looked since the last look, as far as the process knows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Gap {
@@ -205,17 +213,17 @@ impl WindowLog {
         let times = CalendarTimes(facts.calendar);
         let which = match count {
             1 => format!(
-                "missed the window of {} until {}",
+                "{MISSED}the window of {} until {}",
                 times.time(last.open),
                 times.time(last.until)
             ),
             _ if more => format!(
-                "missed more than {count} windows from {} to {}",
+                "{MISSED}more than {count} windows from {} to {}",
                 times.time(first),
                 times.time(facts.now)
             ),
             _ => format!(
-                "missed {count} windows from {} to {}",
+                "{MISSED}{count} windows from {} to {}",
                 times.time(first),
                 times.time(last.until)
             ),

@@ -94,6 +94,8 @@ pub(super) struct Paused {
     pub(super) why: String,
     /// The credentials were refused.
     pub(super) refused: bool,
+    /// No answer came at all.
+    pub(super) out_of_reach: bool,
 }
 
 /// Why no call may leave now.
@@ -465,7 +467,9 @@ impl LaneState {
         let until =
             (now + wait).max(self.paused.as_ref().map_or(Duration::ZERO, |paused| paused.until));
         let refused = error.disposition == Disposition::Unauthorised;
-        self.paused = Some(Paused { since, until, why: error.message.clone(), refused });
+        let out_of_reach = error.disposition == Disposition::NotDone;
+        self.paused =
+            Some(Paused { since, until, why: error.message.clone(), refused, out_of_reach });
         true
     }
 }

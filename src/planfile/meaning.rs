@@ -146,6 +146,7 @@ pub fn understand(
         approval: Approval { required, digest },
         enforce: enforced?,
         survey: false,
+        notify: plan.notify.unwrap_or_default(),
         written: written::written(document),
     };
     Some(CheckedPlan::Whole(Box::new((plan, set, autostart, found_at))))

@@ -20,6 +20,7 @@ mod mend;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
 mod raw;
+mod receivers;
 mod schema;
 pub mod selector;
 mod targets;
@@ -34,6 +35,7 @@ use jiff::Timestamp;
 pub use self::lanes::Lanes;
 use self::meaning::CheckedPlan;
 pub use self::mend::Mend;
+pub use self::receivers::check_receivers;
 pub use self::schema::schema;
 use self::selector::Selector;
 use self::targets::TargetSet;

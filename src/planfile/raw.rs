@@ -17,6 +17,7 @@ use super::selector::Pattern;
 use crate::domain::cron::Expression;
 use crate::domain::group::{GROUP_LIMITS_MAX, GroupBy};
 use crate::domain::id::{InstanceId, Name, ProxyId};
+use crate::domain::notify::RECEIVERS_MAX;
 use crate::domain::plan::{APPROVALS_MAX, WAVES_MAX};
 use crate::domain::window::{FREEZES_MAX, WINDOWS_MAX};
 use crate::domain::zone::Zone;
@@ -81,6 +82,11 @@ pub struct RawPlan {
     pub verify: Option<RawVerify>,
     /// Who must say yes before the rollout begins. Default: nobody.
     pub approval: Option<RawApproval>,
+    /// Receivers of notifications, as the daemon's configuration names them, that alone are told of
+    /// this plan's rollouts. Default: all of them.
+    #[schemars(schema_with = "receivers")]
+    #[serde(default)]
+    pub notify: Option<Vec<Name>>,
     /// Once its rollout has completed, the plan runs again at each tick: it looks at every target,
     /// and reports or puts right what drifted.
     pub enforce: Option<RawEnforce>,
@@ -424,6 +430,11 @@ fn plan_name(_: &mut SchemaGenerator) -> Schema {
 
 fn lane_name(_: &mut SchemaGenerator) -> Schema {
     text("lane", "^[a-z0-9-]{1,63}$")
+}
+
+fn receivers(_: &mut SchemaGenerator) -> Schema {
+    let name = text("receiver", "^[a-z0-9-]{1,63}$");
+    json_schema!({ "type": "array", "minItems": 1, "maxItems": RECEIVERS_MAX, "items": name })
 }
 
 fn wave_name(_: &mut SchemaGenerator) -> Schema {

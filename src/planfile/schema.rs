@@ -15,16 +15,8 @@ use crate::domain::zone::Zone;
 use crate::yaml::Shape;
 use crate::yaml::format::{self, Complaint, TextFormat};
 use crate::yaml::length::Length;
-use crate::yaml::shape::Later;
 use crate::yaml::share::{CountOrShare, WaveSize};
 use crate::yaml::{plain, quote, suggest};
-
-/// Keys and values of the contract that come with later versions. Refused by name: to ignore one
-/// would run another plan than the one that was written.
-const LATER: &[Later] = &[Later {
-    path: "notify",
-    instead: "leave it out; `sealift watch` and `sealift status` tell what happens",
-}];
 
 /// The shape of a plan.
 pub(super) static PLAN: LazyLock<Shape> = LazyLock::new(|| Shape {
@@ -32,7 +24,7 @@ pub(super) static PLAN: LazyLock<Shape> = LazyLock::new(|| Shape {
     may_be_empty: false,
     schema: crate::yaml::schema::of::<raw::RawPlan>("Sealift plan"),
     formats: FORMATS,
-    later: LATER,
+    later: &[],
 });
 
 /// The shape of a YAML file of targets.
@@ -54,6 +46,7 @@ const FORMATS: &[TextFormat] = &[
     ("plan-name", |text| name(text, "plan name")),
     ("lane", |text| name(text, "lane")),
     ("wave", |text| name(text, "wave")),
+    ("receiver", |text| name(text, "receiver")),
     ("instance-id", format::saying::<InstanceId>),
     ("proxy-id", format::saying::<ProxyId>),
     ("length", format::of::<Length>),

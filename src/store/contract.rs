@@ -423,6 +423,18 @@ pub(crate) async fn a_busy_life_adds_up(store: &dyn Store) {
     // The last entry of a change is its record; a change without one was never touched.
     let entries = store.journal(None, 0, usize::MAX).await.expect("available");
     assert!(entries.iter().zip(1..).all(|(entry, seq)| entry.seq == seq), "dense from 1");
+    let (mut milestones, mut upto) = (Vec::new(), 0);
+    while upto < entries.len() as u64 {
+        let found = store.milestones(upto, 7).await.expect("available");
+        assert!(found.upto > upto && found.entries.len() <= 7, "{upto}");
+        milestones.extend(found.entries);
+        upto = found.upto;
+    }
+    let wanted: Vec<_> = entries.iter().filter(|entry| entry.is_milestone()).cloned().collect();
+    assert!(milestones == wanted && wanted.len() < entries.len(), "the journal without its steps");
+    let steps = wanted.iter().map(|entry| &entry.what);
+    let doubts = steps.filter(|what| matches!(what, JournalEvent::Change { .. })).count();
+    assert!(doubts > 0, "a doubt is none");
     for id in driver.rollouts {
         let mine = || entries.iter().filter(|entry| entry.rollout == id);
         let last = mine().rev().find_map(|entry| {

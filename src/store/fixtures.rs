@@ -92,6 +92,7 @@ pub(crate) fn plan(title: &str, waves: &[u32]) -> Plan {
         approval: Approval::default(),
         enforce: None,
         survey: false,
+        notify: Vec::new(),
         written: Default::default(),
         wire: None,
     }

@@ -259,6 +259,19 @@ pub trait Store: Send + Sync {
         })
     }
 
+    /// What [`Milestones`] holds of the journal after `seq`, oldest first, at most `limit` of them,
+    /// as far as it survives a power cut by now: nothing is waited for.
+    fn milestones(&self, seq: u64, limit: usize) -> Pending<'_, Result<Milestones, Unavailable>> {
+        Box::pin(async move {
+            let entries = self.journal(None, seq, limit).await?;
+            let upto = entries.last().map_or(seq, |last| last.seq);
+            Ok(Milestones {
+                entries: entries.into_iter().filter(Entry::is_milestone).collect(),
+                upto,
+            })
+        })
+    }
+
     /// A rollout's frozen targets in their order; `None`: no such rollout.
     fn targets(&self, id: RolloutId) -> Pending<'_, Result<Option<Vec<Target>>, Unavailable>>;
 
@@ -429,6 +442,15 @@ pub struct ChangeStory {
     /// Down to which entry was looked, where an earlier version wrote entries that do not name the
     /// one before them, and the change may have older ones.
     pub looked_to: Option<u64>,
+}
+
+/// A stretch of the journal without the steps of changes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Milestones {
+    /// Entries that tell more than a change's step ([`Entry::is_milestone`]).
+    pub entries: Vec<Entry>,
+    /// Everything up to this one was looked at.
+    pub upto: u64,
 }
 
 /// When a commit counts as done.

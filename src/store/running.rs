@@ -12,6 +12,9 @@ use super::{Store, Unavailable};
 
 /// A store that runs; it is closed once, by whoever opened it.
 pub trait RunningStore: Store + Exporter {
+    /// What the store is called, drawn when it was made.
+    fn id(&self) -> &str;
+
     /// Becomes `Some` with the reason when the store has failed for good: the process must end with
     /// an error, so that it is started again.
     fn failed(&self) -> watch::Receiver<Option<String>>;

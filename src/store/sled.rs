@@ -47,8 +47,8 @@ use super::workers::{NoAnswer, Workers};
 use super::writer::{JournalWriter, synced};
 use super::{
     Active, Candidates, ChangeFilter, ChangeStory, Commit, CommitError, DuePlace, Durability,
-    Enforcement, EnforcementCommit, Growth, Health, Page, PassedMoves, Pending, Rollout, Store,
-    Submission, SubmitError, Submitted, TakesWhole, Unavailable,
+    Enforcement, EnforcementCommit, Growth, Health, Milestones, Page, PassedMoves, Pending,
+    Rollout, Store, Submission, SubmitError, Submitted, TakesWhole, Unavailable,
 };
 
 /// Commits that may be in line for the writer; who comes later waits for a place.
@@ -245,6 +245,11 @@ impl SledStore {
         (self.shared.home.dir().to_owned(), self.shared.home.identity().clone())
     }
 
+    /// What the store is called, drawn when it was made.
+    pub fn id(&self) -> &str {
+        &self.shared.home.identity().id
+    }
+
     /// What there is to know of a store that was imported and has not moved since: calls that its
     /// original made are in no journal of ours.
     pub fn fresh_import(&self) -> Option<&str> {
@@ -370,6 +375,10 @@ impl SledStore {
 }
 
 impl RunningStore for SledStore {
+    fn id(&self) -> &str {
+        Self::id(self)
+    }
+
     fn failed(&self) -> watch::Receiver<Option<String>> {
         Self::failed(self)
     }
@@ -513,6 +522,16 @@ impl Store for SledStore {
         whole: TakesWhole,
     ) -> Pending<'_, Result<PassedMoves, Unavailable>> {
         Box::pin(self.passed_now(after, entries, whole))
+    }
+
+    fn milestones(&self, seq: u64, limit: usize) -> Pending<'_, Result<Milestones, Unavailable>> {
+        let synced = self.shared.synced();
+        if synced.mark.seq <= seq {
+            // Asked for again and again while nothing happens.
+            let nothing = Milestones { entries: Vec::new(), upto: seq };
+            return Box::pin(ready(self.shared.commit_queue().map(|_| nothing)));
+        }
+        Box::pin(self.read(move |_| synced.reader.milestones(seq, limit)))
     }
 
     fn targets(&self, id: RolloutId) -> Pending<'_, Result<Option<Vec<Target>>, Unavailable>> {

@@ -5,6 +5,7 @@ mod binary;
 mod browser;
 mod contract;
 mod end_to_end;
+mod notify;
 mod package;
 mod pages;
 mod serve;

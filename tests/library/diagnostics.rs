@@ -178,17 +178,18 @@ fn group_limits() {
 }
 
 #[test]
-fn keys_of_later_versions() {
+fn receivers_that_a_plan_names() {
     let text = "\
 version: 1
-name: later
+name: told
 ssl_option: true
 targets:
   list:
     - {lane: a, instance_id: 096c0fc43e804757b59946b80dc27f8bin07, proxy_id: 2ec617ba62da4eafb921b69438beed3cpo01}
-notify: [ops]
+notify: [ops, Ops, \"\", 7]
 ";
-    plan("later_versions", text);
+    plan("plan_receivers", text);
+    plan("plan_receivers_none", &text.replace("[ops, Ops, \"\", 7]", "[]"));
 }
 
 #[test]
@@ -701,6 +702,38 @@ fn doors() {
     ] {
         config(name, &format!("api: {{{api}}}\nlanes: []\n"));
     }
+}
+
+#[test]
+fn receivers_of_notifications() {
+    config(
+        "config_notify",
+        r#"notify:
+  - {name: ops, url: {credential: ops-url}, secret: {file: ops.key}, old_secret: {env: OLD}, on: [halted, in_doubt]}
+  - {name: pager, secret: {file: routing-key}, on: [halted, completed], shape: pagerduty}
+  - name: feishu
+    url: {file: feishu.url}
+    on: [completed]
+    shape: {msg_type: text, content: {text: "${summary} ${command} $${kept}", at: [true, 7]}}
+"#,
+    );
+    config(
+        "config_notify_mistakes",
+        r#"notify:
+  - {name: Ops, url: https://hooks.example.com/T0K3N, on: [halt, in-doubt, completed], shape: slak}
+  - {name: two, url: {file: a, env: B}, on: []}
+  - {name: three, on: [halted], shpe: json}
+  - {name: four, on: [halted], shape: slack, old_secret: {file: a}}
+  - {name: keyless, url: {file: a}, on: [halted]}
+  - {name: five, url: {file: a}, secret: {file: b}, on: [halted]}
+  - {name: five, url: {file: a}, secret: {file: b}, on: [halted]}
+  - {name: six, on: [halted], shape: pagerduty}
+  - {name: seven, url: {file: a}, on: [halted], shape: [json]}
+  - {name: eight, url: {file: a}, on: [halted], shape: {text: "${sumary} ${host}", list: ["${plam}"]}}
+  - {name: nine, url: {file: a}, on: [halted], shape: {text: "something happened"}}
+  - {name: ten, url: {file: a}, on: [halted], shape: {}}
+"#,
+    );
 }
 
 #[test]

@@ -14,6 +14,7 @@ const ORDER: &[&str] = &[
     "traces",
     "metrics",
     "api",
+    "notify",
     "words",
     "rehearse",
     "engine",

@@ -132,6 +132,7 @@ fn plan(scenario: &DrawnScenario) -> Plan {
         approval: Approval { required: scenario.gates.approvals, digest: Digest::of(b"what runs") },
         enforce: None,
         survey: false,
+        notify: Vec::new(),
         written: Default::default(),
         wire: scenario.wire.then_some(WireRules { min_tls: TlsVersion::V12, ca: None }),
     }

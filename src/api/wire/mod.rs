@@ -18,6 +18,7 @@ mod journal;
 mod lane;
 mod look;
 mod moved;
+mod notify;
 mod preflight;
 mod preview;
 mod problem;
@@ -42,6 +43,7 @@ pub use look::{
     InstancePage, InstanceRow, LOOK_INSTANCES_MAX, LookInstance, LookProxy, LookRequest, LookRow,
 };
 pub use moved::{Beat, Moved};
+pub use notify::{NotifyTestAnswer, ReceiverDoc};
 pub use preflight::{CheckRow, PORTS_WITHIN, PreflightInstance, PreflightRequest};
 pub use preview::{
     ExcludedRow, ExcludedTarget, OpeningRow, Preview, PreviewTarget, PreviewWave, SeenRow,
@@ -187,6 +189,9 @@ pub struct DaemonDoc {
     /// Files of the plans folder that were not taken, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub plans: Vec<PlanFault>,
+    /// Receivers of notifications.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notify: Vec<ReceiverDoc>,
 }
 
 /// A file of the plans folder that was not taken.

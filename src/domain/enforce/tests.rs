@@ -70,6 +70,7 @@ fn plan(mode: Mode) -> Plan {
         approval: Approval { required: 2, digest: Digest::of(b"approved") },
         enforce: Some(enforce),
         survey: false,
+        notify: Vec::new(),
         written: Default::default(),
         wire: None,
     }

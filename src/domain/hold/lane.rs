@@ -26,6 +26,8 @@ pub struct Pause {
     pub why: String,
     /// It refused the lane's credentials: a person must renew them.
     pub refused: bool,
+    /// It did not answer at all.
+    pub out_of_reach: bool,
 }
 
 /// How a lane stands.

@@ -36,7 +36,13 @@ fn begun() -> Timestamp {
 }
 
 fn pause(why: &str) -> Pause {
-    Pause { since: at("2026-12-05T17:59:00Z"), until: later(), why: why.into(), refused: false }
+    Pause {
+        since: at("2026-12-05T17:59:00Z"),
+        until: later(),
+        why: why.into(),
+        refused: false,
+        out_of_reach: false,
+    }
 }
 
 fn submitted() -> Timestamp {
@@ -107,6 +113,7 @@ impl OwnedFacts {
             approval: Approval::default(),
             enforce: None,
             survey: false,
+            notify: Vec::new(),
             written: Default::default(),
             wire: None,
         };

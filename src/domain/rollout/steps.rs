@@ -310,7 +310,7 @@ impl RolloutStep<'_> {
             // A soak beyond the calendar's last day is a soak for ever; the furthest instant says
             // so.
             let until = self.ctx.now.checked_add(soak).unwrap_or(Timestamp::MAX);
-            return self.to(Phase::Soaking { wave, until }, format!("wave {} is done", plan.name));
+            return self.to(Phase::Soaking { wave, until }, wave_is_done(&plan.name));
         }
         self.soaked(wave)
     }
@@ -327,9 +327,7 @@ impl RolloutStep<'_> {
         match plan.promote {
             Promote::Manual => self
                 .to(Phase::Awaiting { wave }, format!("wave {} waits for a promotion", plan.name)),
-            Promote::Auto => {
-                self.to(Phase::Advancing { wave: wave + 1 }, format!("wave {} is done", plan.name))
-            }
+            Promote::Auto => self.to(Phase::Advancing { wave: wave + 1 }, wave_is_done(&plan.name)),
         }
     }
 
@@ -541,6 +539,11 @@ impl RolloutStep<'_> {
         }
         Ok(self.to(next, message("promoted", mark)))
     }
+}
+
+/// What the journal says when the last change of a wave has its outcome.
+pub fn wave_is_done(name: &Name) -> String {
+    format!("wave {name} is done")
 }
 
 /// A reason behind what it explains.

@@ -523,6 +523,7 @@ fn plan() -> Plan {
         approval: Approval { required: 0, digest: digest() },
         enforce: None,
         survey: false,
+        notify: Vec::new(),
         written: Default::default(),
         wire: None,
     }

@@ -59,6 +59,7 @@ fn plan() -> Plan {
         approval: Approval::default(),
         enforce: None,
         survey: false,
+        notify: Vec::new(),
         written: Default::default(),
         wire: None,
     }

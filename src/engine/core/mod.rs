@@ -296,6 +296,7 @@ impl Core {
                 until: self.wall_at(paused.until),
                 why: paused.why.clone(),
                 refused: paused.refused,
+                out_of_reach: paused.out_of_reach,
             }),
             quota: lane.standing(self.now.boot),
             clock: self.fence.clock(&lane.lane.name, self.now),

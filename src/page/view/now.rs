@@ -5,7 +5,7 @@ use askama::Template;
 use super::lanes::{LaneLine, lane_lines};
 use super::rollouts::{RolloutLine, open_line};
 use crate::api::OpenRollout;
-use crate::api::wire::{AttentionDoc, JournalRow};
+use crate::api::wire::{AttentionDoc, JournalRow, ReceiverDoc};
 use crate::domain::count::count;
 use crate::page::draw;
 use crate::page::moment::{Moment, ViewClock};
@@ -23,6 +23,8 @@ pub struct NowView {
     headline: String,
     summary: String,
     wants: Vec<Want>,
+    /// How notifications go, in one small line; empty where nobody is told.
+    notify: String,
     rollouts: Vec<RolloutLine>,
     lanes: Vec<LaneLine>,
     entries: Vec<EntryLine>,
@@ -51,6 +53,7 @@ impl NowView {
         Self {
             headline: headline(around, &clock),
             summary: summary(&around.open),
+            notify: notifications(&around.daemon.notify),
             rollouts,
             lanes: lane_lines(&around.daemon, &clock),
             entries: entries.iter().map(|entry| entry_line(entry, &clock)).collect(),
@@ -68,6 +71,15 @@ fn headline(around: &ViewSource, clock: &ViewClock) -> String {
         || upper(headline),
         |until| format!("{} until {}", upper(headline), clock.short(until).shown),
     )
+}
+
+/// Receivers in trouble, else that all is well.
+fn notifications(receivers: &[ReceiverDoc]) -> String {
+    let trouble: Vec<String> = receivers.iter().filter_map(ReceiverDoc::trouble).collect();
+    if trouble.is_empty() {
+        return ReceiverDoc::all_well(receivers).map_or_else(String::new, |line| upper(&line));
+    }
+    upper(&trouble.join(". "))
 }
 
 /// How the open rollouts stand, each counted once.

@@ -88,6 +88,7 @@ impl StagedRun {
             approval: Approval::default(),
             enforce: None,
             survey: false,
+            notify: Vec::new(),
             written: Default::default(),
         };
         let mut scenario = Scenario::new(plan, targets, &[], after(0));

@@ -435,6 +435,7 @@ fn plan(text: &str, sizes: &[u32], max_in_flight: u32) -> Plan {
         approval: Approval { required: 0, digest: Digest::of(b"what runs") },
         enforce: None,
         survey: false,
+        notify: Vec::new(),
         written: Default::default(),
         wire: None,
     }

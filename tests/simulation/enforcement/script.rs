@@ -353,6 +353,7 @@ fn plan(rng: &mut Rng, targets: usize) -> Plan {
             max_drift: rng.u32(1..=size),
         }),
         survey: false,
+        notify: Vec::new(),
         written: Default::default(),
         wire: None,
     }
