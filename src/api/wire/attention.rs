@@ -25,7 +25,8 @@ pub struct AttentionDoc {
 pub struct AttentionRow {
     /// `stopped`, `stop_file`, `store_refusing`, `halted`, `in_doubt`, `overdue`, `paused`,
     /// `awaiting_promotion`, `awaiting_approval`, `enforcement_held`, `lane_held`,
-    /// `lane_credentials` `api_certificate_ends` or `certificate_ends`; what is a hold has the hold's word.
+    /// `lane_credentials` `api_certificate_ends` or `certificate_ends`; what is a hold has the
+    /// hold's word.
     pub word: String,
     /// The same for people; who, why and what lifts it stand apart.
     pub text: String,
