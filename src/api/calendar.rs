@@ -1,6 +1,8 @@
-//! The calendar of the next days: the windows of all open rollouts, the ticks of enforcements, and lanes that are held.
+//! The calendar of the next days: the windows of all open rollouts, the ticks of enforcements, and
+//! lanes that are held.
 //!
-//! Deliberately not here: what a window is (`domain::window`) and what it will do (`domain::openings`).
+//! Deliberately not here: what a window is (`domain::window`) and what it will do
+//! (`domain::openings`).
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -14,7 +16,8 @@ use super::{Api, describe, find};
 use crate::domain::openings::{ForeseenOpening, Meets};
 use crate::store::Rollout;
 
-/// Days that are looked ahead when the client does not say, and at most: two months, as people plan.
+/// Days that are looked ahead when the client does not say, and at most: two months, as people
+/// plan.
 const DAYS_DEFAULT: u16 = 7;
 const DAYS_MAX: u16 = 62;
 

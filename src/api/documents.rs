@@ -77,8 +77,8 @@ impl Api {
         self.changes_fitting(rollout, filter, after, limit).await
     }
 
-    /// The same of changes that fit a filter. A page may have fewer rows than asked for, or none, and
-    /// a next one all the same, where few of many fit.
+    /// The same of changes that fit a filter. A page may have fewer rows than asked for, or none,
+    /// and a next one all the same, where few of many fit.
     pub async fn changes_fitting(
         &self,
         rollout: &Rollout,

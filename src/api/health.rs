@@ -12,8 +12,8 @@ use super::Api;
 const PASSES_WITHIN: Duration = Duration::from_secs(30);
 
 impl Api {
-    /// Whether the engine makes passes, or why it is taken for stuck. Before the first one it counts
-    /// from the engine's start.
+    /// Whether the engine makes passes, or why it is taken for stuck. Before the first one it
+    /// counts from the engine's start.
     pub(super) fn alive(&self) -> Result<(), String> {
         let since = self.clock.times().boot.saturating_sub(self.engine().at.boot);
         if since > PASSES_WITHIN {

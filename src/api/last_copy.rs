@@ -1,7 +1,7 @@
 //! When the daemon last gave out a whole copy of its store, over restarts.
 //!
-//! Invariant: it only informs. A file that cannot be read or written is as good as none, and no copy
-//! fails for it. That the client kept what it was given is not known here.
+//! Invariant: it only informs. A file that cannot be read or written is as good as none, and no
+//! copy fails for it. That the client kept what it was given is not known here.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};

@@ -85,7 +85,8 @@ impl Api {
             .unwrap_or(Ok(Vec::new()))
     }
 
-    /// How many targets the latest run of each enforcement found drifted, of at most so many of them.
+    /// How many targets the latest run of each enforcement found drifted, of at most so many of
+    /// them.
     pub async fn drifted(&self, most: usize) -> Result<Vec<(Name, u32)>, ApiError> {
         let known = self.store.enforcements().await?.into_iter();
         let going_on =

@@ -211,7 +211,8 @@ async fn attention(State(api): RouteState, _: Reads) -> Shown<AttentionDoc> {
     Ok(Json(api.attention().await?))
 }
 
-/// What opens, ticks and holds in the next days: the windows of all open rollouts, enforcements, lanes.
+/// What opens, ticks and holds in the next days: the windows of all open rollouts, enforcements,
+/// lanes.
 #[utoipa::path(
     get,
     path = "/v1/calendar",

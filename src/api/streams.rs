@@ -1,7 +1,9 @@
-//! How many streams are open, and whose: an answer without an end keeps a place for as long as its reader stays.
+//! How many streams are open, and whose: an answer without an end keeps a place for as long as its
+//! reader stays.
 //!
-//! Invariant: at most [`STREAMS_MAX`] streams are open, of one person at most [`OF_ONE_MAX`]; a place is free again as soon
-//! as its stream is dropped, whether the reader went or the daemon ends.
+//! Invariant: at most [`STREAMS_MAX`] streams are open, of one person at most [`OF_ONE_MAX`]; a
+//! place is free again as soon as its stream is dropped, whether the reader went or the daemon
+//! ends.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +13,8 @@ use axum::http::StatusCode;
 use super::caller::Caller;
 use super::fault::ApiError;
 
-/// Streams in all: a page of each of some twenty people who watch a night, and programs beside them.
+/// Streams in all: a page of each of some twenty people who watch a night, and programs beside
+/// them.
 pub const STREAMS_MAX: usize = 64;
 
 /// Streams of one person: two browsers, which have at most four each.

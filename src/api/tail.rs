@@ -1,8 +1,10 @@
-//! The journal as it grows, for whoever keeps it elsewhere: every entry once, in order, from a cursor.
+//! The journal as it grows, for whoever keeps it elsewhere: every entry once, in order, from a
+//! cursor.
 //!
-//! Invariants: an event's `id:` is its entry's sequence, so that `Last-Event-ID` goes on exactly where a stream broke off;
-//! entries are read when they are sent, so that a slow reader holds nothing up and nothing is kept for one. A stream ends
-//! after [`LASTS`], and with the daemon: whoever opens the next one is asked again who they are.
+//! Invariants: an event's `id:` is its entry's sequence, so that `Last-Event-ID` goes on exactly
+//! where a stream broke off; entries are read when they are sent, so that a slow reader holds
+//! nothing up and nothing is kept for one. A stream ends after [`LASTS`], and with the daemon:
+//! whoever opens the next one is asked again who they are.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -46,7 +48,8 @@ const LAST_EVENT_ID: &str = "last-event-id";
 pub(super) struct TailQuery {
     /// Only entries of this rollout.
     rollout: Option<String>,
-    /// The sequence after which to begin; if neither this nor `Last-Event-ID` is given, with what comes from now on.
+    /// The sequence after which to begin; if neither this nor `Last-Event-ID` is given, with what
+    /// comes from now on.
     after: Option<u64>,
 }
 
@@ -129,8 +132,9 @@ fn cursor(headers: &HeaderMap, after: Option<u64>, last: u64) -> Result<u64, Api
     Ok(after)
 }
 
-/// Every entry of the journal from a cursor on, as server-sent events: `entry` with a [`JournalRow`], `beat` with a [`Beat`].
-/// The `id:` of each is the sequence up to which was read; sent as `Last-Event-ID` the next stream goes on from there.
+/// Every entry of the journal from a cursor on, as server-sent events: `entry` with a
+/// [`JournalRow`], `beat` with a [`Beat`]. The `id:` of each is the sequence up to which was read;
+/// sent as `Last-Event-ID` the next stream goes on from there.
 #[utoipa::path(
     get,
     path = "/v1/journal/stream",

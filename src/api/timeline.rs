@@ -1,6 +1,8 @@
-//! One rollout on a time line: what happened by the store's bins, and what the forecast and the calendar expect.
+//! One rollout on a time line: what happened by the store's bins, and what the forecast and the
+//! calendar expect.
 //!
-//! Invariant: nothing of the journal is read; what was not counted is told as not known, and never as zero.
+//! Invariant: nothing of the journal is read; what was not counted is told as not known, and never
+//! as zero.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +35,8 @@ pub(super) struct TimelineQuery {
     /// Where it begins; if it is not given, where the rollout did, a week ago at the earliest.
     #[param(value_type = Option<String>, format = DateTime)]
     from: Option<Timestamp>,
-    /// Where it ends; if it is not given, where nine of ten runs of the forecast have ended, a day ahead at the latest.
+    /// Where it ends; if it is not given, where nine of ten runs of the forecast have ended, a day
+    /// ahead at the latest.
     #[param(value_type = Option<String>, format = DateTime)]
     to: Option<Timestamp>,
 }

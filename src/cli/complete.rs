@@ -43,7 +43,8 @@ pub fn script(shell: clap_complete::Shell) -> std::io::Result<Vec<u8>> {
         .ok_or_else(|| std::io::Error::other(format!("no completions for {shell}")))?;
     completer.write_registration(VARIABLE, "sealift", "sealift", "sealift", &mut script)?;
     if shell == clap_complete::Shell::Zsh {
-        // As a file of zsh's own folders it is read at the first Tab, and has to answer that one too.
+        // As a file of zsh's own folders it is read at the first Tab, and has to answer that one
+        // too.
         script.extend_from_slice(
             b"[ \"$funcstack[1]\" = \"_sealift\" ] && _clap_dynamic_completer_sealift \"$@\"\n",
         );

@@ -1,7 +1,7 @@
 //! `man`: the manual, a page for each verb, as packages install it.
 //!
-//! Invariant: every verb has a page, and every line that is to be typed stands there as it is typed:
-//! neither filled nor broken.
+//! Invariant: every verb has a page, and every line that is to be typed stands there as it is
+//! typed: neither filled nor broken.
 //!
 //! Deliberately not here: what the pages say, which is the command line's own help (`args`).
 
@@ -75,8 +75,8 @@ fn page(command: &Command, name: &str, above: Option<&str>) -> Result<Vec<u8>> {
     Ok(text)
 }
 
-/// One part of what stands below a help text: a title with lines to be typed or read as they are, or
-/// a sentence.
+/// One part of what stands below a help text: a title with lines to be typed or read as they are,
+/// or a sentence.
 fn after_help(roff: &mut Roff, part: &str) {
     let (title, lines) = part.trim_end().split_once('\n').unwrap_or((part.trim_end(), ""));
     match title.strip_suffix(':') {

@@ -13,6 +13,7 @@
 mod access_key;
 mod agency;
 mod refusals;
+mod token;
 mod user;
 
 use std::sync::{Arc, Mutex, PoisonError};

@@ -102,7 +102,8 @@ pub struct RawTraces {
     /// taken on this machine alone.
     #[schemars(schema_with = "receiver")]
     pub url: String,
-    /// Share of the changes, such as `5%`. What failed or is in doubt is sent always. Default: `5%`.
+    /// Share of the changes, such as `5%`. What failed or is in doubt is sent always. Default:
+    /// `5%`.
     #[schemars(schema_with = "trace_share")]
     #[serde(default)]
     pub share: Option<CountOrShare>,

@@ -91,8 +91,8 @@ impl Levels {
         serde_json::from_slice::<WrittenLevels>(&text).is_ok_and(|left| left.lanes.is_empty())
     }
 
-    /// Leaves these to the next start, whole or not at all. A daemon without any lane calls nothing,
-    /// so what stands there stays true.
+    /// Leaves these to the next start, whole or not at all. A daemon without any lane calls
+    /// nothing, so what stands there stays true.
     pub fn leave(&self, lanes: Vec<Level>) -> Result<()> {
         if lanes.is_empty() && self.state.join(NAME).exists() {
             return Ok(());

@@ -18,7 +18,8 @@ use crate::cloud::{Cloud, LastCheck};
 use crate::domain::call::{Call, Disposition, Reply};
 use crate::domain::histogram::{Bounds, Histogram, milliseconds};
 
-/// Combinations of lane, call and outcome that are counted apart: a thousand lanes with twenty each.
+/// Combinations of lane, call and outcome that are counted apart: a thousand lanes with twenty
+/// each.
 pub const COMBINATIONS_MAX: usize = 20_000;
 
 /// The lane under which the others are counted; no lane may have this name.

@@ -3,9 +3,9 @@
 //! Job: count what nobody else counts (calls to the cloud, requests), and answer `/metrics` in text
 //! 0.0.4 or in OpenMetrics, as the client prefers.
 //!
-//! Invariants: a scrape reads state that others hold and decides nothing; one is made at a time, and
-//! in bounded time; there are at most some 30,000 series, however many lanes and rollouts there are.
-//! Whoever scrapes must be allowed to read.
+//! Invariants: a scrape reads state that others hold and decides nothing; one is made at a time,
+//! and in bounded time; there are at most some 30,000 series, however many lanes and rollouts there
+//! are. Whoever scrapes must be allowed to read.
 //!
 //! Deliberately not here: traces, and what alerts follow (`packaging/prometheus`).
 
@@ -39,7 +39,8 @@ use crate::domain::people::Role;
 /// The address of the metrics.
 pub const PATH: &str = "/metrics";
 
-/// A scrape takes at most this long; Prometheus gives up after ten seconds unless it is told otherwise.
+/// A scrape takes at most this long; Prometheus gives up after ten seconds unless it is told
+/// otherwise.
 const SCRAPE_WITHIN: Duration = Duration::from_secs(8);
 
 /// What `/metrics` needs.

@@ -11,7 +11,6 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use super::cores::{cores, on_cores};
 use super::scenario::{Scenario, SceneError};
@@ -32,58 +31,47 @@ const LIKELY: f64 = 0.5;
 const SURE: f64 = 0.9;
 
 /// When a rollout ends.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Forecast {
     /// Runs of the engine that it rests on.
     pub runs: usize,
     /// From when on it counts.
     pub as_of: Timestamp,
     /// Half of the runs have ended by then; absent: they did not within the time looked at.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p50: Option<Timestamp>,
     /// Nine of ten have.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p90: Option<Timestamp>,
     /// The waves that are not done, in their order.
     pub waves: Vec<ForecastWave>,
     /// What it rests on: measured, given or assumed.
     pub basis: Vec<String>,
     /// What a person should know.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
 
 /// When one wave ends.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ForecastWave {
     pub name: String,
     /// Number of its targets that are left.
     pub size: u32,
     /// When it begins in half of the runs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub begins: Option<Timestamp>,
     /// When it has ended in half of the runs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p50: Option<Timestamp>,
     /// When it has ended in nine of ten.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p90: Option<Timestamp>,
     /// Number of the window in which it begins, from 1, counted from now on; absent without
     /// windows.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub begins_in: Option<usize>,
     /// Number of the window in which half of the runs end it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p50_in: Option<usize>,
     /// Number of the window in which nine of ten do.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p90_in: Option<usize>,
     /// Share of the runs in which it ends in the window in which it begins; absent without windows.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lands: Option<f64>,
     /// What a person does before it begins, such as `the promotion of wave canary`; its instants
     /// are those of one that does so at once. Absent: it begins by itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
 }
 

@@ -1,13 +1,16 @@
-//! What happened to each rollout, in bins of five minutes: a fold of the journal, so that a time line needs no walk.
+//! What happened to each rollout, in bins of five minutes: a fold of the journal, so that a time
+//! line needs no walk.
 //!
-//! Job: count what entries say by rollout, bin and wave; keep the counts in a tree of their own, written in the
-//! transaction that takes the entries in.
+//! Job: count what entries say by rollout, bin and wave; keep the counts in a tree of their own,
+//! written in the transaction that takes the entries in.
 //!
-//! Invariants: an entry is counted once, because the counts and the sequence that they reach are written together; a tree
-//! that another version has not written to begins anew, and returns since when it counts. A key stands for one wave and
-//! five minutes in which something happened, or for one pause: the tree is bounded by time, never by changes.
+//! Invariants: an entry is counted once, because the counts and the sequence that they reach are
+//! written together; a tree that another version has not written to begins anew, and returns since
+//! when it counts. A key stands for one wave and five minutes in which something happened, or for
+//! one pause: the tree is bounded by time, never by changes.
 //!
-//! Deliberately not here: what has no entry of its own, such as the changes that an abort withdraws in one stroke.
+//! Deliberately not here: what has no entry of its own, such as the changes that an abort withdraws
+//! in one stroke.
 
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
@@ -47,7 +50,8 @@ pub struct BinCounts {
     pub cancelled: u32,
     pub reverted: u32,
     pub skipped: u32,
-    /// Calls that changes asked for; lists of jobs, which serve many changes at once, are not among them.
+    /// Calls that changes asked for; lists of jobs, which serve many changes at once, are not among
+    /// them.
     pub calls: u32,
     /// Answers of the cloud that refused a call for its quota.
     pub refused: u32,
@@ -113,7 +117,8 @@ pub struct TimeBin {
 pub struct Activity {
     /// From then on it was counted, where that is later than the rollout; `None`: all of it.
     pub since: Option<Timestamp>,
-    /// Bins in which something happened, oldest first; the newest ones where there are more than [`BINS_MAX`].
+    /// Bins in which something happened, oldest first; the newest ones where there are more than
+    /// [`BINS_MAX`].
     pub bins: Vec<TimeBin>,
     /// Pauses that are over, oldest first.
     pub pauses: Vec<(Timestamp, Timestamp)>,
@@ -133,7 +138,8 @@ impl ActivityQuery {
     }
 }
 
-/// Counts that entries brought, on their way to the tree; or all of them, where nothing is kept on disk.
+/// Counts that entries brought, on their way to the tree; or all of them, where nothing is kept on
+/// disk.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FreshBins {
     counts: BTreeMap<(RolloutId, u32, u16), BinCounts>,
@@ -222,7 +228,8 @@ pub(crate) fn begins(tree: &Tree) -> Result<Option<u64>, QueueError> {
     Ok(counted(tree)?.map(|counted| counted.first))
 }
 
-/// Adds the counts of a batch whose first entry is `first` to those of the tree, which has reached `before`.
+/// Adds the counts of a batch whose first entry is `first` to those of the tree, which has reached
+/// `before`.
 pub(crate) fn put(
     tree: &Tree,
     fresh: FreshBins,

@@ -196,21 +196,7 @@ pub(crate) async fn an_instance_has_one_active_change(store: &dyn Store) {
 
     let now = rollout(store, second).await;
     let take = |ordinals: &[u32]| {
-        let record = rollout::Record {
-            releases: 1,
-            cursor: u32::try_from(ordinals.len()).expect("few"),
-            ..now.record.clone()
-        };
-        let changes = ordinals
-            .iter()
-            .map(|ordinal| step(*ordinal, &change::Record::queued(), State::Ready, 4))
-            .collect();
-        Commit {
-            releases: Some(0),
-            moves: Some(moves(record, "release")),
-            changes,
-            ..blank(&now, 4)
-        }
+        first_release(&now, u32::try_from(ordinals.len()).expect("few"), ordinals)
     };
     assert!(matches!(
         store.commit(take(&[0])).await,

@@ -113,6 +113,21 @@ pub(crate) fn mark(second: i64) -> Attribution {
     Attribution { by: "ada".into(), reason: "test".into(), at: at(second) }
 }
 
+/// The first release of a rollout, of these changes, with the cursor of its record at `cursor`.
+pub(crate) fn first_release(rollout: &Rollout, cursor: u32, ordinals: &[u32]) -> Commit {
+    let record = rollout::Record { releases: 1, cursor, ..rollout.record.clone() };
+    let changes = ordinals
+        .iter()
+        .map(|ordinal| step(*ordinal, &change::Record::queued(), State::Ready, 4))
+        .collect();
+    Commit {
+        releases: Some(0),
+        moves: Some(moves(record, "release")),
+        changes,
+        ..blank(rollout, 4)
+    }
+}
+
 /// A commit of this rollout that moves nothing yet.
 pub(crate) fn blank(rollout: &Rollout, second: i64) -> Commit {
     Commit {

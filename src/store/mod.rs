@@ -108,9 +108,9 @@ use crate::domain::target::{self, Target, TargetList};
 /// The layout of everything below the directory that this program writes, and the highest that it
 /// reads.
 ///
-/// Whatever an older program could not read raises it: another layout of the directory, another kind of
-/// journal line, another value in one. An older program then refuses the store as a whole, instead of
-/// taking a line that it does not know for damage.
+/// Whatever an older program could not read raises it: another layout of the directory, another
+/// kind of journal line, another value in one. An older program then refuses the store as a whole,
+/// instead of taking a line that it does not know for damage.
 pub(crate) const SCHEMA: u32 = 1;
 
 /// The first version of this program that reads [`SCHEMA`]: a store names it to older ones.

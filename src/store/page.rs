@@ -1,8 +1,9 @@
 //! One page of a rollout's changes.
 //!
-//! Invariants: the list's order, each change once. Before the cursor every change has a row; from the cursor on none
-//! has, so a page is a stretch of rows followed by a stretch of the frozen list. A page that asks for little ends after
-//! [`PASSED_MAX`] changes that do not fit, and goes on from there.
+//! Invariants: the list's order, each change once. Before the cursor every change has a row; from
+//! the cursor on none has, so a page is a stretch of rows followed by a stretch of the frozen list.
+//! A page that asks for little ends after [`PASSED_MAX`] changes that do not fit, and goes on from
+//! there.
 
 use std::ops::{ControlFlow, Range};
 

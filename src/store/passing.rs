@@ -1,7 +1,7 @@
 //! Passes over the journal for who wants to know which changes moved, and seldom more.
 //!
-//! Job: read of each line no more than its beginning, and whole entries only of the changes that are
-//! asked for: a tenth of the cost of reading every entry.
+//! Job: read of each line no more than its beginning, and whole entries only of the changes that
+//! are asked for: a tenth of the cost of reading every entry.
 //!
 //! Invariants: only what is synced is passed; a line whose beginning does not look as it is written
 //! today is read whole, so the answer does not depend on how lines look.

@@ -4,9 +4,9 @@
 //! whole, and draw when the last one comes.
 //!
 //! Invariants: each line is passed once; of a change that is not sampled only places of lines are
-//! kept, and read again if it fails. At most [`FOLLOWED_MAX`] changes are followed; beyond that, and
-//! of what lies further back than [`LOOK_BACK`] at the start, a trace says that its beginning is
-//! missing.
+//! kept, and read again if it fails. At most [`FOLLOWED_MAX`] changes are followed; beyond that,
+//! and of what lies further back than [`LOOK_BACK`] at the start, a trace says that its beginning
+//! is missing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -54,7 +54,8 @@ struct JournalFollower {
     store: Arc<dyn Store>,
     queue: TraceQueue,
     read_to: u64,
-    /// Entries up to this one were there at the start: what they settled was drawn before, or never.
+    /// Entries up to this one were there at the start: what they settled was drawn before, or
+    /// never.
     old: u64,
     followed: BTreeMap<ChangeId, TracedChange>,
 }

@@ -1,8 +1,8 @@
 //! Sends drawn traces to the receiver.
 //!
 //! Invariants: a bounded queue stands between; what does not fit is dropped and counted. A request
-//! takes [`ANSWER_WITHIN`] at most; one that fails is tried [`TRIES`] times with growing waits, then
-//! its traces are dropped. Of the answer nothing but the status is read.
+//! takes [`ANSWER_WITHIN`] at most; one that fails is tried [`TRIES`] times with growing waits,
+//! then its traces are dropped. Of the answer nothing but the status is read.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! The Debian package: made of the built binary, judged by lintian, and tried in a Debian of its own
-//! that systemd boots (`boot/`).
+//! The Debian package: made of the built binary, judged by lintian, and tried in a Debian of its
+//! own that systemd boots (`boot/`).
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;

@@ -1,5 +1,5 @@
-//! The commands of the documentation: those of pages that tell how something is done are typed again,
-//! in their order, and all others are ones that the command line takes.
+//! The commands of the documentation: those of pages that tell how something is done are typed
+//! again, in their order, and all others are ones that the command line takes.
 
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
@@ -25,7 +25,8 @@ struct PageCommand {
     code: u8,
 }
 
-/// What a page types: its `console` blocks, and what `<!-- run` hides because a reader has it already.
+/// What a page types: its `console` blocks, and what `<!-- run` hides because a reader has it
+/// already.
 fn commands(page: &str) -> Vec<PageCommand> {
     let mut found: Vec<PageCommand> = Vec::new();
     let (mut typed, mut hidden) = (false, false);

@@ -1,5 +1,5 @@
-//! A library that ships in two versions says why: each such name has its reason in `deny.toml`, which
-//! `make supply` asks of cargo-deny too.
+//! A library that ships in two versions says why: each such name has its reason in `deny.toml`,
+//! which `make supply` asks of cargo-deny too.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;

@@ -1,5 +1,5 @@
-//! The reference of `docs/reference` is made from the code: schemas, verbs, exit codes. It is checked in,
-//! so that it can be read without building anything, and held against the code here.
+//! The reference of `docs/reference` is made from the code: schemas, verbs, exit codes. It is
+//! checked in, so that it can be read without building anything, and held against the code here.
 
 use std::fmt::Write as _;
 use std::fs;

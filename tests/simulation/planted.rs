@@ -173,7 +173,7 @@ pub const SCOREBOARD: &[(Planted, u64)] = &[
     (Planted::LogWithHoles, 1_000),
     (Planted::AwayTakenForFailed, 100),
     (Planted::InFlightToldTooLow, 50),
-    (Planted::FailuresCountedTwice, 100),
+    (Planted::FailuresCountedTwice, 300),
     (Planted::HalfFailedNotTold, 300),
     (Planted::LaterWavesOffered, 100),
     (Planted::GroupLimitIgnored, 200),

@@ -106,8 +106,8 @@ fn asked(headers: &HeaderMap, body: &[u8]) -> Result<SignIn, ApiError> {
     Ok(asked)
 }
 
-/// Begin a browser's session, which its answer sets as a cookie: by the code of a link, by a token, or
-/// as whoever the connection tells. Programs have no use for one and are refused.
+/// Begin a browser's session, which its answer sets as a cookie: by the code of a link, by a token,
+/// or as whoever the connection tells. Programs have no use for one and are refused.
 #[utoipa::path(
     post,
     path = "/sign-in",

@@ -92,8 +92,8 @@ pub struct FreezeRow {
 pub struct ClockChangeRow {
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
-    /// `start_skipped`: the clock skips the time at which it was to open; `start_twice`: it shows that time twice, and the
-    /// first counts; `inside`: clocks change while it is open.
+    /// `start_skipped`: the clock skips the time at which it was to open; `start_twice`: it shows
+    /// that time twice, and the first counts; `inside`: clocks change while it is open.
     pub meets: String,
 }
 

@@ -49,7 +49,8 @@ pub struct ForecastWaveDoc {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub p90: Option<Timestamp>,
-    /// Number of the window in which it begins, from 1, counted from now on; absent without windows.
+    /// Number of the window in which it begins, from 1, counted from now on; absent without
+    /// windows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub begins_in: Option<usize>,
     /// Number of the window in which half of the runs end it.
@@ -61,8 +62,8 @@ pub struct ForecastWaveDoc {
     /// Share of the runs in which it ends in the window in which it begins; absent without windows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lands: Option<f64>,
-    /// What a person does before it begins, such as `the promotion of wave canary`; its instants are
-    /// those of one that does so at once. Absent: it begins by itself.
+    /// What a person does before it begins, such as `the promotion of wave canary`; its instants
+    /// are those of one that does so at once. Absent: it begins by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
 }

@@ -66,8 +66,8 @@ pub struct JournalRow {
     /// The operator, if one did it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
-    /// The door that they came through: `socket`, `token` with its label, `certificate`, or `session`
-    /// for a browser; absent in what an earlier version wrote.
+    /// The door that they came through: `socket`, `token` with its label, `certificate`, or
+    /// `session` for a browser; absent in what an earlier version wrote.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub via: Option<String>,
 }

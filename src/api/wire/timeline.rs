@@ -45,14 +45,16 @@ pub struct TimelineBin {
     /// Its first instant.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
-    /// Changes that settled in it, by their outcome; one that was put back into the queue later counts again.
+    /// Changes that settled in it, by their outcome; one that was put back into the queue later
+    /// counts again.
     pub succeeded: u32,
     pub failed: u32,
     pub in_doubt: u32,
     pub cancelled: u32,
     pub reverted: u32,
     pub skipped: u32,
-    /// Calls that changes asked for; lists of jobs, which serve many changes at once, are not among them.
+    /// Calls that changes asked for; lists of jobs, which serve many changes at once, are not among
+    /// them.
     pub calls: u32,
     /// Answers of the cloud that refused a call for its quota.
     pub refused: u32,

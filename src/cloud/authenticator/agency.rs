@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
 
-use super::refusals::{Refusals, minutes};
+use super::refusals::minutes;
+use super::token::TokenInUse;
 use super::user::{IamUser, Issued, LoginOutcome, RENEW_AFTER_FIFTHS, seconds};
 use super::{Denied, SOON};
 use crate::clock::Clock;
@@ -77,16 +78,13 @@ pub(in crate::cloud) struct AgencyLane {
 
 #[derive(Default)]
 struct State {
-    token: Option<Arc<Issued>>,
-    /// Whether the cloud has let a call in with it.
-    proven: bool,
+    token: TokenInUse,
     /// The request that is under way.
     flight: Option<watch::Receiver<Option<LoginOutcome>>>,
     /// Whom IAM refused the agency, until when it is not asked again, and what it said.
     refused: Option<(LoginIdentity, Duration, String)>,
     /// The token of the user that IAM did not take for it.
     doubted: Option<Arc<Issued>>,
-    refusals: Refusals,
 }
 
 /// What a call of the lane is to do.
@@ -127,14 +125,14 @@ impl AgencyLane {
         let now = self.clock.times().boot;
         let mut state = self.state();
         let who = self.user.identity(now).map_err(|error| Denied::new(error.to_string()))?;
-        if let Some((count, left)) = state.refusals.held(now) {
+        if let Some((count, left)) = state.token.refusals.held(now) {
             let (name, left) = (&self.agency, minutes(left));
             let message = format!(
                 "{count} tokens of {name} in a row were refused by the service; nothing is sent for {left}: check the lane's region and project"
             );
             return Err(Denied::new(message));
         }
-        let usable = state.token.clone().filter(|token| token.to == who && now < token.ends);
+        let usable = state.token.usable(&who, now);
         if let Some(token) = usable.as_ref().filter(|token| now < token.due) {
             return Ok(AgencyLook::Settled(token.clone()));
         }
@@ -202,8 +200,8 @@ impl AgencyLane {
                 let due = now + life * RENEW_AFTER_FIFTHS / 5 - jitter(&self.project, life);
                 let token = Arc::new(Issued { token, to: who, due, ends: now + life });
                 let mut state = self.state();
-                state.token = Some(token.clone());
-                (state.proven, state.refused, state.doubted) = (false, None, None);
+                state.token.replace(token.clone());
+                (state.refused, state.doubted) = (None, None);
                 tracing::info!(agency = %self.agency, project = %self.project, life_s = life.as_secs(), "IAM gave a token");
                 Ok(token)
             }
@@ -245,33 +243,13 @@ impl AgencyLane {
     }
 
     pub(super) fn let_in(&self, token: &Arc<Issued>) {
-        let mut state = self.state();
-        if state.is_current(token) {
-            state.proven = true;
-            state.refusals = Refusals::default();
-        }
+        self.state().token.let_in(token);
     }
 
     /// Takes the token out of use; tells whether it is worth coming again soon.
     pub(super) fn refused(&self, token: &Arc<Issued>) -> bool {
         let now = self.clock.times().boot;
-        let mut state = self.state();
-        if !state.is_current(token) {
-            // It was replaced while the call was out.
-            return true;
-        }
-        state.token = None;
-        if state.proven {
-            return true;
-        }
-        state.refusals.add(now);
-        false
-    }
-}
-
-impl State {
-    fn is_current(&self, token: &Arc<Issued>) -> bool {
-        self.token.as_ref().is_some_and(|current| Arc::ptr_eq(current, token))
+        self.state().token.refused(token, now)
     }
 }
 

@@ -16,7 +16,8 @@ use tokio::sync::watch;
 
 use super::Denied;
 use super::agency::Turns;
-use super::refusals::{Refusals, minutes};
+use super::refusals::minutes;
+use super::token::TokenInUse;
 use crate::clock::Clock;
 use crate::cloud::iam::{Iam, LoginError, LoginIdentity};
 use crate::cloud::secret::{Secret, SecretError, SecretReader};
@@ -225,9 +226,7 @@ pub(in crate::cloud) struct IamUser {
 
 #[derive(Default)]
 struct State {
-    token: Option<Arc<Issued>>,
-    /// Whether the cloud has let a call in with it.
-    proven: bool,
+    token: TokenInUse,
     /// Who asked last, and as whom that is known.
     asked: Option<(LoginIdentity, Arc<Account>)>,
     /// The login that is under way.
@@ -236,7 +235,6 @@ struct State {
     not_before: Duration,
     /// For this lane's project alone: who, until when, and what IAM said.
     refused: Option<(LoginIdentity, Duration, String)>,
-    refusals: Refusals,
 }
 
 enum UserName {
@@ -321,9 +319,9 @@ impl IamUser {
         // Somebody new is asked for at once: holds and gaps are for those who failed.
         let changed = state.asked.as_ref().is_some_and(|(asked, _)| *asked != who);
         if changed {
-            state.refusals.lift();
+            state.token.refusals.lift();
         }
-        if let Some((count, left)) = state.refusals.held(now) {
+        if let Some((count, left)) = state.token.refusals.held(now) {
             let left = minutes(left);
             let (by, check) = match &self.project {
                 Some(_) => ("the service", "the lane's region and project"),
@@ -334,7 +332,7 @@ impl IamUser {
             );
             return Err(Denied::new(message));
         }
-        let usable = state.token.clone().filter(|token| token.to == who && now < token.ends);
+        let usable = state.token.usable(&who, now);
         if let Some(token) = usable.as_ref().filter(|token| now < token.due) {
             return Ok(Look::Settled(token.clone()));
         }
@@ -421,8 +419,8 @@ impl IamUser {
                 state.not_before = state.not_before.min(due);
                 known.accept(self.iam.endpoint(), who.password.clone());
                 let token = Arc::new(Issued { token, to: who, due, ends: now + life });
-                state.token = Some(token.clone());
-                (state.proven, state.refused) = (false, None);
+                state.token.replace(token.clone());
+                state.refused = None;
                 tracing::info!(life_s = life.as_secs(), "IAM gave a token");
                 Ok(token)
             }
@@ -474,38 +472,21 @@ impl IamUser {
     }
 
     pub(super) fn let_in(&self, token: &Arc<Issued>) {
-        let mut state = self.state();
-        if state.is_current(token) {
-            state.proven = true;
-            state.refusals = Refusals::default();
-        }
+        self.state().token.let_in(token);
     }
 
     /// Takes the token out of use; tells whether it is worth coming again soon.
     pub(super) fn refused(&self, token: &Arc<Issued>) -> bool {
         let now = self.clock.times().boot;
         let mut state = self.state();
-        if !state.is_current(token) {
-            // It was replaced while the call was out.
-            return true;
-        }
-        state.token = None;
         // It died before its time: the password may have been changed at IAM, so the next login
         // goes alone.
-        if let Some((_, account)) = &state.asked {
+        if state.token.is(token)
+            && let Some((_, account)) = &state.asked
+        {
             account.known().proven = None;
         }
-        if state.proven {
-            return true;
-        }
-        state.refusals.add(now);
-        false
-    }
-}
-
-impl State {
-    fn is_current(&self, token: &Arc<Issued>) -> bool {
-        self.token.as_ref().is_some_and(|current| Arc::ptr_eq(current, token))
+        state.token.refused(token, now)
     }
 }
 

@@ -9,7 +9,7 @@ use askama::Template;
 use jiff::Timestamp;
 
 use super::rollout::held;
-use crate::api::wire::{ChangeRow, JournalRow, RolloutDoc, WaveDoc};
+use crate::api::wire::{ChangeRow, JournalRow, RolloutDoc, TallyDoc, WaveDoc};
 use crate::api::{MovedChange, Period, SettleKind};
 use crate::domain::count::count;
 use crate::domain::nights::Night;
@@ -149,8 +149,7 @@ impl ReportSums {
         sums
     }
 
-    fn whole(rollout: &RolloutDoc) -> Self {
-        let tally = &rollout.tally;
+    fn whole(tally: &TallyDoc) -> Self {
         Self {
             well: tally.succeeded + tally.reverted,
             failed: tally.failed,
@@ -177,7 +176,7 @@ impl ReportView {
         let night = source.night.and_then(|place| source.nights.get(place));
         let sums = match night {
             Some(_) => ReportSums::of(period.changes.values()),
-            None => ReportSums::whole(&rollout),
+            None => ReportSums::whole(&rollout.tally),
         };
         let neighbour = |place: Option<usize>| {
             let night = place.and_then(|place| source.nights.get(place))?;
@@ -406,17 +405,10 @@ fn waves(
             let began = begun.clone().map(|change| change.first).min();
             let ended = begun.map(|change| change.last).max();
             let over = wave.tally.queued + wave.tally.active == 0;
-            let tally = &wave.tally;
             let sums = if one_night {
                 ReportSums::of(changes.iter().copied())
             } else {
-                ReportSums {
-                    well: tally.succeeded + tally.reverted,
-                    failed: tally.failed,
-                    in_doubt: tally.in_doubt,
-                    left: tally.skipped + tally.cancelled,
-                    moving: tally.active,
-                }
+                ReportSums::whole(&wave.tally)
             };
             WaveLine {
                 name: format!("{} {}", place + 1, wave.name),

@@ -1,9 +1,8 @@
 //! What every store must do when it is asked which changes may begin next.
 
 use crate::domain::change::{self, State};
-use crate::domain::rollout;
 use crate::store::fixtures::*;
-use crate::store::{Candidates, Commit, CommitError, Store};
+use crate::store::{Candidates, CommitError, Store};
 
 pub(crate) async fn candidates_come_in_order(store: &dyn Store) {
     // Two proxies an instance: 0+1, 2+3, 4+5, 6+7.
@@ -54,24 +53,12 @@ pub(crate) async fn candidates_keep_to_waves(store: &dyn Store) {
 pub(crate) async fn a_cursor_leaves_nothing_behind(store: &dyn Store) {
     let id = started(store, submission("alpha", &[8], 0)).await;
     let now = rollout(store, id).await;
-    let commit = |cursor, ordinals: &[u32]| {
-        let record = rollout::Record { releases: 1, cursor, ..now.record.clone() };
-        let changes = ordinals
-            .iter()
-            .map(|ordinal| step(*ordinal, &change::Record::queued(), State::Ready, 4))
-            .collect();
-        Commit {
-            releases: Some(0),
-            moves: Some(moves(record, "release")),
-            changes,
-            ..blank(&now, 4)
-        }
-    };
     // A change passed over without a row; one beyond the cursor; one twice; one that does not
     // exist.
     for (cursor, ordinals) in [(3, &[0, 2][..]), (2, &[0, 2]), (1, &[0, 0]), (9, &[0, 2, 4, 6, 8])]
     {
-        let refused = store.commit(commit(cursor, ordinals)).await.expect_err("makes no sense");
+        let refused =
+            store.commit(first_release(&now, cursor, ordinals)).await.expect_err("makes no sense");
         assert!(matches!(refused, CommitError::Unavailable(_)), "{refused}");
     }
     assert_eq!(rollout(store, id).await.tallies[0].queued, 8);

@@ -108,8 +108,8 @@ async fn a_rollout_that_halts_shows_in_both_formats() {
     let settled = value(&text, "sealift_rollout_last_settled_timestamp_seconds");
     assert!(settled >= before.as_second() as f64, "{settled}");
     insta::with_settings!({snapshot_path => "../../golden", prepend_module_to_snapshot => false, omit_expression => true}, {
-        // Which requests were made depends on how often the test had to ask, and what a process uses
-        // on its limits.
+        // Which requests were made depends on how often the test had to ask, and what a process
+        // uses on its limits.
         let own = |name: &String| {
             !name.starts_with("process_") && !name.starts_with("sealift_api_requests_total")
         };
