@@ -24,6 +24,7 @@ pub mod hold;
 pub mod id;
 pub mod job_match;
 pub mod journal;
+pub mod keeper;
 pub mod lane;
 pub mod nights;
 pub mod notify;

@@ -363,3 +363,13 @@ fn the_map_names_every_room_and_nothing_that_is_not_there() {
     let gone: Vec<&str> = places.filter(|place| !there(place)).collect();
     assert!(gone.is_empty(), "ARCHITECTURE.md names {gone:?}");
 }
+
+/// What is longer is read by nobody: the rest stands in `docs/`.
+#[test]
+fn map_and_front_page_stay_short() {
+    for (page, bound) in [("ARCHITECTURE.md", 130), ("README.md", 110)] {
+        let text = fs::read_to_string(root().join(page)).expect("the page is there");
+        let lines = text.lines().count();
+        assert!(lines <= bound, "{page} has {lines} lines, {bound} are allowed");
+    }
+}
