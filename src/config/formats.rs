@@ -58,7 +58,7 @@ fn message_shape(text: &str) -> Result<(), Complaint> {
         return Ok(());
     }
     let complaint = Complaint::new(format!("{} is no shape of messages", quote(text)));
-    Err(match nearest(text, words.into_iter()) {
+    Err(match nearest(text, words) {
         Some(near) => complaint.help(format!("did you mean `{near}`?")).replace(near),
         None => complaint.help(format!("write one of {}, or a map", words.join(", "))),
     })

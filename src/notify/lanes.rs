@@ -179,12 +179,12 @@ impl LaneWatch {
 /// The log of lanes that were held: a small file, written whole.
 pub struct LaneLog {
     folder: PathBuf,
-    written: Mutex<WrittenLanes>,
+    written: Mutex<WrittenHolds>,
     last: watch::Sender<u64>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct WrittenLanes {
+struct WrittenHolds {
     last: u64,
     open: BTreeMap<Name, LaneCause>,
     held: VecDeque<HeldLane>,
@@ -196,7 +196,7 @@ impl LaneLog {
         let path = folder.join(NAME);
         let read = super::cursor::read_bounded(&path).and_then(|bytes| {
             let parse = |bytes: Vec<u8>| {
-                serde_json::from_slice::<WrittenLanes>(&bytes).map_err(|error| error.to_string())
+                serde_json::from_slice::<WrittenHolds>(&bytes).map_err(|error| error.to_string())
             };
             bytes.map(parse).transpose()
         });
@@ -212,7 +212,7 @@ impl LaneLog {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, WrittenLanes> {
+    fn lock(&self) -> MutexGuard<'_, WrittenHolds> {
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

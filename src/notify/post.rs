@@ -210,17 +210,25 @@ impl ReceiverAnswer {
 /// What sends a message; the tests of a worker bring one without a network.
 pub trait Posts: Send + Sync {
     /// Sends it once.
-    fn post<'a>(&'a self, url: &'a ReceiverUrl, message: Message) -> BoxFuture<'a, ReceiverAnswer>;
+    fn post<'a>(
+        &'a self,
+        url: &'a ReceiverUrl,
+        message: SignedMessage,
+    ) -> BoxFuture<'a, ReceiverAnswer>;
 }
 
 impl Posts for Poster {
-    fn post<'a>(&'a self, url: &'a ReceiverUrl, message: Message) -> BoxFuture<'a, ReceiverAnswer> {
+    fn post<'a>(
+        &'a self,
+        url: &'a ReceiverUrl,
+        message: SignedMessage,
+    ) -> BoxFuture<'a, ReceiverAnswer> {
         Box::pin(self.send(url, message))
     }
 }
 
 /// What is sent.
-pub struct Message {
+pub struct SignedMessage {
     pub id: String,
     /// The instant of the try, in seconds.
     pub timestamp: i64,
@@ -261,7 +269,7 @@ impl Poster {
         Self::with(tls.ok_or_else(|| "no authorities".to_owned()), timeout).expect("a client")
     }
 
-    async fn send(&self, target: &ReceiverUrl, message: Message) -> ReceiverAnswer {
+    async fn send(&self, target: &ReceiverUrl, message: SignedMessage) -> ReceiverAnswer {
         let client = match (&self.remote, target.local) {
             (_, true) => &self.local,
             (Ok(client), false) => client,
@@ -305,7 +313,7 @@ fn client(tls: ClientConfig, local: bool) -> Result<Client, reqwest::Error> {
     builder.build()
 }
 
-fn headers(message: &Message) -> HeaderMap {
+fn headers(message: &SignedMessage) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let text =

@@ -22,7 +22,7 @@ use super::draw::{DrawnWith, Notification, notices};
 use super::feed::{Feed, FeedStretch};
 use super::lanes::{HeldLane, LaneLog};
 use super::pace::Tries;
-use super::post::{Message, Posts, ReceiverAnswer, ReceiverUrl};
+use super::post::{Posts, ReceiverAnswer, ReceiverUrl, SignedMessage};
 use super::shape::{Letterhead, body};
 use super::sign::SigningKey;
 use super::standing::ReceiverStanding;
@@ -163,7 +163,7 @@ impl Sending {
         id: &str,
         notice: &Notification,
         at: Timestamp,
-    ) -> Result<(ReceiverUrl, Message), String> {
+    ) -> Result<(ReceiverUrl, SignedMessage), String> {
         let read = |reader: &Option<SecretReader>| {
             reader
                 .as_ref()
@@ -187,7 +187,13 @@ impl Sending {
         let body_tells = matches!(shape, MessageShape::Free(_));
         Ok((
             url,
-            Message { id: id.to_owned(), timestamp: at.as_second(), signature, body, body_tells },
+            SignedMessage {
+                id: id.to_owned(),
+                timestamp: at.as_second(),
+                signature,
+                body,
+                body_tells,
+            },
         ))
     }
 

@@ -176,6 +176,7 @@ mod tests {
                 "jobs",
                 "journal",
                 "enforce",
+                "notify",
                 "config",
                 "token list",
             ]

@@ -62,6 +62,7 @@ fn decided(plan: &Plan, record: &Record, tallies: [Tally; 3], event: &Event) -> 
         to: decision.record.phase.as_str().into(),
         why: decision.why,
         by,
+        via: None,
         record: decision.record,
     })
 }
@@ -126,6 +127,7 @@ fn cases() -> Vec<Case> {
             submission: Digest::ZERO,
             change_ref: "CHG-1".into(),
             by: ADA.into(),
+            via: None,
             note: String::new(),
         })
     };
@@ -253,6 +255,8 @@ fn steps(plan: &Plan) -> Vec<Case> {
             call: None,
             answer: None,
             by: None,
+            via: None,
+            earlier: None,
             record,
         })
     };
@@ -286,7 +290,8 @@ fn runs(plan: &Plan) -> Vec<Case> {
         let (name, record) = (plan.name.clone(), Box::new(record));
         let (from, to) = (from.into(), stage.as_str().into());
         let why = "run 1: 2 of 12 drifted".into();
-        entry(JournalEvent::Enforcement { name, from, to, why, by: None, record, previous: None })
+        let (by, via, previous) = (None, None, None);
+        entry(JournalEvent::Enforcement { name, from, to, why, by, via, record, previous })
     };
     let held = EnforcementStage::Held { drifted: 2, allowed: 1 };
     let surveying = EnforcementStage::Surveying { rollout: id() };

@@ -70,9 +70,9 @@ fn status(line: &str, headers: &str, body: &str) -> String {
     )
 }
 
-fn message(body_tells: bool) -> Message {
+fn message(body_tells: bool) -> SignedMessage {
     let (id, signature) = ("abc_7_ops".to_owned(), "v1,aaaa v1,bbbb".to_owned());
-    Message { id, timestamp: 1_800_000_000, signature, body: b"{}".to_vec(), body_tells }
+    SignedMessage { id, timestamp: 1_800_000_000, signature, body: b"{}".to_vec(), body_tells }
 }
 
 async fn posted(url: &str, body_tells: bool) -> ReceiverAnswer {

@@ -38,7 +38,11 @@ struct Script {
 }
 
 impl Posts for Script {
-    fn post<'a>(&'a self, _: &'a ReceiverUrl, message: Message) -> BoxFuture<'a, ReceiverAnswer> {
+    fn post<'a>(
+        &'a self,
+        _: &'a ReceiverUrl,
+        message: SignedMessage,
+    ) -> BoxFuture<'a, ReceiverAnswer> {
         Box::pin(async move {
             // A call takes its time, in which others go on.
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -17,12 +17,12 @@ use super::world::{PATIENCE, ServeWorld, VerbOutput};
 
 /// Requests that came, and how many are refused before one is taken.
 #[derive(Default)]
-struct Receiver {
+struct TraceReceiver {
     bodies: Mutex<Vec<Bytes>>,
     refuse: Mutex<u32>,
 }
 
-async fn taken(State(receiver): State<Arc<Receiver>>, body: Bytes) -> axum::http::StatusCode {
+async fn taken(State(receiver): State<Arc<TraceReceiver>>, body: Bytes) -> axum::http::StatusCode {
     let mut refuse = receiver.refuse.lock().expect("a test's lock");
     if *refuse > 0 {
         *refuse -= 1;
@@ -33,8 +33,9 @@ async fn taken(State(receiver): State<Arc<Receiver>>, body: Bytes) -> axum::http
 }
 
 /// A receiver that refuses so many requests first, and its address.
-async fn receiver(refuse: u32) -> (Arc<Receiver>, String) {
-    let receiver = Arc::new(Receiver { refuse: Mutex::new(refuse), ..Receiver::default() });
+async fn receiver(refuse: u32) -> (Arc<TraceReceiver>, String) {
+    let receiver =
+        Arc::new(TraceReceiver { refuse: Mutex::new(refuse), ..TraceReceiver::default() });
     let routes = Router::new().route("/v1/traces", post(taken)).with_state(receiver.clone());
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
     let listener = listener.expect("a free port");
@@ -44,7 +45,7 @@ async fn receiver(refuse: u32) -> (Arc<Receiver>, String) {
 }
 
 /// The spans that came, as OpenTelemetry reads them.
-fn spans(world: &ServeWorld, receiver: &Receiver) -> Vec<Value> {
+fn spans(world: &ServeWorld, receiver: &TraceReceiver) -> Vec<Value> {
     let bodies = receiver.bodies.lock().expect("a test's lock").clone();
     let files = bodies.iter().enumerate().map(|(number, body)| {
         let path = world.path(&format!("request-{number}"));
@@ -60,7 +61,7 @@ fn spans(world: &ServeWorld, receiver: &Receiver) -> Vec<Value> {
 }
 
 /// Waits for the spans of so many traces.
-async fn traced(world: &ServeWorld, receiver: &Receiver, traces: usize) -> Vec<Value> {
+async fn traced(world: &ServeWorld, receiver: &TraceReceiver, traces: usize) -> Vec<Value> {
     let pause = std::time::Duration::from_millis(250);
     let mut found = Vec::new();
     for _ in 0..PATIENCE.as_millis() / pause.as_millis() {
