@@ -16,13 +16,18 @@ use super::fault::ApiError;
 use super::wire::{AttentionRow, NotifyTestAnswer, ReceiverDoc};
 use crate::domain::count::count;
 use crate::domain::id::Name;
-use crate::notify::{ReceiverStanding, TestError};
+use crate::notify::{ReceiverStanding, ReceiverTally, TestError};
 use crate::yaml::suggest::nearest;
 
 impl Api {
     /// How the receivers stand; none where nobody is told.
     pub(super) fn receivers(&self) -> Vec<ReceiverDoc> {
         self.standings().into_iter().map(document).collect()
+    }
+
+    /// What was counted of the receivers.
+    pub fn receiver_tallies(&self) -> Vec<ReceiverTally> {
+        self.notifier.as_ref().map(|notifier| notifier.tallies()).unwrap_or_default()
     }
 
     fn standings(&self) -> Vec<ReceiverStanding> {

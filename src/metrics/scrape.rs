@@ -24,6 +24,7 @@ use crate::api::{Api, ApiError, MeasuredRollout};
 use crate::domain::id::Name;
 use crate::domain::tally::Tally;
 use crate::engine::{LaneSnapshot, QuotaStanding, Snapshot};
+use crate::notify::ReceiverTally;
 use crate::store::{Health, Rollout};
 
 /// Lanes that have series; with more of them, only those with work have.
@@ -46,6 +47,7 @@ pub struct Scrape {
     certificate_ends: Vec<(Rollout, Timestamp)>,
     drifted: Vec<(Name, u32)>,
     copied_at: Option<Timestamp>,
+    receivers: Vec<ReceiverTally>,
     calls: CallCounts,
     requests: Vec<(RequestKey, u64)>,
 }
@@ -69,6 +71,7 @@ impl Scrape {
             certificate_ends,
             drifted,
             copied_at: api.copied_at(),
+            receivers: api.receiver_tallies(),
             calls: calls.counts(),
             requests: requests.counts().into_iter().collect(),
         })
@@ -110,6 +113,7 @@ impl Collector for Scrape {
         self.write_lanes(&mut out)?;
         self.write_rollouts(&mut out)?;
         self.write_store(&mut out)?;
+        self.write_receivers(&mut out)?;
         self.write_api(&mut out)
     }
 }
@@ -277,6 +281,26 @@ impl Scrape {
         let help = "When the daemon last gave out a whole copy of the store.";
         let copied_at = self.copied_at.map(seconds);
         out.gauge("sealift_last_backup_timestamp_seconds", help, copied_at)
+    }
+
+    fn write_receivers(&self, out: &mut Families<'_>) -> fmt::Result {
+        let receivers = &self.receivers;
+        let of = |one: &ReceiverTally| ("receiver", one.receiver.to_string());
+        let counted = receivers.iter().flat_map(|one| {
+            let ReceiverTally { taken, failed, given_up, .. } = *one;
+            [("taken", taken), ("failed", failed), ("given_up", given_up)]
+                .map(|(outcome, count)| ([of(one), ("outcome", outcome.into())], count as f64))
+        });
+        let help =
+            "Notifications that a receiver took, tries that failed, and notifications given up.";
+        out.counters("sealift_notifications", help, counted)?;
+        let pending = receivers.iter().filter_map(|one| Some(([of(one)], one.oldest_pending?)));
+        let pending = pending.map(|(labels, happened)| (labels, seconds(happened)));
+        let help = "When the oldest thing happened that a receiver is still to be told.";
+        out.gauges("sealift_notification_oldest_pending_timestamp_seconds", help, pending)?;
+        let blocked = receivers.iter().map(|one| ([of(one)], flag(one.blocked)));
+        let help = "1 while a receiver is gone (410) or its cursor cannot be read or written.";
+        out.gauges("sealift_notification_receiver_blocked", help, blocked)
     }
 
     fn write_api(&self, out: &mut Families<'_>) -> fmt::Result {

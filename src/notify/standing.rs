@@ -50,12 +50,15 @@ pub struct ReceiverTally {
     pub given_up: u64,
     /// When the oldest thing that waits happened.
     pub oldest_pending: Option<Timestamp>,
+    /// It is gone, or its cursor cannot be read or written.
+    pub blocked: bool,
 }
 
 impl From<ReceiverStanding> for ReceiverTally {
     fn from(standing: ReceiverStanding) -> Self {
-        let ReceiverStanding { name, taken, failed, given_up, oldest, .. } = standing;
-        Self { receiver: name, taken, failed, given_up, oldest_pending: oldest }
+        let ReceiverStanding { name, taken, failed, given_up, oldest, off, blocked, .. } = standing;
+        let blocked = off.is_some() || blocked.is_some();
+        Self { receiver: name, taken, failed, given_up, oldest_pending: oldest, blocked }
     }
 }
 
@@ -69,3 +72,34 @@ impl ReceiverStanding {
 
 /// A receiver that restarts is no matter for a person.
 const GRACE: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A receiver that is told nothing shows in metrics also while nothing waits.
+    #[test]
+    fn gone_or_without_a_cursor_is_blocked() {
+        let well = ReceiverStanding {
+            name: Name::parse("ops", "name").expect("a name"),
+            shape: "json",
+            on: Vec::new(),
+            waiting: 0,
+            oldest: None,
+            taken: 1,
+            taken_at: None,
+            failed: 0,
+            given_up: 0,
+            off: None,
+            failing_since: Some(Timestamp::UNIX_EPOCH),
+            why: String::new(),
+            next: None,
+            blocked: None,
+        };
+        let gone = ReceiverStanding { off: Some(Timestamp::UNIX_EPOCH), ..well.clone() };
+        let unread = ReceiverStanding { blocked: Some("torn".into()), ..well.clone() };
+        for (standing, is) in [(well, false), (gone, true), (unread, true)] {
+            assert_eq!(ReceiverTally::from(standing).blocked, is);
+        }
+    }
+}

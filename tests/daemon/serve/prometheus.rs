@@ -43,7 +43,9 @@ impl MeasuredNight {
         );
         let text = text.replace("api: {socket: run/api.sock}", &api);
         let text = text + "    quota: {requests: 1000, per: 10s}\n";
-        world.write("sealift.yaml", &text);
+        world.write("away.url", "http://127.0.0.1:1/hook");
+        let notify = "notify: [{name: away, url: {file: away.url}, on: [halted], shape: slack}]\n";
+        world.write("sealift.yaml", &(text + notify));
         let made =
             world.run(&["token", "new", "--name", "bob", "--may", "read", "--label", "prom"]);
         assert_eq!(made.code, Some(0), "{made:?}");
