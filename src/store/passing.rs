@@ -1,4 +1,4 @@
-//! Passes over the journal for who wants to know which changes moved, and seldom more.
+//! Passes over the journal for who wants to know which changes moved, or what else happened.
 //!
 //! Job: read of each line no more than its beginning, and whole entries only of the changes that
 //! are asked for: a tenth of the cost of reading every entry.
@@ -15,9 +15,12 @@ use crate::domain::change::StateKind;
 use crate::domain::id::{ChangeId, RolloutId};
 use crate::domain::journal::{Entry, JournalEvent};
 
-use super::Unavailable;
 use super::reader::Reader;
 use super::record::JournalRecord;
+use super::{Milestones, Unavailable};
+
+/// Lines that are passed over in one go for what is seldom: some ten megabytes.
+const LINES_AT_ONCE: u64 = 10_000;
 
 /// Says of which changes the whole entries are wanted.
 pub type TakesWhole = Arc<dyn Fn(ChangeId) -> bool + Send + Sync>;
@@ -80,6 +83,28 @@ impl PassedMoves {
             Ok(true)
         })?;
         Ok(passed)
+    }
+}
+
+impl Milestones {
+    /// Those after `after`, at most so many, out of a bounded number of lines.
+    pub(super) fn read(reader: &Reader, after: u64, limit: usize) -> Result<Self, Unavailable> {
+        let mut found = Self { entries: Vec::new(), upto: after };
+        reader.pass(after, &mut |seq, line| {
+            if seq > after + LINES_AT_ONCE || found.entries.len() == limit {
+                return Ok(false);
+            }
+            let is_step = match head(line) {
+                Some(LineHead::Change(.., to)) => to != StateKind::InDoubt,
+                Some(LineHead::Other) | None => false,
+            };
+            if !is_step {
+                found.entries.extend(Some(entry(seq, line)?).filter(Entry::is_milestone));
+            }
+            found.upto = seq;
+            Ok(true)
+        })?;
+        Ok(found)
     }
 }
 

@@ -17,7 +17,7 @@ use crate::domain::journal::{Entry, JournalEvent};
 
 use super::record::JournalRecord;
 use super::segment;
-use super::{ChangeStory, Milestones, Unavailable};
+use super::{ChangeStory, Unavailable};
 
 /// A reader of what was durable when it was made.
 #[derive(Debug, Clone)]
@@ -185,37 +185,6 @@ impl Reader {
         Ok(story)
     }
 
-    /// Entries after `after` that tell more than a step of a change, at most `limit`, out of a
-    /// bounded number of lines. Steps are passed over by their first bytes, and neither parsed nor
-    /// hashed: whoever shows the journal reads [`Self::entries`].
-    pub fn milestones(&self, after: u64, limit: usize) -> Result<Milestones, Unavailable> {
-        let mut found = Milestones { entries: Vec::new(), upto: after };
-        let start = self.firsts.partition_point(|first| *first <= after.saturating_add(1));
-        let mut more = true;
-        for first in self.firsts.iter().skip(start.saturating_sub(1)) {
-            if !more {
-                break;
-            }
-            let segment = Segment::open(segment::path(&self.dir, *first))?;
-            let offset = if *first > after { 0 } else { segment.find(after + 1)? };
-            segment.walk(offset, &mut |seq, bytes| {
-                let read = found.upto - after < LINES_AT_ONCE && found.entries.len() < limit;
-                more = seq <= self.seq && read;
-                if !more || seq <= after {
-                    return Ok(more);
-                }
-                if !is_step(bytes) {
-                    let (line, _) = JournalRecord::read(bytes)
-                        .map_err(|error| segment.unreadable(&format!("entry {seq}: {error}")))?;
-                    found.entries.extend(Some(line.entry).filter(Entry::is_milestone));
-                }
-                found.upto = seq;
-                Ok(true)
-            })?;
-        }
-        Ok(found)
-    }
-
     /// Entries of one rollout after `after`, of which the last is `last`; at most `limit`. The
     /// ticks of an enforcement lie far apart: from the last of them back each names the one before
     /// it, and what lies between is not walked.
@@ -340,23 +309,6 @@ fn link(entry: Entry, id: ChangeId) -> Option<(Entry, Option<u64>, u64)> {
     let JournalEvent::Change { ordinal, earlier, record, .. } = &entry.what else { return None };
     let (earlier, version) = (*earlier, record.version);
     (entry.rollout == id.rollout && *ordinal == id.ordinal).then_some((entry, earlier, version))
-}
-
-/// Lines that are passed over in one go: some ten megabytes.
-const LINES_AT_ONCE: u64 = 10_000;
-
-/// Bytes of a line within which a change's new state stands: names and ids come before it, and what
-/// a person or the cloud said after it.
-const STEP_HEAD: usize = 400;
-
-/// Whether a line is a step of a change and surely no more than that.
-fn is_step(bytes: &[u8]) -> bool {
-    let head = &bytes[..bytes.len().min(STEP_HEAD)];
-    let finds = |part: &[u8]| head.windows(part.len()).position(|found| found == part);
-    let Some(kind) = finds(b"\"kind\":\"") else { return false };
-    let is_change = head[kind..].starts_with(b"\"kind\":\"change\"");
-    let to = finds(b"\"to\":\"").filter(|_| is_change);
-    to.is_some_and(|to| !head[to..].starts_with(b"\"to\":\"in_doubt\""))
 }
 
 /// Is given a line with its sequence; says whether to go on.

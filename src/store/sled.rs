@@ -531,7 +531,7 @@ impl Store for SledStore {
             let nothing = Milestones { entries: Vec::new(), upto: seq };
             return Box::pin(ready(self.shared.commit_queue().map(|_| nothing)));
         }
-        Box::pin(self.read(move |_| synced.reader.milestones(seq, limit)))
+        Box::pin(self.read(move |_| Milestones::read(&synced.reader, seq, limit)))
     }
 
     fn targets(&self, id: RolloutId) -> Pending<'_, Result<Option<Vec<Target>>, Unavailable>> {
