@@ -10,6 +10,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -180,6 +181,8 @@ impl LaneWatch {
 pub struct LaneLog {
     folder: PathBuf,
     written: Mutex<WrittenHolds>,
+    /// It could not be written when it was tried last.
+    unwritten: AtomicBool,
     last: watch::Sender<u64>,
 }
 
@@ -207,6 +210,7 @@ impl LaneLog {
         let written = written.unwrap_or_default();
         Self {
             folder: folder.to_owned(),
+            unwritten: AtomicBool::new(false),
             last: watch::Sender::new(written.last),
             written: Mutex::new(written),
         }
@@ -267,10 +271,13 @@ impl LaneLog {
         let written = tokio::task::spawn_blocking(move || write_whole(&folder, NAME, &bytes)).await;
         match written.map_err(std::io::Error::other).flatten() {
             Ok(()) => {
+                self.unwritten.store(false, Ordering::Relaxed);
                 let last = next.last;
                 *self.lock() = next;
                 self.last.send_replace(last);
             }
+            // The next look is half a second away.
+            Err(_) if self.unwritten.swap(true, Ordering::Relaxed) => {}
             Err(error) => {
                 let path = self.folder.join(NAME);
                 tracing::error!(

@@ -7,6 +7,7 @@
 //!
 //! Deliberately not here: what is sent, and when it is sent again.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -251,22 +252,21 @@ impl Poster {
              `ca-certificates`, or set SSL_CERT_FILE"
                 .to_owned()
         });
-        Self::with(trusts, TIMEOUT)
+        Self::with(trusts, TIMEOUT, asks_the_system)
     }
 
-    fn with(tls: Result<ClientConfig, String>, timeout: Duration) -> Result<Self, PosterError> {
+    fn with(
+        tls: Result<ClientConfig, String>,
+        timeout: Duration,
+        lookup: Lookup,
+    ) -> Result<Self, PosterError> {
         let wrong = |error: reqwest::Error| PosterError(safe_text::causes(&error));
         let remote = tls
-            .map(|tls| client(tls, false))
+            .map(|tls| client(tls, Resolver { local: false, lookup }))
             .and_then(|made| made.map_err(|error| safe_text::causes(&error)));
-        let local = client(trusting_nobody(), true).map_err(wrong)?;
+        let local = Resolver { local: true, lookup };
+        let local = client(trusting_nobody(), local).map_err(wrong)?;
         Ok(Self { remote, local, timeout })
-    }
-
-    /// A sender for tests, with authorities and a patience of their own.
-    #[cfg(test)]
-    pub(crate) fn hasty(tls: Option<ClientConfig>, timeout: Duration) -> Self {
-        Self::with(tls.ok_or_else(|| "no authorities".to_owned()), timeout).expect("a client")
     }
 
     async fn send(&self, target: &ReceiverUrl, message: SignedMessage) -> ReceiverAnswer {
@@ -298,7 +298,8 @@ impl Poster {
     }
 }
 
-fn client(tls: ClientConfig, local: bool) -> Result<Client, reqwest::Error> {
+fn client(tls: ClientConfig, resolver: Resolver) -> Result<Client, reqwest::Error> {
+    let local = resolver.local;
     let builder = Client::builder()
         .tls_backend_preconfigured(tls)
         .http1_only()
@@ -308,7 +309,7 @@ fn client(tls: ClientConfig, local: bool) -> Result<Client, reqwest::Error> {
         .pool_max_idle_per_host(1)
         .pool_idle_timeout(IDLE)
         .user_agent(WHO_WE_ARE)
-        .dns_resolver(Arc::new(Resolver { local }));
+        .dns_resolver(Arc::new(resolver));
     let builder = if local { builder.no_proxy() } else { builder };
     builder.build()
 }
@@ -380,6 +381,14 @@ fn unsent(error: reqwest::Error) -> String {
 /// Finds addresses, and refuses those that are not spoken to.
 struct Resolver {
     local: bool,
+    lookup: Lookup,
+}
+
+/// Finds the addresses of a name.
+type Lookup = fn(String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>>;
+
+fn asks_the_system(name: String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
+    Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) })
 }
 
 /// Why a name is not spoken to.
@@ -389,10 +398,9 @@ struct NotSpokenTo(&'static str);
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let local = self.local;
+        let Self { local, lookup } = *self;
         Box::pin(async move {
-            let found: Vec<SocketAddr> =
-                tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let found = lookup(name.as_str().to_owned()).await?;
             allowed(&found, local)?;
             Ok(Box::new(found.into_iter()) as Addrs)
         })

@@ -75,9 +75,14 @@ fn message(body_tells: bool) -> SignedMessage {
     SignedMessage { id, timestamp: 1_800_000_000, signature, body: b"{}".to_vec(), body_tells }
 }
 
+/// One that trusts nobody, and finds names by this.
+fn poster(lookup: Lookup) -> Poster {
+    Poster::with(Ok(trusting_nobody()), PATIENCE, lookup).expect("a client")
+}
+
 async fn posted(url: &str, body_tells: bool) -> ReceiverAnswer {
     let url = ReceiverUrl::parse(url).expect("a good URL");
-    Poster::hasty(None, PATIENCE).send(&url, message(body_tells)).await
+    poster(asks_the_system).send(&url, message(body_tells)).await
 }
 
 /// Nothing of the URL is in any of it.
@@ -265,6 +270,27 @@ fn a_name_that_leads_astray_is_refused_after_it_was_resolved() {
         (&["127.0.0.1", "10.0.0.1"], true, false),
     ] {
         assert_eq!(allowed(&found(addresses), local).is_ok(), fine, "{addresses:?} {local}");
+    }
+}
+
+/// The client asks nobody else where a name leads.
+#[tokio::test]
+async fn a_name_that_leads_astray_is_not_spoken_to() {
+    fn leads(to: &'static str) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
+        Box::pin(async move { Ok(vec![SocketAddr::new(to.parse().expect("an IP"), 0)]) })
+    }
+    let remote = format!("https://hooks.example.com/hook/{CANARY}");
+    let local = format!("http://localhost:9/hook/{CANARY}");
+    let metadata: Lookup = |_| leads("169.254.169.254");
+    for (url, lookup, why) in [
+        (&remote, metadata, "link-local"),
+        (&local, metadata, "link-local"),
+        (&local, |_| leads("192.0.2.1"), "leads away"),
+    ] {
+        let url = ReceiverUrl::parse(url).expect("a good URL");
+        let answered = poster(lookup).send(&url, message(false)).await;
+        assert!(answered.text().contains(why), "{answered:?}");
+        no_secret(&answered);
     }
 }
 

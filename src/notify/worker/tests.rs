@@ -300,22 +300,25 @@ async fn one_that_is_gone_is_told_nothing_until_it_takes_a_test() {
 async fn a_cursor_that_cannot_be_written_is_loud_and_skips_nothing() {
     let world = WorkerFixture::new(SUBMITTED);
     let running = world.start();
-    let (folder, away) = (world.path().join("notify"), world.path().join("away"));
-    std::fs::rename(&folder, &away).expect("moved");
+    // It is written aside first, to where no byte has room.
+    let aside = world.path().join("notify/ops.json.new");
+    let fill = || std::os::unix::fs::symlink("/dev/full", &aside).expect("made");
+    let make_room = || std::fs::remove_file(&aside).expect("removed");
+    fill();
     world.submit("one", 0).await;
     pass(3).await;
     assert_eq!(world.script.taken(), ["1"]);
     let blocked = running.sending.standing().blocked.expect("loud");
-    assert!(blocked.contains("cannot be written"), "{blocked}");
-    std::fs::rename(&away, &folder).expect("moved back");
+    assert!(blocked.contains("cannot be written: No space left on device"), "{blocked}");
     running.kill();
+    make_room();
     let running = world.start();
     pass(3).await;
     assert_eq!(world.script.taken(), ["1", "1"], "told again, under the same id");
-    std::fs::rename(&folder, &away).expect("moved");
+    fill();
     world.submit("two", 100).await;
     pass(3).await;
-    std::fs::rename(&away, &folder).expect("moved back");
+    make_room();
     pass(60).await;
     assert_eq!((running.sending.standing().blocked, world.cursor().seq), (None, 2));
     running.kill();

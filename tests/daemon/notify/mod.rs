@@ -5,6 +5,7 @@
 //! `tests/daemon/notify/receiver.py`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -31,6 +32,8 @@ const KILLS: u32 = 20;
 /// The judge, and what it was told.
 struct Judge {
     child: Child,
+    /// A receiver that never answers: nobody takes its connections up.
+    hangs: TcpListener,
     file: std::path::PathBuf,
     url: String,
 }
@@ -53,7 +56,8 @@ impl Judge {
             .stdin(Stdio::null())
             .spawn()
             .expect("python runs");
-        let mut judge = Self { child, file, url: String::new() };
+        let hangs = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let mut judge = Self { child, hangs, file, url: String::new() };
         let port = until("its port", || judge.lines().first().cloned());
         judge.url = format!("http://127.0.0.1:{port}/hook/{CANARY}");
         judge
@@ -98,12 +102,14 @@ fn until<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
     panic!("never came: {what}");
 }
 
-/// A world whose daemon tells the judge, and a receiver that is not there.
+/// A world whose daemon tells the judge, a receiver that is not there, and one that hangs.
 fn world(proxies: usize, on: &str) -> (ServeWorld, Judge) {
     let world = ServeWorld::new(proxies, proxies, "job_time: 100ms");
     let judge = Judge::start(&world);
     world.write("ops.url", &judge.url);
     world.write("dead.url", &format!("http://127.0.0.1:1/hook/{CANARY}"));
+    let port = judge.hangs.local_addr().expect("an address").port();
+    world.write("hangs.url", &format!("http://127.0.0.1:{port}/hook/{CANARY}"));
     world.write("new.key", NEW);
     world.write("old.key", OLD);
     let config = std::fs::read_to_string(world.path("sealift.yaml")).expect("readable");
@@ -114,14 +120,14 @@ fn world(proxies: usize, on: &str) -> (ServeWorld, Judge) {
     let receivers = format!(
         "notify:\n  - {{name: ops, url: {{file: ops.url}}, secret: {{file: new.key}}, old_secret: \
          {{file: old.key}}, on: [{on}]}}\n  - {{name: dead, url: {{file: dead.url}}, on: [{on}], \
-         shape: slack}}\n"
+         shape: slack}}\n  - {{name: hangs, url: {{file: hangs.url}}, on: [{on}], shape: teams}}\n"
     );
     world.write("sealift.yaml", &format!("{config}{receivers}"));
     (world, judge)
 }
 
 /// None lost, none told under another id, each verified, in order; and the rollout does not wait
-/// for the receiver that is dead.
+/// for those that are dead or hang.
 #[tokio::test(flavor = "multi_thread")]
 async fn notifications_outlive_kills() {
     let kills = std::env::var("SEALIFT_NOTIFY_KILLS").ok();
@@ -234,12 +240,32 @@ async fn a_lane_that_is_refused_is_told_once_and_every_listing_keeps_the_secret(
     assert!(page.contains("Receiver dead takes nothing"), "{page}");
     let config = world.run(&["config"]).out;
     assert!(config.contains("notify.ops.url"), "{config}");
+    let metrics = world.run(&["metrics"]).out;
+    let value = |series: &str| {
+        let line = metrics.lines().find_map(|line| line.strip_prefix(series));
+        line.map(|value| value.trim().parse::<f64>().expect("a number"))
+    };
+    let pending = "sealift_notification_oldest_pending_timestamp_seconds";
+    for (series, is) in [
+        ("sealift_notifications_total{receiver=\"dead\",outcome=\"taken\"}".into(), Some(0.0)),
+        ("sealift_notification_receiver_blocked{receiver=\"dead\"}".into(), Some(0.0)),
+        (format!("{pending}{{receiver=\"ops\"}}"), None),
+    ] {
+        assert_eq!(value(&series), is, "{series}: {metrics}");
+    }
+    for series in [
+        "sealift_notifications_total{receiver=\"dead\",outcome=\"failed\"}".into(),
+        format!("{pending}{{receiver=\"dead\"}}"),
+    ] {
+        assert!(value(&series).is_some_and(|value| value > 0.0), "{series}: {metrics}");
+    }
     for (what, text) in [
         ("the log", daemon.log()),
         ("notify", listed),
         ("status", status),
         ("the page", page),
         ("config", config),
+        ("metrics", metrics),
     ] {
         let secret = [CANARY, "/hook", &NEW[6..], &OLD[6..]].into_iter().find(|s| text.contains(s));
         assert_eq!(secret, None, "{what}: {text}");
