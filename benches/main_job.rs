@@ -65,6 +65,8 @@ mod settings;
 mod svg;
 #[path = "main_job/table.rs"]
 mod table;
+#[path = "main_job/told.rs"]
+mod told;
 #[path = "main_job/usage.rs"]
 mod usage;
 #[path = "main_job/wrk.rs"]

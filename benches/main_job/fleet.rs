@@ -42,7 +42,12 @@ pub fn generate(proxies: u32) -> Result<Fleet, BenchFailure> {
 
 /// Writes the token's file, which nobody else may read.
 pub fn write_token(path: &Path) -> Result<(), BenchFailure> {
-    std::fs::write(path, TOKEN)?;
+    write_secret(path, TOKEN)
+}
+
+/// Writes a file with a secret, which nobody else may read.
+pub fn write_secret(path: &Path, text: &str) -> Result<(), BenchFailure> {
+    std::fs::write(path, text)?;
     Ok(std::fs::set_permissions(path, PermissionsExt::from_mode(0o600))?)
 }
 

@@ -13,6 +13,23 @@ pub fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
     sorted.get((sorted.len().checked_sub(1)? as f64 * share) as usize).copied()
 }
 
+/// What figures of several rounds come to.
+pub struct Spread {
+    pub median: f64,
+    pub low: f64,
+    pub high: f64,
+}
+
+impl Spread {
+    /// `None` of nothing.
+    pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
+        let mut sorted: Vec<f64> = values.into_iter().collect();
+        sorted.sort_by(f64::total_cmp);
+        let (low, high) = (*sorted.first()?, *sorted.last()?);
+        Some(Self { median: median(sorted)?, low, high })
+    }
+}
+
 /// A number with three significant digits at least, and thousands set apart.
 pub fn number(value: f64) -> String {
     let decimals = match value.abs() {

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::BenchFailure;
 use crate::daemon::PROGRAM;
-use crate::medians::{median, number, percent, quantile, span};
+use crate::medians::{Spread, median, number, percent, span};
 use crate::settings::BenchSettings;
 use crate::table::TableRow;
 
@@ -129,18 +129,16 @@ impl PageFigures {
     }
 
     fn pace(&self) -> Option<TableRow> {
-        let mut ratios: Vec<f64> = self.paces.iter().map(|pair| pair.ratio()).collect();
-        ratios.sort_by(f64::total_cmp);
-        let [low, high] = [quantile(&ratios, 0.0)?, quantile(&ratios, 1.0)?];
+        let ratios = Spread::of(self.paces.iter().map(|pair| pair.ratio()))?;
         let pace = median(self.paces.iter().map(|pair| pair.with.changes_per_second))?;
         let what = format!(
             "changes a second with {} readers, {} pairs, {} to {}",
             self.readers,
-            ratios.len(),
-            percent(low),
-            percent(high)
+            self.paces.len(),
+            percent(ratios.low),
+            percent(ratios.high)
         );
-        let ratio = percent(median(ratios)?);
+        let ratio = percent(ratios.median);
         Some(TableRow::new(what, format!("{}/s", number(pace))).to(ratio, "without").aim("97 %"))
     }
 }

@@ -16,6 +16,7 @@ use crate::quota_runs::{self, Quotas};
 use crate::rehearsal::{self, Rehearsal};
 use crate::settings::{BenchPart, BenchSettings};
 use crate::table::{self, TableRow};
+use crate::told::{self, TellingCost};
 
 /// All parts that were ever measured into one folder.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -26,6 +27,7 @@ pub struct Results {
     growth: Option<PartFigures<GrowthTable>>,
     over: Option<PartFigures<SettledMemory>>,
     page: Option<PartFigures<PageFigures>>,
+    told: Option<PartFigures<TellingCost>>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -71,6 +73,9 @@ impl Results {
         if settings.wants(BenchPart::Page) {
             self.page = Some(PartFigures::on(&machine, page::measure(settings)?));
         }
+        if settings.wants(BenchPart::Told) {
+            self.told = Some(PartFigures::on(&machine, told::measure(settings)?));
+        }
         if settings.wants(BenchPart::Rehearsal) {
             self.rehearsal = Some(PartFigures::on(&machine, rehearsal::measure(settings)?));
         }
@@ -82,12 +87,13 @@ impl Results {
 
     /// The parts that there are, each with its machine.
     fn parts(&self) -> Vec<(&'static str, &Machine, Vec<TableRow>)> {
-        let Self { path, quota, rehearsal, growth, over, page } = self;
+        let Self { path, quota, rehearsal, growth, over, page, told } = self;
         let parts = [
             path.as_ref().map(|taken| ("The durable path", &taken.machine, taken.figures.rows())),
             growth.as_ref().map(|taken| ("Growth", &taken.machine, taken.figures.rows())),
             over.as_ref().map(|taken| ("What is over", &taken.machine, taken.figures.rows())),
             page.as_ref().map(|taken| ("The page", &taken.machine, taken.figures.rows())),
+            told.as_ref().map(|taken| ("What is told", &taken.machine, taken.figures.rows())),
             quota.as_ref().map(|taken| ("Quotas", &taken.machine, taken.figures.rows())),
             rehearsal.as_ref().map(|taken| ("Rehearsal", &taken.machine, taken.figures.rows())),
         ];

@@ -23,6 +23,8 @@ pub enum BenchPart {
     Over,
     /// The operator's page in a browser, and what its readers cost
     Page,
+    /// What notifications, metrics and traces cost the pace
+    Told,
 }
 
 /// What is measured.
