@@ -142,7 +142,7 @@ impl Scrape {
 
     fn write_engine(&self, out: &mut Families<'_>) -> fmt::Result {
         let engine = &self.engine;
-        let help = "Passes of the engine since the start.";
+        let help = "Passes of the engine since the start; there is one a second at least.";
         out.counter("sealift_engine_passes", help, engine.passes as f64)?;
         let help = "When the engine's latest pass ended.";
         let ended = (engine.passes > 0).then(|| seconds(engine.at.wall));
@@ -151,7 +151,7 @@ impl Scrape {
         out.gauge("sealift_stop_standing", help, Some(flag(engine.stop.stands())))?;
         let help = "Jobs of the cloud, from the switch to the end that was seen.";
         out.histograms("sealift_job_duration_seconds", help, [(ALONE, engine.tallies.jobs)])?;
-        let help = "Changes that settled since the start, by the value that they wanted.";
+        let help = "Changes that settled since the start; direction is the value that they wanted.";
         let settled = engine.tallies.settled.iter().map(|((outcome, on), count)| {
             let direction = if *on { "on" } else { "off" };
             ([("outcome", (*outcome).into()), ("direction", direction.into())], *count as f64)
@@ -169,7 +169,8 @@ impl Scrape {
                 let call = key.call.to_owned();
                 ([("lane", key.lane.clone()), ("call", call), ("outcome", outcome)], *count as f64)
             });
-        let help = "Calls to the cloud since the start, in combinations that occurred.";
+        let help = "Calls to the cloud since the start, in combinations that occurred; outcome is ok, \
+                    refused, throttled, unknown (perhaps executed) or failed (surely not executed).";
         out.counters("sealift_calls", help, calls)?;
         let took = self.calls.took.iter().map(|(call, took)| ([("call", (*call).into())], *took));
         let help = "How long calls to the cloud took.";
@@ -203,7 +204,11 @@ impl Scrape {
         let (lanes_all, open) = (self.engine.lanes.len(), self.rollouts_open);
         let left = [("lanes", lanes_all - lanes.len()), ("rollouts", open - self.rollouts.len())];
         let left = left.map(|(of, count)| ([("of", of.to_owned())], count as f64));
-        out.gauges("sealift_left_out", "What has no series because there is too much of it.", left)
+        out.gauges(
+            "sealift_left_out",
+            "Lanes and rollouts that have no series because there are too many.",
+            left,
+        )
     }
 
     fn write_rollouts(&self, out: &mut Families<'_>) -> fmt::Result {
@@ -217,7 +222,11 @@ impl Scrape {
         let phases = rollouts
             .iter()
             .map(|one| (and(&one.rollout, "phase", one.rollout.record.phase.as_str()), 1.0));
-        out.gauges("sealift_rollout_phase", "The rollout's phase; its value is 1.", phases)?;
+        out.gauges(
+            "sealift_rollout_phase",
+            "The phase that the rollout is in; its value is 1.",
+            phases,
+        )?;
         let held = |one: &MeasuredRollout| {
             let words = one.holds.iter().map(|word| (and(&one.rollout, "word", word), 1.0));
             words.collect::<Vec<_>>()
@@ -278,7 +287,7 @@ impl Scrape {
         let help = "1 while the store takes nothing new.";
         let refusing = Some(flag(store.refusing.is_some()));
         out.gauge("sealift_store_refusing", help, refusing)?;
-        let help = "When the daemon last gave out a whole copy of the store.";
+        let help = "When the daemon last gave out a whole copy of the store; absent while it knows of none.";
         let copied_at = self.copied_at.map(seconds);
         out.gauge("sealift_last_backup_timestamp_seconds", help, copied_at)
     }
@@ -291,12 +300,13 @@ impl Scrape {
             [("taken", taken), ("failed", failed), ("given_up", given_up)]
                 .map(|(outcome, count)| ([of(one), ("outcome", outcome.into())], count as f64))
         });
-        let help =
-            "Notifications that a receiver took, tries that failed, and notifications given up.";
+        let help = "Notifications of a receiver since the start; outcome is taken, failed (a try) or \
+                    given_up (counted over restarts).";
         out.counters("sealift_notifications", help, counted)?;
         let pending = receivers.iter().filter_map(|one| Some(([of(one)], one.oldest_pending?)));
         let pending = pending.map(|(labels, happened)| (labels, seconds(happened)));
-        let help = "When the oldest thing happened that a receiver is still to be told.";
+        let help = "When the oldest thing happened that a receiver is still to be told; absent while \
+                    nothing waits.";
         out.gauges("sealift_notification_oldest_pending_timestamp_seconds", help, pending)?;
         let blocked = receivers.iter().map(|one| ([of(one)], flag(one.blocked)));
         let help = "1 while a receiver is gone (410) or its cursor cannot be read or written.";
@@ -307,7 +317,8 @@ impl Scrape {
         let requests = self.requests.iter().map(|((route, class), count)| {
             ([("route", route.clone()), ("class", (*class).to_owned())], *count as f64)
         });
-        let help = "Requests to the API and the page since the start.";
+        let help =
+            "Requests to the API and the page since the start; class is 2xx, 3xx, 4xx or 5xx.";
         out.counters("sealift_api_requests", help, requests)
     }
 }

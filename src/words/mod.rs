@@ -11,6 +11,7 @@
 pub mod attention;
 pub mod change;
 pub mod hold;
+pub mod meaning;
 pub mod moment;
 pub mod rollout;
 pub mod text;

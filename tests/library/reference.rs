@@ -1,14 +1,21 @@
-//! The reference of `docs/reference` is made from the code: schemas, verbs, exit codes. It is
-//! checked in, so that it can be read without building anything, and held against the code here.
+//! The reference of `docs/reference` is made from the code: schemas, verbs, exit codes, the
+//! journal's entries; that of metrics by their own test (`api/metrics.rs`). It is checked in, so that it can be read without building anything, and held against the code here.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{Command, CommandFactory as _};
 use sealift::cli::args::Cli;
+use sealift::domain::change;
+use sealift::domain::enforce::EnforcementStage;
 use sealift::domain::hold::Hold;
-use serde_json::Value;
+use sealift::domain::journal::JournalEvent;
+use sealift::domain::rollout::Phase;
+use sealift::words::meaning;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
 use crate::sealift;
 
@@ -17,7 +24,7 @@ fn root() -> PathBuf {
 }
 
 /// Compares a page with what is checked in, or writes it anew.
-fn golden(name: &str, page: &str) {
+pub fn golden(name: &str, page: &str) {
     let path = root().join(name);
     let kept = fs::read_to_string(&path).unwrap_or_default();
     if std::env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") && kept != page {
@@ -58,6 +65,14 @@ fn kind(value: &Value) -> String {
     if !value["const"].is_null() {
         return format!("`{}`", plain(&value["const"]));
     }
+    if let Some(kinds) = value["type"].as_array() {
+        let one = |of: &Value| {
+            let mut value = value.clone();
+            value["type"] = of.clone();
+            kind(&value)
+        };
+        return kinds.iter().filter(|of| *of != "null").map(one).collect::<Vec<_>>().join(" or ");
+    }
     match value["type"].as_str() {
         Some("array") if value["items"].is_object() => format!("list of {}", kind(&value["items"])),
         Some("array") => "list".into(),
@@ -97,7 +112,8 @@ fn object(page: &mut String, object: &Value) {
     page.push_str("| key | | what it says |\n|---|---|---|\n");
     for (name, value) in properties {
         let must = if needed.iter().any(|needed| *needed == name) { ", **needed**" } else { "" };
-        let says = value["description"].as_str().unwrap_or_default();
+        let says = [value, &value["oneOf"][0]].map(|value| value["description"].as_str());
+        let says = says[0].or(says[1]).unwrap_or_default();
         writeln!(page, "| `{name}` | {}{must} | {} |", cell(&kind(value)), cell(says))
             .expect("a string takes it");
     }
@@ -174,6 +190,48 @@ fn the_reference_of_verbs_is_what_they_say() {
             .expect("a string takes it");
     }
     golden("verbs.md", &page);
+}
+
+/// The words of an enumeration, as its reader has them.
+fn words<T: DeserializeOwned>(tag: &str) -> BTreeSet<String> {
+    let nothing = serde_json::from_value::<T>(json!({tag: "nothing"}));
+    let Err(error) = nothing else { panic!("{tag} may be nothing") };
+    let said = error.to_string();
+    let words = said.split('`').skip(1).step_by(2).filter(|word| *word != "nothing");
+    words.map(ToOwned::to_owned).collect()
+}
+
+/// A table of words, which are exactly these.
+fn word_table(page: &mut String, title: &str, wanted: &BTreeSet<String>, words: &[(&str, &str)]) {
+    let known: BTreeSet<_> = words.iter().map(|(word, _)| (*word).to_owned()).collect();
+    assert_eq!(&known, wanted, "{title}");
+    write!(page, "\n## {title}\n\n| word | what it means |\n|---|---|\n")
+        .expect("a string takes it");
+    for (word, means) in words {
+        writeln!(page, "| `{word}` | {} |", cell(means)).expect("a string takes it");
+    }
+}
+
+#[test]
+fn the_reference_of_entries_is_what_the_journal_has() {
+    let contract = root().with_file_name("openapi.json");
+    let contract = fs::read_to_string(contract).expect("the contract is there");
+    let contract: Value = serde_json::from_str(&contract).expect("JSON");
+    let mut page = "# The journal's entries\n\nWhat happened, entry by entry: \
+        `sealift journal -o jsonl` prints them, `GET /v1/journal/stream` sends each once, in\n\
+        order ([how](../api.md)). Made from the code; the contract is \
+        [openapi.json](../openapi.json).\n\n"
+        .to_owned();
+    object(&mut page, &contract["components"]["schemas"]["JournalRow"]);
+    page.truncate(page.trim_end().len() + 1);
+    let mut page = page.replace("[FullProofDoc](#fullproofdoc)", "map");
+    let states = change::State::WORDS.into_iter().map(ToOwned::to_owned).collect();
+    word_table(&mut page, "Kinds", &words::<JournalEvent>("kind"), &meaning::KINDS);
+    word_table(&mut page, "Kind `change`: states", &states, &meaning::CHANGES);
+    word_table(&mut page, "Kind `rollout`: phases", &words::<Phase>("is"), &meaning::ROLLOUTS);
+    let stages = words::<EnforcementStage>("is");
+    word_table(&mut page, "Kind `enforcement`: stages", &stages, &meaning::ENFORCEMENTS);
+    golden("events.md", &page);
 }
 
 #[test]

@@ -30,7 +30,7 @@ pub struct JournalRow {
     pub at: Timestamp,
     /// Which rollout it belongs to.
     pub rollout: String,
-    /// `submitted`, `rollout` or `change`.
+    /// `submitted`, `change`, `rollout` or `enforcement`.
     pub kind: String,
     /// Place of the change in the target list.
     #[serde(default, skip_serializing_if = "Option::is_none")]

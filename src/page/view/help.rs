@@ -2,9 +2,9 @@
 
 use askama::Template;
 
-use crate::domain::change::State as ChangeState;
 use crate::page::moment::ViewClock;
 use crate::page::shell::{Shell, ViewSource};
+use crate::words::meaning;
 
 /// What each key does.
 const KEYS: &[(&str, &str)] = &[
@@ -18,29 +18,12 @@ const KEYS: &[(&str, &str)] = &[
     ("Esc", "close a question; nothing is done"),
 ];
 
-/// What the words of a change mean.
-const MEANINGS: &[(&str, &str)] = &[
-    ("queued", "waits in its wave"),
-    ("ready", "released, waits for its turn to call"),
-    ("inspecting", "its proxy is looked at"),
-    ("submitting", "its switch is on its way"),
-    ("recovering", "the answer was lost; it is asked for, never repeated blind"),
-    ("following", "its job runs"),
-    ("verifying", "its job is done; the proxy must show it, and its port where the plan says so"),
-    ("succeeded", "it shows the wanted value"),
-    ("failed", "it did not, and why is known; a retry tries it again"),
-    ("in_doubt", "nobody can tell what became of it; a person looks"),
-    ("cancelled", "withdrawn before anything was sent"),
-    ("reverted", "put back to what it was before"),
-    ("skipped", "left alone on purpose; it says why"),
-];
-
 #[derive(Template)]
 #[template(path = "help.html")]
 pub struct HelpView {
     shell: Shell,
     keys: &'static [(&'static str, &'static str)],
-    words: Vec<(&'static str, &'static str)>,
+    words: &'static [(&'static str, &'static str)],
     themes: Vec<ChoiceOption>,
     zones: Vec<ChoiceOption>,
     form: String,
@@ -71,26 +54,11 @@ impl HelpView {
         }
         Self {
             keys: KEYS,
-            words: ChangeState::WORDS.into_iter().map(|word| (word, meaning(word))).collect(),
+            words: &meaning::CHANGES,
             themes: themes.into_iter().map(|(word, label)| option(word, label, theme)).collect(),
             zones,
             form: around.form.clone(),
             shell: Shell::new(around, "", "Keys and words".into(), clock),
         }
-    }
-}
-
-fn meaning(word: &str) -> &'static str {
-    MEANINGS.iter().find(|(known, _)| *known == word).map_or("", |(_, meaning)| meaning)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_word_of_a_change_is_explained() {
-        assert!(ChangeState::WORDS.into_iter().all(|word| !meaning(word).is_empty()));
-        assert_eq!(MEANINGS.len(), ChangeState::WORDS.len(), "and no other");
     }
 }

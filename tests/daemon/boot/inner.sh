@@ -7,6 +7,10 @@ cd /root || exit 1
 export DEBIAN_FRONTEND=noninteractive
 old=/packages/1.deb
 new=/packages/2.deb
+# The names of releases, as the pages have them.
+ln -s "$old" sealift_0.1.0-1_amd64.deb
+ln -s "$new" sealift_0.2.0-1_amd64.deb
+echo 'APT::Get::Assume-Yes "true";' >/etc/apt/apt.conf.d/assume-yes
 
 found() { # outcome, what
     printf '%s\t%s\n' "$1" "$2" >>/out/found
@@ -36,6 +40,15 @@ until_it() { # seconds, command…
         sleep 0.1
     done
 }
+# A command as a page of the documentation has it (pages.rs looks that each is here).
+typed() { # page, command
+    grep -q -F -e "$2" "/$1" || {
+        echo "$1 says nothing of: $2"
+        return 1
+    }
+    eval "$2"
+}
+sudo() { if [ "$1" = -u ]; then runuser -u "$2" -- "${@:3}"; else "$@"; fi; }
 # No verb waits for longer, whatever is wrong with the daemon.
 sealift() { timeout 60 /usr/bin/sealift "$@"; }
 as() { # user, command…
@@ -57,16 +70,20 @@ further() { [ "$(done_ones)" -gt "$1" ] 2>/dev/null; }
 running() { sealift status night -o json | tr -d ' \n' | grep -q -E '"phase":"(advancing|soaking)"'; }
 
 # --- what an installation leaves behind
-check "apt installs it" apt-get install -y -qq "$old"
+check "apt installs it" typed docs/install.md 'sudo apt install ./sealift_0.1.0-1_amd64.deb'
 check "the service is up after the installation" active
 check "status answers without an account" sealift status --wait 0s
 check "it starts with the machine" systemctl is-enabled --quiet sealift
 check "the configuration is readable by all" is "$(stat -c %a:%U /etc/sealift/sealift.yaml)" 644:root
 check "the manual of a verb is there" test -e /usr/share/man/man1/sealift-apply.1.gz
+for completion in bash-completion/completions/sealift zsh/vendor-completions/_sealift fish/vendor_completions.d/sealift.fish; do
+    check "completions: $completion" test -s "/usr/share/$completion"
+done
 check "nothing is wrong with the unit" systemd-analyze verify --man=no sealift.service
 
 # --- who may
-useradd --groups sealift ada
+useradd ada
+check "a person comes into the group" typed docs/install.md 'sudo usermod -aG sealift ada'
 useradd mallory
 check "a member of the group acts" as ada sealift stop --reason drill
 check "under their own name" says "by ada" sealift status
@@ -79,9 +96,12 @@ cat >/root/faults.yaml <<'EOF'
 job_time: {min: 800ms, max: 1500ms}
 error_500_after: [{on: 5%, call: switch}]
 EOF
-systemd-run --quiet --unit=cloud --working-directory=/root sealift emulate --proxies 48 --instances 24 --faults faults.yaml \
-    --write-fleet fleet.csv --lane emulated
-echo emulated-token | install -o sealift -m 0600 /dev/stdin /etc/sealift/emulated.token
+systemd-run --quiet --unit=cloud --working-directory=/root sealift emulate --proxies 48 --instances 24 --faults faults.yaml
+check "a secret for the daemon alone" \
+    typed docs/install.md 'echo emulated-token | sudo install -m 600 -o sealift /dev/stdin /etc/sealift/emulated.token'
+# The door and the people of docs/metrics.md, on this machine alone.
+sed -i 's/^  socket: .*/&\n  tokens_file: \/var\/lib\/sealift\/tokens.yaml\n  listen: 127.0.0.1:7633\n  people: [{name: prometheus, may: [read]}, {group: sealift, may: [read, operate]}, {unix: root, may: [read, operate]}]/' \
+    /etc/sealift/sealift.yaml
 cat >>/etc/sealift/sealift.yaml <<'EOF'
 lanes:
   - {name: emulated, endpoint: "http://127.0.0.1:7634", project_id: 056538411200d4cd2f79c003c7606412,
@@ -89,12 +109,14 @@ lanes:
   - {name: counted, endpoint: "http://127.0.0.1:7634", project_id: 156538411200d4cd2f79c003c7606412,
      credentials: {token: {file: emulated.token}}, quota: {requests: 1000, per: 1h, headroom: 0%}}
 EOF
-# A frozen daemon is noticed sooner than under the shipped unit, which gives it half a minute.
+# A frozen daemon is noticed sooner, and one that ended is back sooner, than under the shipped unit, which waits for 30 s and 5 s.
 mkdir -p /etc/systemd/system/sealift.service.d
-printf '[Service]\nWatchdogSec=12\n' >/etc/systemd/system/sealift.service.d/sooner.conf
+printf '[Service]\nWatchdogSec=8\nRestartSec=1\n' >/etc/systemd/system/sealift.service.d/sooner.conf
 systemctl daemon-reload
-check "the lane is good" sealift config
-check "the daemon takes it" systemctl restart sealift
+check "the lane is good" typed docs/install.md 'sealift config'
+check "the daemon takes it" typed docs/install.md 'sudo systemctl restart sealift'
+check "the account's proxies" typed docs/install.md 'sealift discover --lane emulated --into fleet.csv'
+check "a link to the page" typed docs/install.md 'sealift open'
 cat >/root/night.yaml <<'EOF'
 version: 1
 name: night
@@ -102,7 +124,6 @@ ssl_option: true
 targets: {files: [fleet.csv]}
 strategy: {max_in_flight: 4, max_failures: 48, waves: [{name: all, size: rest}]}
 EOF
-until_it 5 test -s /root/fleet.csv
 chmod -R a+rX /root
 check "it is reloaded" systemctl reload sealift
 check "and says so" until_it 5 says "are read again" journalctl -u sealift --no-pager
@@ -141,6 +162,13 @@ kill -STOP "$before"
 check "frozen, the watchdog ends it" until_it 45 another_runs "$before"
 check "the watchdog it was" says "watchdog" journalctl -u sealift --no-pager
 check "the rollout ends" sealift watch night
+check "its log by priority" typed docs/metrics.md 'journalctl -u sealift -p warning' >/dev/null
+check "its log by lane" typed docs/metrics.md 'journalctl -u sealift LANE=prod-sg -o json' >/dev/null
+mkdir -p /etc/prometheus /var/lib/prometheus/node-exporter
+check "a token for Prometheus" \
+    typed docs/metrics.md 'sudo -u sealift sealift token new --name prometheus --may read --label scrape > /etc/prometheus/sealift.token'
+check "a file for node_exporter" \
+    typed docs/metrics.md 'sealift metrics > sealift.prom.new && mv sealift.prom.new /var/lib/prometheus/node-exporter/sealift.prom'
 sealift status night -o json >/out/status.json
 sealift jobs night -o csv >/out/jobs.csv
 curl -sf http://127.0.0.1:7634/_emulator/ledger >/out/ledger.json
@@ -162,14 +190,14 @@ check "the right program starts again" dpkg --install "$new"
 check "it is up" active
 
 # --- taken away
-check "it is removed" apt-get remove -y -qq sealift
+check "it is removed" typed docs/install.md 'sudo apt remove sealift'
 check "and down" fails active
 check "its journal stays" test -s /var/lib/sealift/queue/journal/000000000001.jsonl
 check "its configuration stays" test -e /etc/sealift/sealift.yaml
-check "installed again, it goes on" dpkg --install "$new"
+check "installed again, it goes on" typed docs/install.md 'sudo apt install ./sealift_0.2.0-1_amd64.deb'
 check "and is up" active
 check "with its journal" says "night" sealift list
-check "purging tells how to remove the journal" says "rm -r /var/lib/sealift" dpkg --purge sealift
+check "purging tells how to remove the journal" says "rm -r /var/lib/sealift" typed docs/install.md 'sudo apt purge sealift'
 check "and keeps it" test -s /var/lib/sealift/queue/journal/000000000001.jsonl
 check "the user stays" id -u sealift
 check "the secret stays" test -e /etc/sealift/emulated.token

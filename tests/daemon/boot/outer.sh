@@ -1,12 +1,13 @@
 #!/bin/sh
 # Boots systemd in a throw-away copy of an unpacked Debian and lets `inner.sh` work there; what it found is in OUT then.
-# Ends with 77 and the reason where that cannot be done.
+# Ends with 77 and the reason where that cannot be done, with 1 where it could be and its set-up failed.
 # Usage: outer.sh BASE PACKAGES OUT
 set -eu
 here="$(cd "$(dirname "$0")" && pwd)"
-base="$(realpath "$1")"
+base="$(realpath -m "$1")"
 packages="$(realpath "$2")"
 out="$(realpath "$3")"
+docs="$(realpath "$here/../../../docs")"
 
 if [ "${4:-}" != inside ]; then
     skip() {
@@ -14,9 +15,14 @@ if [ "${4:-}" != inside ]; then
         exit 77
     }
     [ "$(id -u)" -eq 0 ] || skip "it needs root"
-    command -v systemd-nspawn >/dev/null || skip "there is no systemd-nspawn (package systemd-container)"
-    [ -e "$base/usr/lib/systemd/systemd" ] || skip "no Debian is unpacked in $base (scripts/setup-boot.sh)"
     unshare --mount true 2>/dev/null || skip "no mounts of its own are allowed here (CAP_SYS_ADMIN)"
+    if [ -e "$base.failed" ]; then
+        echo "no Debian could be unpacked in $base, as \`sh scripts/setup-boot.sh\` does:" >&2
+        cat "$base.failed" >&2
+        exit 1
+    fi
+    command -v systemd-nspawn >/dev/null || skip "there is no systemd-nspawn (package systemd-container)"
+    [ -e "$base/usr/lib/systemd/systemd" ] || skip "no Debian is unpacked in $base; \`make setup\` does it"
     # Everything that is mounted goes with the namespace.
     exec unshare --mount --propagation private sh "$0" "$base" "$packages" "$out" inside
 fi
@@ -54,4 +60,4 @@ ln -s ../inner.service "$root/etc/systemd/system/multi-user.target.wants/inner.s
 for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer getty.target systemd-timesyncd.service; do
     ln -sf /dev/null "$root/etc/systemd/system/$unit"
 done
-nspawn --boot --bind="$out:/out" --bind-ro="$packages:/packages" >"$out/console" 2>&1 || true
+nspawn --boot --bind="$out:/out" --bind-ro="$packages:/packages" --bind-ro="$docs:/docs" >"$out/console" 2>&1 || true

@@ -69,6 +69,57 @@ fn value(text: &str, begins: &str) -> f64 {
     line.rsplit_once(' ').and_then(|(_, value)| value.parse().ok()).expect("a number")
 }
 
+/// Labels of families that have no series here.
+const LABELS: &[(&str, &str)] = &[
+    ("sealift_lane_quota_calls", "`lane`"),
+    ("sealift_lane_quota_used_calls", "`lane`"),
+    ("sealift_lane_quota_learnt_calls", "`lane`"),
+    ("sealift_rollout_verified", "`rollout`, `plan`"),
+    ("sealift_rollout_first_certificate_expiry_timestamp_seconds", "`rollout`, `plan`"),
+    ("sealift_enforcement_drifted", "`plan`"),
+    ("sealift_store_free_bytes", ""),
+    ("sealift_last_backup_timestamp_seconds", ""),
+    ("sealift_notifications_total", "`receiver`, `outcome`"),
+    ("sealift_notification_oldest_pending_timestamp_seconds", "`receiver`"),
+    ("sealift_notification_receiver_blocked", "`receiver`"),
+];
+
+/// The page of all families: names, kinds and texts as Prometheus reads them.
+fn reference(text: &str) -> String {
+    let mut page = "# The metrics\n\nWhat `GET /metrics` and `sealift metrics` show \
+        ([how to read them](../metrics.md)). Made from the code.\n\n\
+        | metric | type | labels | what it is |\n|---|---|---|---|\n"
+        .to_owned();
+    let series = |family: &str| {
+        let of = |line: &&str| {
+            let name = line.split(['{', ' ']).next().unwrap_or_default();
+            let ending = name.strip_prefix(family);
+            ending.is_some_and(|ending| matches!(ending, "" | "_bucket" | "_sum" | "_count"))
+        };
+        text.lines().find(of)
+    };
+    for line in text.lines() {
+        let Some((name, help)) = line.strip_prefix("# HELP ").and_then(|it| it.split_once(' '))
+        else {
+            continue;
+        };
+        let kind = format!("# TYPE {name} ");
+        let kind = text.lines().find_map(|line| line.strip_prefix(&kind)).expect("a type");
+        let unseen = LABELS.iter().find(|(family, _)| *family == name);
+        let labels = match series(name) {
+            Some(line) => {
+                assert!(unseen.is_none(), "{name} has series here, and a label written by hand");
+                let keys = line.split(['{', ',', '}']).filter_map(|label| label.split_once("=\""));
+                let keys = keys.map(|(key, _)| key).filter(|key| *key != "le");
+                keys.map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")
+            }
+            None => unseen.unwrap_or_else(|| panic!("which labels has {name}?")).1.to_owned(),
+        };
+        page.push_str(&format!("| `{name}` | {kind} | {labels} | {help} |\n"));
+    }
+    page
+}
+
 #[tokio::test]
 async fn a_rollout_that_halts_shows_in_both_formats() {
     let world = ApiWorld::new().await;
@@ -116,6 +167,7 @@ async fn a_rollout_that_halts_shows_in_both_formats() {
         let shown: Vec<String> = series(&text).into_iter().filter(own).collect();
         insta::assert_snapshot!("metrics", shown.join("\n"));
     });
+    crate::reference::golden("metrics.md", &reference(&text));
     let asked = "application/openmetrics-text;version=1.0.0,text/plain;q=0.5";
     let (_, kind, open) = scrape(&world.router, reads, asked).await;
     assert_eq!(kind, "application/openmetrics-text; version=1.0.0; charset=utf-8");
