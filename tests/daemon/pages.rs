@@ -18,6 +18,7 @@ const PLAYED: &[&str] = &[
     "README.md",
     "docs/api.md",
     "docs/night.md",
+    "docs/notifications.md",
     "docs/operating.md",
     "docs/plans.md",
     "docs/rehearsal.md",
