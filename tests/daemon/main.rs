@@ -9,3 +9,4 @@ mod package;
 mod pages;
 mod serve;
 mod systemd;
+mod upgrade;
