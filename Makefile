@@ -79,10 +79,12 @@ static: ## build the static-pie binary that packages and image carry, with the l
 	CARGO="$(CARGO)" sh scripts/static.sh
 
 deb: ## make the Debian package of the static binary in target/deb
-	CARGO="$(CARGO)" sh scripts/deb.sh "$$(sh scripts/static.sh | tail -1)" $(TARGET)/deb
+	CARGO="$(CARGO)" sh scripts/sbom.sh
+	CARGO="$(CARGO)" SEALIFT_SBOM=target/sealift.cdx.json sh scripts/deb.sh "$$(sh scripts/static.sh | tail -1)" $(TARGET)/deb
 
 rpm: ## make the rpm of the static binary in target/rpm
-	CARGO="$(CARGO)" sh scripts/rpm.sh "$$(sh scripts/static.sh | tail -1)" $(TARGET)/rpm
+	CARGO="$(CARGO)" sh scripts/sbom.sh
+	CARGO="$(CARGO)" SEALIFT_SBOM=target/sealift.cdx.json sh scripts/rpm.sh "$$(sh scripts/static.sh | tail -1)" $(TARGET)/rpm
 
 image: ## make the container image of the static binary, without a network
 	CARGO="$(CARGO)" sh scripts/image.sh "$$(sh scripts/static.sh | tail -1)"

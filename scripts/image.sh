@@ -16,7 +16,7 @@ put() { # mode, file, place
 put 0755 "$binary" usr/bin/sealift
 put 0644 "$authorities" etc/ssl/certs/ca-certificates.crt
 put 0644 systemd/sealift.yaml etc/sealift/sealift.yaml
-install -d -m 0755 "$context/root/etc/sealift/plans.d" "$context/state"
+install -d -m 0755 "$context/root/etc/sealift/plans.d" "$context/root/var/lib" "$context/root/run" "$context/state"
 install -d -m 1777 "$context/root/tmp"
 echo 'sealift:x:65532:65532:Sealift:/var/lib/sealift:/' >"$context/root/etc/passwd"
 echo 'sealift:x:65532:' >"$context/root/etc/group"

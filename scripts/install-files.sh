@@ -18,7 +18,7 @@ put 0644 systemd/sealift.sysusers usr/lib/sysusers.d/sealift.conf
 put 0644 systemd/sealift.yaml etc/sealift/sealift.yaml
 install -d -m 0755 "$root/etc/sealift/plans.d"
 
-for page in README.md docs/*.md; do
+for page in README.md docs/*.md docs/*.yaml docs/*.csv docs/*.json; do
     put 0644 "$page" "usr/share/doc/sealift/$(basename "$page")"
 done
 for page in docs/reference/*.md; do

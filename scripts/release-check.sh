@@ -71,6 +71,11 @@ installed_and_purged() {
     piuparts --basetgz "$out/base.tgz" --distribution bookworm --warn-on-leftovers-after-purge \
         --skip-logrotatefiles-test "$(deb)"
 }
+left() { # what the next versions must open
+    version="$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)"
+    sh scripts/store-fixture.sh target/reproduce/1/sealift "$out/$version.tar" &&
+        echo "check it in with the release: cp $out/$version.tar tests/data/stores/"
+}
 bare() { # all of a rollout in a root with nothing but the binary
     root="$(mktemp -d)"
     install -D target/reproduce/1/sealift "$root/sealift"
@@ -89,6 +94,7 @@ esac
 part reproduce "two builds in two folders: binary, package, image" sh scripts/reproduce.sh
 part lintian "the release package" judged
 part bare "a whole rollout in an empty root" bare
+part store "a store in the middle of a rollout, for the tests of later versions" left
 part image "the image is built and a rollout runs in it" image
 part rpm "the same files as rpm" sh scripts/rpm.sh target/reproduce/1/sealift "$out/rpm"
 part bookworm "Debian 12: installed, upgraded over, killed, frozen, removed" booted bookworm

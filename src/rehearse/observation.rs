@@ -14,6 +14,7 @@ use crate::domain::change::Change;
 use crate::domain::id::{ChangeId, Name};
 use crate::domain::plan::Plan;
 use crate::domain::proof::Proof;
+use crate::domain::rollout;
 use crate::domain::target::Target;
 use crate::engine::Ticket;
 use crate::simcloud::model::{Model, ProxyState};
@@ -34,6 +35,8 @@ pub enum Observation<'a> {
         /// The rollout after it.
         rollout: &'a Rollout,
     },
+    /// The core learns that its commit was applied, and what became of the rollout's record by it.
+    Learnt(&'a rollout::Record),
     /// A call passed the last check and leaves.
     Leaves(&'a Departure<'a>),
     /// A call reaches the cloud, which has not acted on it yet.

@@ -4,6 +4,7 @@
 //! Invariants: virtual time goes from event to event and never back; whatever the core asks for is
 //! answered exactly once; a fact is shown to every invariant in the order in which it happened.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ use crate::domain::call::{Call, Disposition, Reply};
 use crate::domain::change::Change;
 use crate::domain::id::{ChangeId, RolloutId};
 use crate::domain::journal::Entry;
-use crate::domain::rollout::{LOOK_AGAIN, Phase, Verb};
+use crate::domain::rollout::{self, LOOK_AGAIN, Phase, Verb};
 use crate::engine::{
     CheckSpec, Command, Core, Effect, Fence, Input, Level, Options, StoreAnswer, StoreQuery,
     TAKE_OVER_MAX, Ticket,
@@ -98,7 +99,9 @@ struct RehearsalWorld<'a> {
     life: u32,
     wake: Option<Duration>,
     scanned: bool,
-    heard: std::collections::BTreeSet<Ticket>,
+    heard: BTreeSet<Ticket>,
+    /// What became of the rollout's record by commits whose answer the core does not have yet.
+    unanswered: BTreeMap<Ticket, rollout::Record>,
     store: MemoryStore,
     rollout: RolloutId,
     ordinals: std::collections::HashMap<(crate::domain::id::Name, crate::domain::id::ProxyId), u32>,
@@ -151,7 +154,8 @@ impl<'a> RehearsalWorld<'a> {
             life: 0,
             wake: None,
             scanned: false,
-            heard: std::collections::BTreeSet::new(),
+            heard: BTreeSet::new(),
+            unanswered: BTreeMap::new(),
             store,
             rollout,
             ordinals: names.zip(0..).collect(),
@@ -306,6 +310,7 @@ impl<'a> RehearsalWorld<'a> {
         self.life += 1;
         self.wake = None;
         self.heard.clear();
+        self.unanswered.clear();
         self.notes.crashed();
         self.see(&Observation::Died);
         self.queue.push(self.now + RESTART_TIME, (self.life, WorldEvent::Start));
@@ -321,6 +326,11 @@ impl<'a> RehearsalWorld<'a> {
 
     fn feed(&mut self, input: Input) {
         let times = self.times();
+        if let Input::Committed { ticket, .. } = &input
+            && let Some(record) = self.unanswered.remove(ticket)
+        {
+            self.see(&Observation::Learnt(&record));
+        }
         let Some(core) = self.core.as_mut() else { return };
         let mut effects = Vec::new();
         core.step(times, input, &mut effects);
@@ -407,6 +417,9 @@ impl<'a> RehearsalWorld<'a> {
             self.notes.committed(at, &commit, &rollout);
             self.see(&Observation::Committed { commit: &commit, rollout: &rollout });
             self.after(&rollout);
+            if let Some(moves) = commit.moves {
+                self.unanswered.insert(ticket, moves.record);
+            }
         }
         self.push_input(COMMIT_TIME, Input::Committed { ticket, result });
     }

@@ -10,3 +10,4 @@ mod package;
 mod pages;
 mod serve;
 mod systemd;
+mod upgrade;

@@ -54,6 +54,7 @@ impl Invariant for JobIdFirst {
                 }
             }
             Observation::Started { .. }
+            | Observation::Learnt(_)
             | Observation::Leaves(_)
             | Observation::Arrives { .. }
             | Observation::Probed { .. } => {}

@@ -68,7 +68,7 @@ impl Invariants {
             Box::new(one_effective_switch::OneEffectiveSwitch),
             Box::new(quota::WithinQuota::new(scenario)),
             Box::new(window::InsideWindow::new(scenario)),
-            Box::new(gate::WhileAdvancing),
+            Box::new(gate::WhileAdvancing::default()),
             Box::new(one_per_instance::OnePerInstance::new(scenario)),
             Box::new(changes_in_flight::ChangesInFlight::new(scenario)),
             Box::new(group_limits::GroupLimitsKept::new(scenario)),

@@ -65,6 +65,7 @@ impl Invariant for Proven {
             }
             Observation::Committed { .. }
             | Observation::Started { .. }
+            | Observation::Learnt(_)
             | Observation::Leaves(_)
             | Observation::Arrives { .. }
             | Observation::Answered { .. }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use sealift::domain::id::ChangeId;
+use sealift::domain::rollout::Record;
 use sealift::engine::{
     CommandError, Core, Effect, Fence, Input, Level, Options, TAKE_OVER_MAX, Ticket,
 };
@@ -23,6 +24,8 @@ use crate::setting;
 #[derive(Default)]
 pub(super) struct SimDaemon {
     pub(super) core: Option<Core>,
+    /// What became of the rollout's record by commits whose answer the core does not have yet.
+    pub(super) unanswered: BTreeMap<Ticket, Record>,
     /// What it leaves when it crashes, as its file has it.
     pub(super) levels: Vec<Level>,
     pub(super) fence: Arc<Fence>,
@@ -88,6 +91,7 @@ impl SimWorld {
         state.life += 1;
         state.wake = None;
         state.out.clear();
+        state.unanswered.clear();
         self.verbs_out.clear();
         // Whoever asked a daemon that dies sees the connection close.
         self.asks_out.clear();
@@ -130,6 +134,12 @@ impl SimWorld {
 
     pub(super) fn feed(&mut self, input: Input) {
         let times = self.times();
+        if let Input::Committed { ticket, result: Ok(()) } = &input
+            && let Some(record) = self.daemon.unanswered.remove(ticket)
+        {
+            let (oracle, around) = self.watch();
+            oracle.observe(&Observation::Learnt(&record), &around);
+        }
         let SimDaemon { core: Some(core), levels: kept, .. } = &mut self.daemon else { return };
         if self.traced {
             println!("{:>12.6} < {input:?}", self.now as f64 / S as f64);

@@ -75,7 +75,13 @@ impl SimWorld {
             return self.crash(Some(commit));
         }
         let durability = commit.durability;
+        let moved = commit.moves.as_ref().map(|moves| moves.record.clone());
         let result = self.commit_now(commit);
+        if result.is_ok()
+            && let Some(record) = moved
+        {
+            self.daemon.unanswered.insert(ticket, record);
+        }
         if matches!(result, Err(CommitError::Conflict)) {
             self.fire("store_conflict");
         }
