@@ -18,7 +18,7 @@ pub const FORMATS: &[TextFormat] = &[
     ("lane", |text| {
         Name::parse(text, "lane").map(drop).map_err(|error| Complaint::new(error.to_string()))
     }),
-    ("receiver", |text| {
+    ("receiver-name", |text| {
         Name::parse(text, "receiver").map(drop).map_err(|error| Complaint::new(error.to_string()))
     }),
     ("message-shape", message_shape),
@@ -271,6 +271,13 @@ pub fn headroom(text: &str) -> Result<CountOrShare, Complaint> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The first of two would check the texts of both.
+    #[test]
+    fn a_format_has_a_name_of_its_own() {
+        let names: std::collections::BTreeSet<_> = FORMATS.iter().map(|(name, _)| name).collect();
+        assert_eq!(names.len(), FORMATS.len());
+    }
 
     #[test]
     fn an_endpoint_is_a_base_that_keeps_the_token_safe() {

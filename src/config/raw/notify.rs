@@ -73,7 +73,7 @@ impl JsonSchema for AnyValue {
 }
 
 fn receiver_name(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "format": "receiver", "pattern": "^[a-z0-9-]{1,63}$" })
+    json_schema!({ "type": "string", "format": "receiver-name", "pattern": "^[a-z0-9-]{1,63}$" })
 }
 
 fn words(_: &mut SchemaGenerator) -> Schema {
