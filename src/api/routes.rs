@@ -30,7 +30,7 @@ use super::request::{nowhere, query};
 use super::timeline::TimelineQuery;
 use super::wire::{
     AttentionDoc, CalendarDoc, ChangeJournal, ChangeRow, DaemonDoc, Events, FoundDoc, JournalRow,
-    Listing, PlanDoc, RolloutDoc, RolloutRow, SavedJob, TimelineDoc, VerbsDoc, Whoami,
+    Listing, PlanDoc, RolloutDoc, RolloutRow, SavedJob, TimelineDoc, TonightDoc, VerbsDoc, Whoami,
 };
 use super::{
     Api, contract, copy, describe, door, enforcement, find, lane, look, moved, notify, outlook,
@@ -77,6 +77,7 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(whoami))
         .routes(routes!(attention))
         .routes(routes!(calendar))
+        .routes(routes!(tonight))
         .routes(routes!(found))
         .routes(routes!(daemon))
         .routes(routes!(rollouts))
@@ -209,6 +210,18 @@ async fn whoami(caller: Caller) -> Json<Whoami> {
 )]
 async fn attention(State(api): RouteState, _: Reads) -> Shown<AttentionDoc> {
     Ok(Json(api.attention().await?))
+}
+
+/// What settled, was asked of the cloud and was refused tonight, of all rollouts together.
+#[utoipa::path(
+    get,
+    path = "/v1/tonight",
+    operation_id = "tonight",
+    tag = "reads",
+    responses((status = 200, description = "Tonight in bins of five minutes", body = TonightDoc), RefusedAnswers)
+)]
+async fn tonight(State(api): RouteState, _: Reads) -> Shown<TonightDoc> {
+    Ok(Json(api.tonight().await?))
 }
 
 /// What opens, ticks and holds in the next days: the windows of all open rollouts, enforcements,

@@ -58,7 +58,7 @@ pub use rollout::{
     RolloutDoc, RolloutRow, TallyDoc, WaveDoc,
 };
 
-pub use timeline::{PauseSpan, TimelineBin, TimelineDoc, WaveSpan};
+pub use timeline::{PauseSpan, TimelineBin, TimelineDoc, TonightDoc, WaveSpan};
 pub use verb::{
     AbortRequest, ApproveRequest, AsksDoc, EffectDoc, PauseRequest, PromoteRequest, ResolveRequest,
     ResumeRequest, RetryRequest, RevertRequest, VerbAnswer, VerbDoc, VerbsDoc,
