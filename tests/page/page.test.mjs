@@ -82,7 +82,7 @@ for (const script of [true, false]) {
     await page.goto(bed.url('/rollouts/night?state=all'));
     const rows = (of) => of.locator('table[data-steady] tbody tr[id]');
     assert.equal(await rows(page).count(), 24);
-    await page.getByLabel('Wave').selectOption('canary');
+    await page.getByLabel('Wave', { exact: true }).selectOption('canary');
     if (!script) await page.getByRole('button', { name: 'Show' }).click();
     await page.waitForURL((url) => url.searchParams.get('wave') === 'canary' && url.searchParams.get('state') === 'all');
     assert.equal(await rows(page).count(), 5);
@@ -96,14 +96,15 @@ for (const script of [true, false]) {
     await other.goto(page.url());
     assert.equal(await rows(other).count(), 1);
     assert.ok((await rows(other).first().textContent())?.includes(id.slice(8)));
-    assert.equal(await other.getByLabel('Wave').inputValue(), 'canary');
+    assert.equal(await other.getByLabel('Wave', { exact: true }).inputValue(), 'canary');
     if (script) {
       // What is typed survives what moves.
       await page.getByLabel('Id of a proxy').fill('half');
-      await page.getByLabel('Wave').focus();
+      await page.getByLabel('Wave', { exact: true }).focus();
       const seq = () => page.locator('main').getAttribute('data-seq');
       const before = await seq();
-      await bed.submit('beside', 'approval: {required: 1}\n');
+      bed.write('beside.yaml', `version: 1\nname: beside\nssl_option: true\napproval: {required: 1}\ntargets:\n  list:\n    - {lane: lab, instance_id: ${'4'.repeat(32)}in07, proxy_id: ${'4'.repeat(32)}po01}\n`);
+      await bed.sealift('apply', '--yes', '--detach', 'beside.yaml');
       await until('the view has moved on', async () => (await seq()) !== before);
       assert.equal(await page.getByLabel('Id of a proxy').inputValue(), 'half');
     }

@@ -346,6 +346,21 @@ async fn a_report_tells_failures_first_who_decided_and_what_proves_it() {
         let paper = after(html, "<p class=\"paper\">");
         assert!(paper.contains(&format!("sealift/rollouts/{id}/report")), "{paper}");
     }
+    // A program reads the same.
+    let document = world.get(&format!("/v1/rollouts/told/report?night={night}")).await.json;
+    let told = document["text"].as_str().expect("a sentence");
+    assert!(one.contains(told) && told.starts_with("5 of 6 changes that began"), "{document}");
+    let counts = json!({"well": 5, "failed": 1, "in_doubt": 0, "left": 0, "moving": 0});
+    assert_eq!((&document["counts"], &document["waves"][0]["counts"]), (&counts, &counts));
+    assert_eq!(document["unplanned"][0]["change"]["ordinal"], 5, "{document}");
+    let decided: Vec<_> = (0..3).map(|n| &document["decisions"][n]["entry"]["why"]).collect();
+    assert!(decided[1].as_str().is_some_and(|why| why.contains("a look at gold")), "{decided:?}");
+    assert_eq!((&document["nights"][0]["well"], document.get("left_out")), (&json!(5), None));
+    assert_eq!(document["entries"]["first"], 1, "{document}");
+    let whole = world.get("/v1/rollouts/told/report").await.json;
+    assert_eq!((&whole["counts"], whole.get("night")), (&counts, None), "{whole}");
+    let other = world.get("/v1/rollouts/told/report?night=1999-01-01").await;
+    assert_eq!(other.status, StatusCode::NOT_FOUND);
     let other = world.get("/rollouts/told/report?night=1999-01-01").await;
     assert_eq!(other.status, StatusCode::NOT_FOUND);
     assert!(
