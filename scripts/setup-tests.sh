@@ -2,7 +2,7 @@
 # Installs what the tests use beside Rust: cargo-nextest runs them, systemd's analyser checks the unit and its journal takes the
 # logs, Python's croniter is the oracle of windows, the vendor's SDK the judge of the emulated cloud, schemathesis asks the API,
 # Prometheus and the classes of Grafana and OpenTelemetry read what is measured, the probe looks at MariaDB, faketime puts a
-# daemon's clock wrong, ext4's tools make the disks whose power is cut, Debian's own tools make, judge and boot the package;
+# daemon's clock wrong, a store lies in PostgreSQL, ext4's tools make the disks whose power is cut, Debian's own tools make, judge and boot the package;
 # Chromium, with two fonts and two packages of npm's, is the browser in front of the operator's page. Does nothing where
 # everything is there.
 set -eu
@@ -22,6 +22,11 @@ need python3 python3
 python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || packages="$packages python3-venv"
 # The server program alone, without the package that makes a service of it: the tests start their own.
 [ -x /usr/sbin/mariadbd ] || packages="$packages mariadb-server-core"
+# PostgreSQL's programs: as above, and its package is told to make no server of its own.
+if ! ls /usr/lib/postgresql/1[5-9]/bin/initdb >/dev/null 2>&1; then
+    packages="$packages postgresql"
+    no_cluster=/etc/postgresql-common/createcluster.d/sealift-tests.conf
+fi
 [ -e /usr/share/zoneinfo/Europe/Berlin ] || packages="$packages tzdata"
 # What makes the Debian package and judges it, and what boots one.
 need dh debhelper
@@ -45,6 +50,10 @@ if [ -n "$packages" ]; then
     as_root=""
     [ "$(id -u)" -eq 0 ] || as_root="sudo"
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
+    if [ -n "${no_cluster:-}" ]; then
+        $as_root mkdir -p "$(dirname "$no_cluster")"
+        echo "create_main_cluster = false" | $as_root tee "$no_cluster" >/dev/null
+    fi
     # shellcheck disable=SC2086 # the list is made of words
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages || without "of Debian's packages:$packages"
 fi

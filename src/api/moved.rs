@@ -2,7 +2,8 @@
 //!
 //! Invariants: an event names what moved since the one before, at most every [`PACE`]; silence is
 //! broken every [`BEAT`] with the daemon's clock; a reader who is too slow holds nobody up, for
-//! events are made when they are read.
+//! events are made when they are read. Whoever may no longer read is told [`SIGNED_OUT`], and that
+//! is the end.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -17,12 +18,11 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::Api;
-use super::caller::Reads;
 use super::contract::RefusedAnswers;
 use super::fault::ApiError;
 use super::find;
 use super::request::query;
-use super::streams::StreamPlace;
+use super::streams::{StreamPlace, StreamReader};
 use super::wire::{Beat, Moved};
 use crate::domain::id::RolloutId;
 
@@ -31,6 +31,9 @@ const PACE: Duration = Duration::from_millis(100);
 
 /// Silence is at most so long.
 pub(super) const BEAT: Duration = Duration::from_secs(15);
+
+/// The last event of a stream whose reader may no longer read.
+pub(super) const SIGNED_OUT: &str = "signed_out";
 
 /// Entries read to tell which rollouts moved; beyond that only that something did.
 const ENTRIES_MAX: usize = 1_000;
@@ -49,12 +52,16 @@ struct MovedStream {
     /// Sequence up to which the reader was told.
     told: u64,
     first: bool,
-    _place: StreamPlace,
+    place: StreamPlace,
+    over: bool,
 }
 
 impl MovedStream {
-    /// The next event; `None` when the daemon ends.
+    /// The next event; `None` when the stream ends.
     async fn next(&mut self) -> Option<Event> {
+        if self.over {
+            return None;
+        }
         if std::mem::take(&mut self.first) {
             return Some(self.beat());
         }
@@ -62,9 +69,15 @@ impl MovedStream {
         let beat = tokio::time::sleep(BEAT);
         tokio::pin!(beat);
         loop {
+            let now = self.api.clock.times().boot;
+            if !self.place.goes_on(now).await {
+                self.over = true;
+                return Some(self.says(SIGNED_OUT));
+            }
             tokio::select! {
                 biased;
                 () = self.api.stop.cancelled() => return None,
+                () = tokio::time::sleep(self.place.looks_in(now)) => continue,
                 () = &mut beat => return Some(self.beat()),
                 changed = snapshot.changed() => changed.ok()?,
             }
@@ -82,7 +95,11 @@ impl MovedStream {
     }
 
     fn beat(&self) -> Event {
-        event("beat", &Beat { now: self.api.now(), seq: self.api.store.health().seq })
+        self.says("beat")
+    }
+
+    fn says(&self, word: &str) -> Event {
+        event(word, &Beat { now: self.api.now(), seq: self.api.store.health().seq })
     }
 
     /// What moved up to `seq`; `None`: nothing that was asked for.
@@ -110,18 +127,18 @@ pub(super) fn event(word: &str, data: &impl serde::Serialize) -> Event {
 }
 
 /// Says that something moved, as server-sent events: `moved` with a [`Moved`], `beat` with a
-/// [`Beat`].
+/// [`Beat`]. If whoever reads may no longer, `signed_out` with a [`Beat`] is the last one.
 #[utoipa::path(
     get,
     path = "/v1/moved",
     operation_id = "moved",
     tag = "reads",
     params(MovedQuery),
-    responses((status = 200, description = "Events, until the reader goes or the daemon ends", body = Moved, content_type = "text/event-stream"), RefusedAnswers)
+    responses((status = 200, description = "Events, until the reader goes or may no longer read, or the daemon ends", body = Moved, content_type = "text/event-stream"), RefusedAnswers)
 )]
 pub(super) async fn moved(
     State(api): State<Arc<Api>>,
-    Reads(caller): Reads,
+    reader: StreamReader,
     uri: Uri,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
     let asked: MovedQuery = query(&uri)?;
@@ -129,9 +146,9 @@ pub(super) async fn moved(
         Some(reference) => Some(find::rollout(&*api.store, &reference).await?.id),
         None => None,
     };
-    let place = api.streams.open(&caller)?;
+    let place = api.streams.open(reader, api.clock.times().boot)?;
     let told = api.store.health().seq;
-    let watch = MovedStream { api, only, told, first: true, _place: place };
+    let watch = MovedStream { api, only, told, first: true, place, over: false };
     let events =
         stream::unfold(watch, async |mut watch| watch.next().await.map(|event| (Ok(event), watch)));
     Ok(Sse::new(events))

@@ -141,6 +141,32 @@ pub(super) struct EventsQuery {
     wait: Option<u64>,
 }
 
+/// Which changes somebody asks for, in their words; `None`: any.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ChangesAsked {
+    /// Words of the change table, with commas between.
+    pub state: Option<String>,
+    /// A wave's name, or its number from 1.
+    pub wave: Option<String>,
+    /// A lane's name.
+    pub lane: Option<String>,
+    /// How the id of their proxy, or of its instance, begins.
+    pub id: Option<String>,
+}
+
+impl ChangesAsked {
+    /// The same as the store takes it, of a rollout of this plan.
+    pub fn filter(self, plan: &Plan) -> Result<ChangeFilter, ApiError> {
+        let lane = self.lane.map(|lane| Name::parse(&lane, "lane")).transpose();
+        Ok(ChangeFilter {
+            words: states(self.state.as_deref())?,
+            wave: self.wave.map(|wave| wave_of(plan, &wave)).transpose()?,
+            lane: lane.map_err(|error| ApiError::bad(error.to_string()))?,
+            begins: self.id.map(beginning).transpose()?,
+        })
+    }
+}
+
 /// The words of a filter by states; none: every state.
 pub fn states(asked: Option<&str>) -> Result<Vec<String>, ApiError> {
     let mut words: Vec<String> = Vec::new();
@@ -247,16 +273,9 @@ impl Api {
         reference: &str,
         asked: ChangesQuery,
     ) -> Result<Listing<ChangeRow>, ApiError> {
-        let words = states(asked.state.as_deref())?;
         let rollout = find::rollout(&*self.store, reference).await?;
-        let ChangesQuery { wave, lane, id, after, limit: rows, .. } = asked;
-        let lane = lane.map(|lane| Name::parse(&lane, "lane")).transpose();
-        let filter = ChangeFilter {
-            words,
-            wave: wave.map(|wave| wave_of(&rollout.plan, &wave)).transpose()?,
-            lane: lane.map_err(|error| ApiError::bad(error.to_string()))?,
-            begins: id.map(beginning).transpose()?,
-        };
+        let ChangesQuery { state, wave, lane, id, after, limit: rows } = asked;
+        let filter = ChangesAsked { state, wave, lane, id }.filter(&rollout.plan)?;
         self.changes_fitting(&rollout, filter, after, limit(rows)).await
     }
 

@@ -2,7 +2,8 @@
 //! report.
 //!
 //! Invariants: nothing is guessed from what is not read; a walk that did not reach the end says so;
-//! what is kept is bounded, and what does not fit is counted.
+//! it takes [`BATCHES_MAX`] reads at most, whatever the length of the journal, and keeps what they
+//! gave.
 //!
 //! Deliberately not here: which instants make a night (`domain::nights`), and how a report looks
 //! (`page`).
@@ -20,11 +21,15 @@ use crate::domain::journal::{Entry, JournalEvent};
 use crate::domain::proof::TlsVersion;
 use crate::store::{Rollout, Unavailable};
 
-/// How long the journal is read for one report.
+/// How long the journal is read for one report, on a disk that is slow.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Entries read at once.
 const BATCH: usize = 1000;
+
+/// Batches read for one report: the whole lives of some ten thousand changes, in half a second and
+/// some megabytes.
+const BATCHES_MAX: usize = 60;
 
 /// What people decided, in one report.
 const DECISIONS_MAX: usize = 500;
@@ -54,6 +59,8 @@ pub struct Period {
     pub settles: Vec<(Timestamp, u32, SettleKind)>,
     /// Whether the journal was read to the end of the stretch.
     pub whole: bool,
+    /// The last entry that was read, and its instant.
+    pub read_to: Option<(u64, Timestamp)>,
 }
 
 /// How a change settled.
@@ -187,38 +194,17 @@ impl Api {
         to: Timestamp,
     ) -> Result<Period, ApiError> {
         let mut period = Period::default();
-        match tokio::time::timeout(PATIENCE, self.walk(rollout, from, to, &mut period)).await {
-            Ok(walked) => walked?,
-            Err(_) => period.whole = false,
+        let walked = async {
+            let mut walk = PeriodWalk::new(self.entry_before(from).await?, (from, to));
+            while let Some(after) = walk.next() {
+                walk.take(&self.store.journal(Some(rollout.id), after, BATCH).await?, &mut period);
+            }
+            Ok::<_, Unavailable>(())
+        };
+        if let Ok(walked) = tokio::time::timeout(PATIENCE, walked).await {
+            walked?;
         }
         Ok(period)
-    }
-
-    async fn walk(
-        &self,
-        rollout: &Rollout,
-        from: Timestamp,
-        to: Timestamp,
-        period: &mut Period,
-    ) -> Result<(), Unavailable> {
-        let mut after = self.entry_before(from).await?;
-        loop {
-            let batch = self.store.journal(Some(rollout.id), after, BATCH).await?;
-            for entry in &batch {
-                if entry.at >= to {
-                    period.whole = true;
-                    return Ok(());
-                }
-                if entry.at >= from {
-                    period.take(entry);
-                }
-                after = entry.seq;
-            }
-            if batch.len() < BATCH {
-                period.whole = true;
-                return Ok(());
-            }
-        }
     }
 
     /// The last entry of the journal before this instant, found by halving; 0: there is none.
@@ -257,5 +243,99 @@ impl Api {
         let more = after.is_some() || rows.len() > LISTED_MAX;
         rows.truncate(LISTED_MAX);
         Ok((rows, more))
+    }
+}
+
+/// A walk along the journal over a stretch of time, by so many reads at most.
+struct PeriodWalk {
+    /// Behind which entry the next read begins; `None`: there is none.
+    after: Option<u64>,
+    left: usize,
+    span: (Timestamp, Timestamp),
+}
+
+impl PeriodWalk {
+    fn new(after: u64, span: (Timestamp, Timestamp)) -> Self {
+        Self { after: Some(after), left: BATCHES_MAX, span }
+    }
+
+    /// Behind which entry to read [`BATCH`] of them.
+    fn next(&mut self) -> Option<u64> {
+        let left = self.left.checked_sub(1)?;
+        self.after.inspect(|_| self.left = left)
+    }
+
+    /// Takes in what was read.
+    fn take(&mut self, batch: &[Entry], period: &mut Period) {
+        let (from, to) = self.span;
+        self.after = None;
+        for entry in batch {
+            if entry.at >= to {
+                period.whole = true;
+                return;
+            }
+            if entry.at >= from {
+                period.take(entry);
+            }
+            period.read_to = Some((entry.seq, entry.at));
+        }
+        match batch.last().filter(|_| batch.len() == BATCH) {
+            Some(last) => self.after = Some(last.seq),
+            None => period.whole = true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::id::RolloutId;
+    use crate::store::fixtures::target;
+
+    /// Entries of a change's life.
+    const LIFE: u64 = 6;
+
+    fn moved(seq: u64) -> Entry {
+        let target = target(0, 0);
+        let what = JournalEvent::Change {
+            ordinal: u32::try_from(seq / LIFE).expect("few"),
+            instance_id: target.instance_id,
+            proxy_id: target.proxy_id,
+            from: "ready".into(),
+            to: "inspecting".into(),
+            why: String::new(),
+            call: None,
+            answer: None,
+            by: None,
+            via: None,
+            earlier: None,
+            record: Record::queued(),
+        };
+        let at = Timestamp::from_second(1_800_000_000).expect("within range");
+        Entry { seq, at, rollout: RolloutId::from_bytes([1; 16]), what }
+    }
+
+    fn report(changes: u64) -> (Period, usize) {
+        let (mut period, mut reads) = (Period::default(), 0);
+        let mut walk = PeriodWalk::new(0, (Timestamp::MIN, Timestamp::MAX));
+        while let Some(after) = walk.next() {
+            reads += 1;
+            let seqs = after + 1..=(changes * LIFE).min(after + BATCH as u64);
+            walk.take(&seqs.map(moved).collect::<Vec<Entry>>(), &mut period);
+        }
+        (period, reads)
+    }
+
+    #[test]
+    fn a_report_of_many_changes_takes_no_more_reads_than_its_bound() {
+        let (small, reads) = report(100);
+        assert_eq!((small.whole, small.count, reads), (true, 600, 1));
+        let (large, reads) = report(100_000);
+        assert_eq!((large.whole, reads), (false, BATCHES_MAX));
+        let read = (BATCHES_MAX * BATCH) as u64;
+        assert_eq!((large.count, large.read_to.map(|(seq, _)| seq)), (read, Some(read)));
+        assert!(large.changes.len() as u64 <= read / LIFE + 1, "what is kept is what was read");
+        let (larger, again) = report(1_000_000);
+        assert_eq!((larger.changes.len(), again), (large.changes.len(), reads), "flat");
     }
 }

@@ -23,6 +23,7 @@ use super::calendar::CalendarQuery;
 use super::caller::{Caller, Reads};
 use super::contract::RefusedAnswers;
 use super::fault::{ApiError, spelled};
+use super::morning::ReportQuery;
 use super::reads::{
     ChangeJournalQuery, ChangesQuery, EventsQuery, JobsQuery, JournalQuery, RolloutsQuery,
 };
@@ -30,7 +31,8 @@ use super::request::{nowhere, query};
 use super::timeline::TimelineQuery;
 use super::wire::{
     AttentionDoc, CalendarDoc, ChangeJournal, ChangeRow, DaemonDoc, Events, FoundDoc, JournalRow,
-    Listing, PlanDoc, RolloutDoc, RolloutRow, SavedJob, TimelineDoc, VerbsDoc, Whoami,
+    Listing, PlanDoc, ReportDoc, RolloutDoc, RolloutRow, SavedJob, TimelineDoc, TonightDoc,
+    VerbsDoc, Whoami,
 };
 use super::{
     Api, contract, copy, describe, door, enforcement, find, lane, look, moved, notify, outlook,
@@ -77,6 +79,7 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(whoami))
         .routes(routes!(attention))
         .routes(routes!(calendar))
+        .routes(routes!(tonight))
         .routes(routes!(found))
         .routes(routes!(daemon))
         .routes(routes!(rollouts))
@@ -86,6 +89,7 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(change_journal))
         .routes(routes!(jobs))
         .routes(routes!(timeline))
+        .routes(routes!(report))
         .routes(routes!(journal))
         .routes(routes!(plan))
         .routes(routes!(possible))
@@ -209,6 +213,18 @@ async fn whoami(caller: Caller) -> Json<Whoami> {
 )]
 async fn attention(State(api): RouteState, _: Reads) -> Shown<AttentionDoc> {
     Ok(Json(api.attention().await?))
+}
+
+/// What settled, was asked of the cloud and was refused tonight, of all rollouts together.
+#[utoipa::path(
+    get,
+    path = "/v1/tonight",
+    operation_id = "tonight",
+    tag = "reads",
+    responses((status = 200, description = "Tonight in bins of five minutes", body = TonightDoc), RefusedAnswers)
+)]
+async fn tonight(State(api): RouteState, _: Reads) -> Shown<TonightDoc> {
+    Ok(Json(api.tonight().await?))
 }
 
 /// What opens, ticks and holds in the next days: the windows of all open rollouts, enforcements,
@@ -390,6 +406,27 @@ async fn timeline(
     uri: Uri,
 ) -> Shown<TimelineDoc> {
     Ok(Json(api.timeline_asked(&reference, query(&uri)?).await?))
+}
+
+/// The morning's report: what was done, what was not, who decided what, and what proves it.
+#[utoipa::path(
+    get,
+    path = "/v1/rollouts/{reference}/report",
+    operation_id = "report",
+    tag = "rollouts",
+    params(
+        ("reference" = String, Path, description = "A plan's name, for its newest revision, or a unique beginning of a rollout's id"),
+        ReportQuery,
+    ),
+    responses((status = 200, description = "Of one night, or of the whole rollout", body = ReportDoc), RefusedAnswers)
+)]
+async fn report(
+    State(api): RouteState,
+    _: Reads,
+    Path(reference): Path<String>,
+    uri: Uri,
+) -> Shown<ReportDoc> {
+    Ok(Json(api.report_asked(&reference, query(&uri)?).await?))
 }
 
 /// Every saved job id of the rollout.

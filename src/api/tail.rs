@@ -3,8 +3,8 @@
 //!
 //! Invariants: an event's `id:` is its entry's sequence, so that `Last-Event-ID` goes on exactly
 //! where a stream broke off; entries are read when they are sent, so that a slow reader holds
-//! nothing up and nothing is kept for one. A stream ends after [`LASTS`], and with the daemon:
-//! whoever opens the next one is asked again who they are.
+//! nothing up and nothing is kept for one. A stream ends after [`LASTS`], with the daemon, and when
+//! whoever reads may no longer: then [`SIGNED_OUT`] is its last event.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -19,12 +19,11 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::Api;
-use super::caller::Reads;
 use super::contract::RefusedAnswers;
 use super::fault::ApiError;
-use super::moved::{BEAT, event};
+use super::moved::{BEAT, SIGNED_OUT, event};
 use super::request::query;
-use super::streams::StreamPlace;
+use super::streams::{StreamPlace, StreamReader};
 use super::wire::{Beat, JournalRow};
 use super::{describe, find};
 use crate::domain::id::RolloutId;
@@ -61,7 +60,8 @@ struct JournalTail {
     ready: VecDeque<Entry>,
     /// Boot time at which the stream ends.
     until: Duration,
-    _place: StreamPlace,
+    place: StreamPlace,
+    over: bool,
 }
 
 impl JournalTail {
@@ -72,10 +72,18 @@ impl JournalTail {
         tokio::pin!(beat);
         let mut batches = 0;
         loop {
+            let now = self.api.clock.times().boot;
+            if self.over {
+                return None;
+            }
+            if !self.place.goes_on(now).await {
+                self.over = true;
+                return Some(self.says(SIGNED_OUT));
+            }
             if let Some(entry) = self.ready.pop_front() {
                 return Some(event("entry", &describe::entry(&entry)).id(entry.seq.to_string()));
             }
-            if self.api.stop.is_cancelled() || self.api.clock.times().boot >= self.until {
+            if self.api.stop.is_cancelled() || now >= self.until {
                 return None;
             }
             let last = self.api.store.health().seq;
@@ -96,6 +104,7 @@ impl JournalTail {
             tokio::select! {
                 biased;
                 () = self.api.stop.cancelled() => return None,
+                () = tokio::time::sleep(self.place.looks_in(now)) => {}
                 () = &mut beat => return Some(self.beat()),
                 changed = snapshot.changed() => changed.ok()?,
             }
@@ -104,8 +113,12 @@ impl JournalTail {
 
     /// Says how far was read.
     fn beat(&self) -> Event {
+        self.says("beat")
+    }
+
+    fn says(&self, word: &str) -> Event {
         let told = Beat { now: self.api.now(), seq: self.read };
-        event("beat", &told).id(self.read.to_string())
+        event(word, &told).id(self.read.to_string())
     }
 }
 
@@ -134,7 +147,8 @@ fn cursor(headers: &HeaderMap, after: Option<u64>, last: u64) -> Result<u64, Api
 
 /// Every entry of the journal from a cursor on, as server-sent events: `entry` with a
 /// [`JournalRow`], `beat` with a [`Beat`]. The `id:` of each is the sequence up to which was read;
-/// sent as `Last-Event-ID` the next stream goes on from there.
+/// sent as `Last-Event-ID` the next stream goes on from there. If whoever reads may no longer,
+/// `signed_out` with a [`Beat`] is the last one.
 #[utoipa::path(
     get,
     path = "/v1/journal/stream",
@@ -147,7 +161,7 @@ fn cursor(headers: &HeaderMap, after: Option<u64>, last: u64) -> Result<u64, Api
     responses(
         (
             status = 200,
-            description = "Events, until the reader goes, an hour is over or the daemon ends",
+            description = "Events, until the reader goes or may no longer read, an hour is over, or the daemon ends",
             body = JournalRow,
             content_type = "text/event-stream"
         ),
@@ -156,7 +170,7 @@ fn cursor(headers: &HeaderMap, after: Option<u64>, last: u64) -> Result<u64, Api
 )]
 pub(super) async fn tail(
     State(api): State<Arc<Api>>,
-    Reads(caller): Reads,
+    reader: StreamReader,
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
@@ -166,9 +180,9 @@ pub(super) async fn tail(
         None => None,
     };
     let read = cursor(&headers, asked.after, api.store.health().seq)?;
-    let place = api.streams.open(&caller)?;
+    let place = api.streams.open(reader, api.clock.times().boot)?;
     let until = api.clock.times().boot + LASTS;
-    let tail = JournalTail { api, only, read, ready: VecDeque::new(), until, _place: place };
+    let tail = JournalTail { api, only, read, ready: VecDeque::new(), until, place, over: false };
     let events =
         stream::unfold(tail, async |mut tail| tail.next().await.map(|event| (Ok(event), tail)));
     Ok(Sse::new(events))

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -13,6 +14,7 @@ use utoipa::IntoParams;
 use super::fault::ApiError;
 use super::wire::{OpeningRow, PauseSpan, RolloutDoc, TimelineBin, TimelineDoc, WaveSpan};
 use super::{Api, describe};
+use crate::domain::plan::Plan;
 use crate::store::Rollout;
 use crate::store::bins::{Activity, BIN, BinCounts};
 
@@ -94,6 +96,12 @@ impl Api {
             as_of: document.as_of,
         })
     }
+}
+
+/// The zone of a plan's first window; without one the machine's.
+pub(super) fn zone(plan: &Plan) -> TimeZone {
+    let named = describe::time_zone(plan).and_then(|name| TimeZone::get(&name).ok());
+    named.unwrap_or_else(TimeZone::system)
 }
 
 fn bins(activity: &Activity) -> Vec<TimelineBin> {

@@ -12,10 +12,10 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::stream;
 
 use super::request::ViewRequest;
-use super::routes::words_of;
+use super::shown::ChangesShown;
 use crate::api::Api;
 use crate::api::wire::{ChangeRow, Listing};
-use crate::store::Rollout;
+use crate::store::{ChangeFilter, Rollout};
 
 /// Rows written at once.
 const ROWS: usize = 500;
@@ -24,24 +24,24 @@ const ROWS: usize = 500;
 struct Pages {
     api: Arc<Api>,
     rollout: Rollout,
-    words: Vec<String>,
+    filter: ChangeFilter,
     /// Behind which row; the first time also the head.
     after: Option<u32>,
     begun: bool,
     over: bool,
 }
 
-/// `GET /rollouts/ID/changes.csv`, of the states that the address names.
+/// `GET /rollouts/ID/changes.csv`, as far as the address narrows them.
 pub async fn changes(Path(reference): Path<String>, request: ViewRequest) -> Response {
     request
         .show(async |asked| {
             let (rollout, document) = asked.api().rollout(&reference).await?;
-            let words = words_of(asked.query.state.as_deref().unwrap_or_default())?;
+            let filter = ChangesShown::of(&asked.query).filter(&rollout.plan)?;
             let name = format!("{}-r{}-changes.csv", document.name, document.revision);
             let pages = Pages {
                 api: asked.page.api.clone(),
                 rollout,
-                words,
+                filter,
                 after: None,
                 begun: false,
                 over: false,
@@ -61,8 +61,8 @@ impl Pages {
         if self.over {
             return Ok(None);
         }
-        let (words, after) = (self.words.clone(), self.after);
-        let page = self.api.change_rows(&self.rollout, words, after, ROWS).await;
+        let page =
+            self.api.changes_fitting(&self.rollout, self.filter.clone(), self.after, ROWS).await;
         let page = page.map_err(|error| ApiStopped(error.problem().detail.clone()))?;
         let bytes = written(&page, !self.begun).map_err(|error| ApiStopped(error.to_string()))?;
         self.begun = true;

@@ -22,6 +22,7 @@ mod report;
 mod request;
 mod routes;
 mod shell;
+mod shown;
 mod sign_in;
 pub(crate) mod state;
 mod story;

@@ -39,6 +39,10 @@ pub struct ViewQuery {
     pub zone: Option<String>,
     /// Of changes: `all`, `active` or words of the change table.
     pub state: Option<String>,
+    /// Of changes: their wave, by name or number, their lane, and how an id begins.
+    pub wave: Option<String>,
+    pub lane: Option<String>,
+    pub id: Option<String>,
     /// Where a page begins.
     pub after: Option<String>,
     pub before: Option<u64>,

@@ -14,6 +14,7 @@ use axum::{Form, Router};
 use tower_http::compression::CompressionLayer;
 
 use super::request::{PageState, ViewQuery, ViewRequest, as_views};
+use super::shown::ChangesShown;
 use super::state::grouped;
 use super::view::change::ChangeView;
 use super::view::enforcement::EnforcementsView;
@@ -22,15 +23,16 @@ use super::view::journal::JournalView;
 use super::view::lanes::LanesView;
 use super::view::now::{ENTRIES, NowView};
 use super::view::question::{FrozenPlan, QuestionView, TypedAnswers, look};
-use super::view::rollout::{ChangePages, ChangesShown, RolloutView, VerbButton};
+use super::view::rollout::{ChangePages, RolloutView, VerbButton};
 use super::view::rollouts::RolloutsView;
 use super::view::windows::WindowsView;
 use super::{acts, assets, calendar, csv, help, plans, report, sign_in, tonight, view};
 use crate::api::wire::{Listing, VerbDoc};
-use crate::api::{Api, ApiError, states};
+use crate::api::{Api, ApiError};
 use crate::domain::change::State as ChangeState;
 use crate::domain::id::RolloutId;
 use crate::domain::people::Role;
+use crate::store::ChangeFilter;
 
 /// Rows of a page.
 const ROWS: usize = 100;
@@ -91,7 +93,10 @@ async fn now(request: ViewRequest) -> Response {
             let entries = asked.api().latest_entries(None, ENTRIES).await?;
             let rows = calendar::rows(&asked.around.open, &asked.around.enforcements, &clock);
             let drawn = view::now::calendar(rows, &clock);
-            Ok(asked.answer(&NowView::new(&asked.around, &entries, drawn, clock)))
+            // A store that cannot tell leaves a dash; the rest of the view stays.
+            let tonight = asked.api().tonight().await.ok();
+            let view = NowView::new(&asked.around, &entries, drawn, tonight.as_ref(), clock);
+            Ok(asked.answer(&view))
         })
         .await
 }
@@ -118,12 +123,8 @@ async fn rollout(Path(reference): Path<String>, request: ViewRequest) -> Respons
             let after = after.map_err(|_| {
                 ApiError::bad("`after` is the place of another page; begin again without it")
             })?;
-            let shown = ChangesShown {
-                state: asked.query.state.clone().unwrap_or_default(),
-                after,
-                done: done(&asked.query),
-            };
-            let words = words_of(&shown.state)?;
+            let shown = ChangesShown::of(&asked.query);
+            let filter = shown.filter(&stored.plan)?;
             let groups = if shown.state.is_empty() {
                 let tally = document.tally;
                 let active = ChangeState::ACTIVE.map(str::to_owned).to_vec();
@@ -148,15 +149,14 @@ async fn rollout(Path(reference): Path<String>, request: ViewRequest) -> Respons
                     ("Next in line", tally.queued, word(&["queued"]), NEXT),
                 ] {
                     if count > 0 {
-                        groups.push((
-                            Some(title),
-                            asked.api().change_rows(&stored, words, None, limit).await?,
-                        ));
+                        let filter = ChangeFilter { words, ..filter.clone() };
+                        let page = asked.api().changes_fitting(&stored, filter, None, limit);
+                        groups.push((Some(title), page.await?));
                     }
                 }
                 groups
             } else {
-                vec![(None, asked.api().change_rows(&stored, words, after, ROWS).await?)]
+                vec![(None, asked.api().changes_fitting(&stored, filter, after, ROWS).await?)]
             };
             let drawn = if document.is_final {
                 String::new()
@@ -171,7 +171,7 @@ async fn rollout(Path(reference): Path<String>, request: ViewRequest) -> Respons
                 document,
                 verbs,
                 &shown,
-                ChangePages { groups },
+                ChangePages { groups, done: done(&asked.query) },
                 drawn,
                 clock,
             );
@@ -287,16 +287,6 @@ async fn rollout_journal(Path(reference): Path<String>, request: ViewRequest) ->
             Ok(asked.answer(&JournalView::new(&asked.around, Some(of), &entries, next, clock)))
         })
         .await
-}
-
-/// The states that an address asks for; none: all of them.
-pub fn words_of(state: &str) -> Result<Vec<String>, ApiError> {
-    if state == "all" {
-        return Ok(Vec::new());
-    }
-    states(Some(state)).map_err(|_| {
-        ApiError::bad(format!("`state` takes all, active, {}", ChangeState::WORDS.join(", ")))
-    })
 }
 
 /// What was just done, as the address of the view says it.

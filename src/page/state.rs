@@ -45,15 +45,7 @@ pub fn upper(text: &str) -> String {
 
 /// A number with commas between thousands.
 pub fn grouped<N: Copy + Into<u64>>(number: &N) -> String {
-    let digits = (*number).into().to_string();
-    let mut shown = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            shown.push(',');
-        }
-        shown.push(digit);
-    }
-    shown
+    crate::domain::count::grouped((*number).into())
 }
 
 #[cfg(test)]

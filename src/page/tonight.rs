@@ -84,8 +84,13 @@ pub fn tonight(
     let uncounted = uncounted.map_or_else(String::new, |since| {
         format!("; what happened before {} was not counted", clock.short(since).shown)
     });
+    let paused = u32::try_from(known.pauses.len()).unwrap_or(u32::MAX);
+    let paused = match paused {
+        0 => String::new(),
+        n => format!("; paused {}", count(n, "time", "times")),
+    };
     let says = format!(
-        "{} of {}; {end}{uncounted}",
+        "{} of {}; {end}{paused}{uncounted}",
         rollout.tally.settled(),
         count(rollout.tally.total, "change settled", "changes settled")
     );
@@ -115,7 +120,18 @@ fn spans(
         kind: "done",
         label: String::new(),
     }));
-    if wave.state == "done" && place < current {
+    let over = wave.state == "done" && place < current;
+    if let Some((begun, ended)) = worked {
+        // A wave is at work until now, whatever its last change was.
+        let ended = if over { ended } else { now };
+        spans.extend(known.pauses.iter().filter_map(|pause| {
+            let (from, to) = (pause.from.max(begun), pause.to.unwrap_or(now).min(ended).min(now));
+            let (from, to) = (from.max(known.from), to);
+            let label = String::new();
+            (from < to).then_some(TimelineSpan { from, to, kind: "paused", label })
+        }));
+    }
+    if over {
         return spans;
     }
     if place == current

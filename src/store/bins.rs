@@ -36,7 +36,7 @@ pub const BIN: SignedDuration = SignedDuration::from_mins(5);
 pub const BINS_MAX: usize = 10_000;
 
 /// Pauses returned at once, the newest.
-const PAUSES_MAX: usize = 1_000;
+pub(super) const PAUSES_MAX: usize = 1_000;
 
 /// The status with which the cloud refuses a call for its quota.
 const REFUSED: u16 = 429;
@@ -133,7 +133,8 @@ pub(crate) struct ActivityQuery {
 }
 
 impl ActivityQuery {
-    fn bins(&self) -> std::ops::RangeInclusive<u32> {
+    /// The numbers of its bins.
+    pub(super) fn bins(&self) -> std::ops::RangeInclusive<u32> {
         number(self.from)..=number(self.to)
     }
 }
@@ -182,6 +183,16 @@ impl FreshBins {
             }
             JournalEvent::Submitted { .. } | JournalEvent::Enforcement { .. } => {}
         }
+    }
+
+    /// Every count, by rollout, number of the bin and wave.
+    pub(super) fn counts(&self) -> impl Iterator<Item = (RolloutId, u32, u16, BinCounts)> {
+        self.counts.iter().map(|((id, number, wave), counts)| (*id, *number, *wave, *counts))
+    }
+
+    /// Every pause that is over: its rollout, its beginning and its end in milliseconds.
+    pub(super) fn pauses(&self) -> impl Iterator<Item = (RolloutId, i64, i64)> {
+        self.pauses.iter().map(|((id, from), to)| (*id, *from, *to))
     }
 
     /// What is known of a stretch of time, where these are all counts there are.
@@ -288,7 +299,7 @@ pub(crate) fn read(
 }
 
 /// Puts together what was read, the newest first.
-fn activity(
+pub(super) fn activity(
     since: Option<Timestamp>,
     mut bins: Vec<TimeBin>,
     pauses: Vec<(i64, i64)>,
@@ -316,7 +327,8 @@ fn number(at: Timestamp) -> u32 {
     u32::try_from(at.as_second().div_euclid(BIN.as_secs())).unwrap_or(0)
 }
 
-fn bin(number: u32, wave: u16, counts: BinCounts) -> TimeBin {
+/// The bin with this number.
+pub(super) fn bin(number: u32, wave: u16, counts: BinCounts) -> TimeBin {
     let at = Timestamp::from_second(i64::from(number) * BIN.as_secs()).unwrap_or(Timestamp::MAX);
     TimeBin { at, wave, counts }
 }

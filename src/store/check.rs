@@ -28,8 +28,8 @@ const RECORD_MAX: usize = 3_800;
 #[derive(Debug)]
 pub(crate) struct Prepared(Vec<(JournalRecord, Option<Target>)>);
 
-/// Finds a settled change that the state no longer holds.
-pub(crate) type Settled<'a> = &'a dyn Fn(ChangeId) -> Result<Option<StoredChange>, Unavailable>;
+/// Settled changes that the state no longer holds, as the backing store has them.
+pub(crate) type SettledRows = BTreeMap<ChangeId, StoredChange>;
 
 fn misuse(what: impl std::fmt::Display) -> CommitError {
     CommitError::Unavailable(Unavailable(format!(
@@ -38,8 +38,19 @@ fn misuse(what: impl std::fmt::Display) -> CommitError {
 }
 
 impl StoreState {
-    /// Checks a commit against the state and makes it ready.
-    pub fn check(&self, commit: Commit, settled: Settled<'_>) -> Result<Prepared, CommitError> {
+    /// The settled changes that [`Self::check`] of this commit needs and the state no longer holds.
+    /// Whoever checks reads them first, however far the backing store is.
+    pub fn wants(&self, commit: &Commit) -> BTreeSet<ChangeId> {
+        let Some(rollout) = self.rollout(commit.rollout) else { return BTreeSet::new() };
+        let cursor = rollout.progress.record.cursor;
+        let moved = commit.changes.iter().filter(|moves| moves.ordinal < cursor);
+        let moved = moved.map(|moves| ChangeId { rollout: commit.rollout, ordinal: moves.ordinal });
+        moved.filter(|id| self.row(*id).is_none()).collect()
+    }
+
+    /// Checks a commit against the state and makes it ready; `settled` holds what the state
+    /// [`wants`](Self::wants) for it.
+    pub fn check(&self, commit: Commit, settled: &SettledRows) -> Result<Prepared, CommitError> {
         let rollout = self.rollout(commit.rollout).ok_or(CommitError::Conflict)?;
         let record = &rollout.progress.record;
         if record.version != commit.version
@@ -216,7 +227,7 @@ impl CommitCheck<'_> {
         &mut self,
         moves: ChangeMove,
         single: bool,
-        settled: Settled<'_>,
+        settled: &SettledRows,
     ) -> Result<(JournalEvent, Target, bool), CommitError> {
         let ChangeMove { ordinal, version, record, due: _, why, call, answer, by } = moves;
         let id = ChangeId { rollout: self.id, ordinal };
@@ -271,7 +282,7 @@ impl CommitCheck<'_> {
         self.rollout.progress.record.revert().is_some() && (marked || to == Standing::Skipped)
     }
 
-    fn find(&mut self, id: ChangeId, settled: Settled<'_>) -> Result<FoundChange, CommitError> {
+    fn find(&mut self, id: ChangeId, settled: &SettledRows) -> Result<FoundChange, CommitError> {
         let of_row = |row: &StoredChange| FoundChange {
             target: row.target.clone(),
             state: row.record.state.clone(),
@@ -304,8 +315,8 @@ impl CommitCheck<'_> {
                 entry: None,
             });
         }
-        match settled(id)? {
-            Some(row) if is_settled(row.standing()) => Ok(of_row(&row)),
+        match settled.get(&id) {
+            Some(row) if is_settled(row.standing()) => Ok(of_row(row)),
             Some(_) | None => Err(CommitError::Unavailable(Unavailable(format!(
                 "the row of change {id} is missing"
             )))),

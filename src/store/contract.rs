@@ -7,6 +7,7 @@ mod reads;
 mod reverts;
 mod submissions;
 
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
 pub(crate) use self::candidates::*;
@@ -26,11 +27,10 @@ use crate::domain::target::Target;
 use super::fixtures::*;
 use super::{Commit, CommitError, Store, SubmitError};
 
-/// Writes one test a clause for the store that `$make` builds; the second part of its value is kept
-/// until the end.
-macro_rules! suite {
-    ($make:expr) => {
-        $crate::store::contract::suite! { $make;
+/// Hands the names of all clauses to another macro, behind what else it is given.
+macro_rules! clauses {
+    ($with:ident; $($given:tt)*) => {
+        $with! { $($given)*;
             submitting_twice_is_one_rollout, other_content_is_refused, an_edit_is_refused_with_its_keys, of_two_at_once_one_is_taken, a_shared_proxy_is_refused_until_the_end, nothing_is_touched_at_first,
             a_stale_commit_is_refused_whole, a_stale_release_is_refused, a_verb_keeps_the_cursor, an_instance_has_one_active_change, an_instance_and_a_proxy_are_one_whatever_the_lane,
             one_commit_may_hand_an_instance_on, candidates_come_in_order, candidates_keep_to_waves, a_cursor_leaves_nothing_behind,
@@ -39,6 +39,16 @@ macro_rules! suite {
             a_revert_keeps_to_its_groups, a_full_group_is_passed_over,
             every_limit_counts, two_releases_never_share_a_place, a_long_list_is_looked_through_in_stretches, reads_see_what_was_acknowledged,
         }
+    };
+}
+pub(crate) use clauses;
+
+/// Writes one test a clause for the store that `$make` builds; the second part of its value is kept
+/// until the end.
+macro_rules! suite {
+    ($make:expr) => {
+        use $crate::store::contract::suite;
+        $crate::store::contract::clauses! { suite; $make }
     };
     ($make:expr; $($clause:ident),* $(,)?) => {
         $(#[tokio::test]
@@ -49,6 +59,19 @@ macro_rules! suite {
     };
 }
 pub(crate) use suite;
+
+/// One clause, asked of a store.
+pub(crate) type Clause = for<'s> fn(&'s dyn Store) -> BoxFuture<'s, ()>;
+
+/// The clauses with their names, for a store that is dear to make.
+macro_rules! named {
+    (; $($clause:ident),* $(,)?) => {
+        &[$((stringify!($clause), |store| Box::pin($clause(store)))),*]
+    };
+}
+
+/// Every clause with its name.
+pub(crate) const CLAUSES: &[(&str, Clause)] = clauses! { named; };
 
 pub(crate) async fn a_shared_proxy_is_refused_until_the_end(store: &dyn Store) {
     let first = started(store, submission("alpha", &[4], 0)).await;

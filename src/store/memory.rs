@@ -122,8 +122,7 @@ impl State {
 
     fn commit(&mut self, commit: Commit) -> Result<(), CommitError> {
         let id = commit.rollout;
-        let settled = &self.settled;
-        let prepared = self.state.check(commit, &|id| Ok(settled.get(&id).cloned()))?;
+        let prepared = self.state.check(commit, &self.settled)?;
         let paused =
             self.state.rollout(id).and_then(|rollout| rollout.progress.record.paused.clone());
         let records = self.state.apply(prepared)?;

@@ -25,8 +25,8 @@
 //!   `error`, `held` and `beside` notice that it is gone, `growth` says how fast it fills,
 //!   `maintenance` checks, copies, repairs and compacts it;
 //! - *put together*: `sled` on disk, with what its threads share (`shared`, `workers`); `memory`
-//!   without one; `contract` is what both must do, `running` what whoever runs a store needs beside
-//!   it.
+//!   without one; `postgres` in a database, over `replica`, its copy of a journal that is shared;
+//!   `contract` is what all must do, `running` what whoever runs a store needs beside it.
 //!
 //! Deliberately not here: any decision about what happens next.
 
@@ -63,6 +63,7 @@ mod packing;
 mod page;
 mod passing;
 mod pending;
+pub mod postgres;
 mod progress;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
@@ -70,6 +71,7 @@ mod queue;
 mod queue_writer;
 mod reader;
 mod record;
+mod replica;
 mod row;
 pub mod running;
 mod segment;
@@ -535,7 +537,7 @@ pub struct ChangeMove {
 /// Facts about a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
-    /// `memory` or `sled`.
+    /// `memory`, `sled` or `postgres`.
     pub kind: &'static str,
     /// Sequence of the last journal entry.
     pub seq: u64,

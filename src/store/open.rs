@@ -349,7 +349,8 @@ pub(super) fn fold(
     Ok(PendingRecord { record, learnt, new_rollout: None })
 }
 
-fn new_rollout(
+/// What the submission in this directory brings.
+pub(super) fn new_rollout(
     submissions: &Path,
     id: RolloutId,
     submission: Digest,

@@ -67,7 +67,7 @@ impl PageQuery {
     }
 
     /// Whether changes to this target are asked for.
-    fn fits(&self, target: &Target) -> bool {
+    pub fn fits(&self, target: &Target) -> bool {
         let ChangeFilter { lane, begins, .. } = &self.filter;
         lane.as_ref().is_none_or(|lane| *lane == target.lane)
             && begins.as_deref().is_none_or(|begins| {

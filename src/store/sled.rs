@@ -31,6 +31,7 @@ use crate::domain::journal::Entry;
 use crate::domain::target::Target;
 
 use super::bins::{Activity, ActivityQuery};
+use super::check::SettledRows;
 use super::error::OpenError;
 use super::failpoint::Failpoint;
 use super::growth::growth;
@@ -334,7 +335,11 @@ impl SledStore {
         let synced = commit.durability == Durability::Synced;
         let durable = {
             let mut inner = self.shared.commit_queue()?;
-            let prepared = inner.state.check(commit, &|id| self.shared.settled(id))?;
+            let mut settled = SettledRows::new();
+            for id in inner.state.wants(&commit) {
+                settled.extend(self.shared.settled(id)?.map(|row| (id, row)));
+            }
+            let prepared = inner.state.check(commit, &settled)?;
             let applied = inner.state.apply(prepared);
             let records = match applied {
                 Ok(records) => records,

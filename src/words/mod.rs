@@ -13,6 +13,7 @@ pub mod change;
 pub mod hold;
 pub mod meaning;
 pub mod moment;
+pub mod report;
 pub mod rollout;
 pub mod text;
 pub mod verbs;

@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { Bed, accessible, live } from './bed.mjs';
+import { Bed, accessible, live, tab, until } from './bed.mjs';
 
 const SHOTS = join(import.meta.dirname, '../../target/page');
 const WAVES = 'strategy:\n  max_in_flight: 4\n  waves:\n    - {name: canary, size: 5, promote: manual}\n    - {name: rest, size: rest}\n';
@@ -73,6 +73,45 @@ test('two browsers: the second verb finds that the record has moved', async () =
   await one.context().close();
   await other.context().close();
 });
+
+for (const script of [true, false]) {
+  test(`the changes are narrowed by wave and id ${script ? 'with' : 'without'} script, and the address is the view`, async () => {
+    const first = await bed.signIn();
+    const context = await bed.browser.newContext({ javaScriptEnabled: script, storageState: await first.context().storageState() });
+    const page = await tab(context);
+    await page.goto(bed.url('/rollouts/night?state=all'));
+    const rows = (of) => of.locator('table[data-steady] tbody tr[id]');
+    assert.equal(await rows(page).count(), 24);
+    await page.getByLabel('Wave', { exact: true }).selectOption('canary');
+    if (!script) await page.getByRole('button', { name: 'Show' }).click();
+    await page.waitForURL((url) => url.searchParams.get('wave') === 'canary' && url.searchParams.get('state') === 'all');
+    assert.equal(await rows(page).count(), 5);
+    const id = await rows(page).last().locator('[data-copy]').first().getAttribute('data-copy') ?? '';
+    await page.getByLabel('Id of a proxy').fill(id.slice(0, 12));
+    await page.getByLabel('Id of a proxy').press('Enter');
+    await page.waitForURL((url) => url.searchParams.get('id') === id.slice(0, 12));
+    assert.equal(await rows(page).count(), 1);
+    // Somebody else opens it elsewhere.
+    const other = await bed.signIn();
+    await other.goto(page.url());
+    assert.equal(await rows(other).count(), 1);
+    assert.ok((await rows(other).first().textContent())?.includes(id.slice(8)));
+    assert.equal(await other.getByLabel('Wave', { exact: true }).inputValue(), 'canary');
+    if (script) {
+      // What is typed survives what moves.
+      await page.getByLabel('Id of a proxy').fill('half');
+      await page.getByLabel('Wave', { exact: true }).focus();
+      const seq = () => page.locator('main').getAttribute('data-seq');
+      const before = await seq();
+      bed.write('beside.yaml', `version: 1\nname: beside\nssl_option: true\napproval: {required: 1}\ntargets:\n  list:\n    - {lane: lab, instance_id: ${'4'.repeat(32)}in07, proxy_id: ${'4'.repeat(32)}po01}\n`);
+      await bed.sealift('apply', '--yes', '--detach', 'beside.yaml');
+      await until('the view has moved on', async () => (await seq()) !== before);
+      assert.equal(await page.getByLabel('Id of a proxy').inputValue(), 'half');
+    }
+    assert.deepEqual(page.said, []);
+    for (const one of [context, first.context(), other.context()]) await one.close();
+  });
+}
 
 test('the views are accessible in both themes, fit a phone, and break no policy', async () => {
   const page = await bed.signIn();

@@ -107,3 +107,25 @@ test('a stream that falls silent is lost within 35 s, by the clock of the tab, a
   await live(page);
   await page.context().close();
 });
+
+test('whoever is signed out is told so at once, keeps what they typed, and goes on when they are signed in again', async () => {
+  const page = await bed.signIn();
+  await page.goto(bed.url('/rollouts/night'));
+  await live(page);
+  await page.getByRole('link', { name: 'Promote…' }).click();
+  await page.locator('dialog #reason').fill('half a sen');
+  const other = await tab(page.context());
+  await other.goto(bed.url('/'));
+  await other.getByRole('button', { name: 'Sign out' }).click();
+  await other.waitForURL((url) => url.pathname === '/sign-in');
+  await page.waitForSelector('#live[data-state=out]');
+  await page.getByText('You are signed out since').waitFor();
+  assert.equal(page.streams.size, 0, 'its stream is closed');
+  await other.goto(await bed.sealift('open', '--print'));
+  await other.waitForURL((url) => url.pathname === '/');
+  await look(page, false, true);
+  await live(page);
+  assert.equal(await page.getByText('You are signed out since').count(), 0);
+  assert.equal(await page.locator('dialog #reason').inputValue(), 'half a sen');
+  await page.context().close();
+});

@@ -10,6 +10,7 @@
 //! servers (`server`).
 
 mod accept;
+mod admission;
 mod browser;
 mod headers;
 mod links;
@@ -42,6 +43,7 @@ use super::fault::ApiError;
 use crate::clock::{Clock, SystemClock};
 use crate::config::DoorConfig;
 pub(super) use accept::{Connected, PlainAcceptor, SocketAcceptor, TlsDoorAcceptor};
+pub use admission::Admission;
 use browser::{Asker, Names, NotOurs};
 use links::LinkCodes;
 pub use network::NetworkDoor;
@@ -236,9 +238,20 @@ impl Doors {
     /// The session that a browser shows, and whose it is.
     async fn session(&self, headers: &HeaderMap) -> Option<(Session, Caller)> {
         let session = self.0.sessions.of(headers, self.0.clock.times().wall).await?;
+        let caller = self.caller_of(&session).await?;
+        Some((session, caller))
+    }
+
+    /// Whoever this session is, if it goes on.
+    async fn of_session(&self, session: &Session) -> Option<Caller> {
+        let goes_on = self.0.sessions.goes_on(session, self.0.clock.times().wall).await;
+        if goes_on { self.caller_of(session).await } else { None }
+    }
+
+    async fn caller_of(&self, session: &Session) -> Option<Caller> {
         let caller = self.caller(&session.evidence).await?;
         // A user's number may have become somebody else's.
-        (*caller.name == *session.name).then_some((session, Caller { via: Via::Session, ..caller }))
+        (*caller.name == *session.name).then_some(Caller { via: Via::Session, ..caller })
     }
 }
 
@@ -319,8 +332,8 @@ impl Door {
         if request.uri().path() == SIGN_IN && request.method() != Method::GET {
             return Err(self.refuse(connected, &request, NotOurs::Foreign).into());
         }
-        let caller = match request.headers().get(AUTHORIZATION) {
-            None => connected.known.as_ref().map(|(_, caller)| caller.clone()),
+        let known = match request.headers().get(AUTHORIZATION) {
+            None => connected.known.clone(),
             Some(shown) => {
                 let text = shown.to_str().ok().and_then(|text| text.split_once(' '));
                 let text = text
@@ -329,11 +342,15 @@ impl Door {
                 let found =
                     text.and_then(|text| self.doors.token(text, self.doors.0.clock.times().wall));
                 let unknown = || self.unknown(connected.address, "a token that is none");
-                Some(found.ok_or_else(unknown)?.1)
+                let (token, caller) = found.ok_or_else(unknown)?;
+                Some((Evidence::Token { id: token.id }, caller))
             }
         };
-        match caller {
-            Some(caller) => drop(request.extensions_mut().insert(caller)),
+        match known {
+            Some((evidence, caller)) => {
+                request.extensions_mut().insert(Admission::of_evidence(&self.doors, evidence));
+                request.extensions_mut().insert(caller);
+            }
             None if is_open(request.uri().path()) => {}
             None => return Err(self.signed_out(&request).into()),
         }
@@ -358,6 +375,9 @@ impl Door {
         }
         match session {
             Some((session, caller)) => {
+                request
+                    .extensions_mut()
+                    .insert(Admission::of_session(&self.doors, session.clone()));
                 request.extensions_mut().insert(session);
                 request.extensions_mut().insert(caller);
             }

@@ -169,17 +169,18 @@ impl Sessions {
     /// The session that a request shows, if it is one of ours and goes on.
     pub async fn of(&self, headers: &HeaderMap, now: Timestamp) -> Option<Session> {
         for cookie in cookies(headers) {
-            let Some(session) = self
-                .read(cookie)
-                .filter(|session| session.issued <= session.until && now < session.until)
-            else {
-                continue;
-            };
-            if !self.ended.lock().await.contains_key(&session.session) {
+            let Some(session) = self.read(cookie) else { continue };
+            if self.goes_on(&session, now).await {
                 return Some(session);
             }
         }
         None
+    }
+
+    /// Whether a session of ours has neither run out nor been signed out of.
+    pub async fn goes_on(&self, session: &Session, now: Timestamp) -> bool {
+        let lasts = session.issued <= session.until && now < session.until;
+        lasts && !self.ended.lock().await.contains_key(&session.session)
     }
 
     fn read(&self, cookie: &str) -> Option<Session> {

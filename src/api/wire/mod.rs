@@ -23,6 +23,7 @@ mod preflight;
 mod preview;
 mod problem;
 mod proof;
+mod report;
 mod rollout;
 mod timeline;
 mod verb;
@@ -58,7 +59,11 @@ pub use rollout::{
     RolloutDoc, RolloutRow, TallyDoc, WaveDoc,
 };
 
-pub use timeline::{PauseSpan, TimelineBin, TimelineDoc, WaveSpan};
+pub use report::{
+    ReadTo, ReportCounts, ReportDecision, ReportDoc, ReportEntries, ReportNight, ReportWave,
+    StoodThen, UnplannedRow,
+};
+pub use timeline::{PauseSpan, TimelineBin, TimelineDoc, TonightDoc, WaveSpan};
 pub use verb::{
     AbortRequest, ApproveRequest, AsksDoc, EffectDoc, PauseRequest, PromoteRequest, ResolveRequest,
     ResumeRequest, RetryRequest, RevertRequest, VerbAnswer, VerbDoc, VerbsDoc,

@@ -39,6 +39,37 @@ pub struct TimelineDoc {
     pub as_of: Timestamp,
 }
 
+/// What all rollouts did since tonight began: since the first window opened that is open or was
+/// last, twelve hours ago at the earliest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TonightDoc {
+    /// When it began, or from when on it was counted if that is later; absent: nothing has begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub since: Option<Timestamp>,
+    /// Something of tonight happened before `since` and was not counted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partly: bool,
+    /// Length of a bin, in seconds.
+    pub bin_seconds: u32,
+    /// Bins in which something happened, oldest first, of all rollouts together.
+    pub bins: Vec<TimelineBin>,
+    /// When this document was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub as_of: Timestamp,
+}
+
+impl TonightDoc {
+    /// Everything since it began, in one.
+    pub fn sum(&self) -> BinCounts {
+        let mut sum = BinCounts::default();
+        for bin in &self.bins {
+            sum += bin.counts();
+        }
+        sum
+    }
+}
+
 /// What happened in one bin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TimelineBin {
@@ -66,6 +97,22 @@ impl TimelineBin {
         let BinCounts { succeeded, failed, in_doubt, cancelled, reverted, skipped, calls, refused } =
             counts;
         Self { at, succeeded, failed, in_doubt, cancelled, reverted, skipped, calls, refused }
+    }
+
+    /// What it counts.
+    pub fn counts(&self) -> BinCounts {
+        let Self {
+            at: _,
+            succeeded,
+            failed,
+            in_doubt,
+            cancelled,
+            reverted,
+            skipped,
+            calls,
+            refused,
+        } = *self;
+        BinCounts { succeeded, failed, in_doubt, cancelled, reverted, skipped, calls, refused }
     }
 }
 

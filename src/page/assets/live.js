@@ -31,6 +31,8 @@ let again = false;
 let last = 0;
 let opening = false;
 let polling = false;
+/** Whoever looks has no session any more. */
+let out = false;
 /** @type {(() => void) | null} */
 let release = null;
 
@@ -39,24 +41,39 @@ const element = (id) => /** @type {HTMLElement} */ (document.getElementById(id))
 
 /**
  * Says how live the view is.
- * @param {'live' | 'lost' | 'still'} state
+ * @param {'live' | 'lost' | 'out' | 'still'} state
  * @param {string} text
  */
 function say(state, text) {
   const live = element('live');
-  if (live.dataset.state !== state) live.textContent = text;
+  if (live.dataset.state === state) return;
+  live.textContent = text;
   live.dataset.state = state;
   document.documentElement.dataset.live = state;
-  const bar = document.getElementById('lost');
-  if (state !== 'lost') bar?.remove();
-  if (state === 'lost' && !bar) {
-    const notice = document.createElement('div');
-    notice.id = 'lost';
-    notice.className = 'notice lost';
-    notice.setAttribute('role', 'alert');
-    notice.textContent = `Not live since ${element('clock').textContent}; this is how it was. Trying again.`;
-    element('notices').before(notice);
+  document.getElementById('lost')?.remove();
+  if (state !== 'lost' && state !== 'out') return;
+  const notice = document.createElement('div');
+  notice.id = 'lost';
+  notice.className = 'notice lost';
+  notice.setAttribute('role', 'alert');
+  const at = element('clock').textContent;
+  if (state === 'lost') {
+    notice.textContent = `Not live since ${at}; this is how it was. Trying again.`;
+  } else {
+    const link = document.createElement('a');
+    link.href = '/sign-in';
+    link.target = '_blank';
+    link.textContent = 'Sign in';
+    notice.append(`You are signed out since ${at}; this is how it was. `, link, ' in another tab and come back: what you typed stays.');
   }
+  element('notices').before(notice);
+}
+
+/** Nothing is asked for any more until somebody looks at this tab again. */
+function signedOut() {
+  out = true;
+  close();
+  say('out', 'Signed out');
 }
 
 /**
@@ -65,7 +82,7 @@ function say(state, text) {
  */
 async function refresh() {
   // A report, and a plan that is being written, stay as they are.
-  if (document.querySelector('main[data-still]')) return;
+  if (document.querySelector('main[data-still]')) return true;
   if (asking) {
     again = true;
     return true;
@@ -78,7 +95,7 @@ async function refresh() {
   try {
     const answer = await fetch(location.href, { headers: tag ? { 'If-None-Match': tag } : {}, cache: 'no-store', redirect: 'manual' });
     if (answer.type === 'opaqueredirect' || answer.status === 401) {
-      location.reload();
+      signedOut();
     } else if (answer.status !== 304) {
       tag = answer.headers.get('ETag') ?? '';
       morph(await answer.text());
@@ -111,16 +128,28 @@ function morph(html) {
 
 function heard() {
   clearTimeout(silence);
-  silence = window.setTimeout(fail, SILENT_MAX);
+  silence = window.setTimeout(() => void fail(), SILENT_MAX);
   lost = 0;
+  out = false;
   say('live', 'Live');
 }
 
-function fail() {
+/** Whether the daemon answers that whoever looks may not. */
+async function isSignedOut() {
+  try {
+    return [401, 403].includes((await fetch('/v1/daemon', { cache: 'no-store' })).status);
+  } catch {
+    return false;
+  }
+}
+
+async function fail() {
+  const refused = source?.readyState === EventSource.CLOSED;
   source?.close();
   source = null;
   clearTimeout(silence);
-  window.setTimeout(() => void open(), missed());
+  if (refused && (await isSignedOut())) signedOut();
+  else window.setTimeout(() => void open(), missed());
 }
 
 /** Says that nobody answers; gives how long to wait before asking again. */
@@ -157,7 +186,8 @@ function listen() {
     heard();
     void refresh();
   });
-  source.addEventListener('error', fail);
+  source.addEventListener('signed_out', signedOut);
+  source.addEventListener('error', () => void fail());
 }
 
 /** @returns {Promise<boolean>} whether this tab may hold a stream */
@@ -177,20 +207,20 @@ async function place() {
 /** Asks again and again, until this tab is hidden or a place for a stream is free. */
 async function poll() {
   polling = true;
-  while (!document.hidden && !(await place())) {
+  while (!document.hidden && !out && !(await place())) {
     const before = tag;
     let wait = POLL;
     if (!(await refresh())) {
       wait = missed();
     } else {
       lost = 0;
-      say('live', 'Live');
+      if (!out) say('live', 'Live');
       if (tag !== before) wait = 0;
     }
     await new Promise((done) => setTimeout(done, wait));
   }
   polling = false;
-  if (document.hidden) close();
+  if (document.hidden || out) close();
   else void open();
 }
 
@@ -208,6 +238,7 @@ onShow(() => {
 });
 document.documentElement.dataset.script = '';
 document.addEventListener('visibilitychange', () => {
+  out = false;
   if (document.hidden) close();
   else void open();
 });

@@ -1,4 +1,4 @@
-// Rows and ids by hand: copying, moving by keys, and what a morph must leave alone.
+// Rows and ids by hand: copying, moving by keys, narrowing, and what a morph must leave alone.
 
 // Paper has the address and the time of the view at the foot of each sheet.
 const paper = document.querySelector('.paper')?.textContent;
@@ -9,13 +9,14 @@ const VIEWS = { n: '/', r: '/rollouts', l: '/lanes', w: '/windows', e: '/enforce
 
 let after = '';
 
-/** What a morph must not undo: open parts, and the row that is being looked at. */
+/** What a morph must not undo: open parts, what is typed or chosen, and the row that is being looked at. */
 export const mayMorph = {
   /**
    * @param {string} name
    * @param {Element} node
    */
   beforeAttributeUpdated(name, node) {
+    if (node.closest('form[data-kept]')) return !['value', 'selected'].includes(name);
     return !(name === 'open' && (node.localName === 'details' || node.localName === 'dialog')) && !(name === 'aria-current' && node.localName === 'tr');
   },
 };
@@ -100,6 +101,11 @@ document.addEventListener('click', (event) => {
   const target = /** @type {Element} */ (event.target);
   if (target.closest('[data-print]')) print();
   if (target.closest('[data-copy-link]')) void copy(location.href);
+});
+
+// A choice narrows the changes at once; without script there is the button beside it.
+document.addEventListener('change', (event) => {
+  if (event.target instanceof HTMLSelectElement) event.target.closest('form[data-kept]')?.requestSubmit();
 });
 
 /** @param {number} step */

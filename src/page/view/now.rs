@@ -5,13 +5,14 @@ use askama::Template;
 use super::lanes::{LaneLine, lane_lines};
 use super::rollouts::{RolloutLine, open_line};
 use crate::api::OpenRollout;
-use crate::api::wire::{AttentionDoc, JournalRow, ReceiverDoc};
+use crate::api::wire::{AttentionDoc, JournalRow, ReceiverDoc, TonightDoc};
 use crate::domain::count::count;
 use crate::page::draw;
 use crate::page::moment::{Moment, ViewClock};
 use crate::page::shell::{Shell, ViewSource};
-use crate::page::state::{spoken, upper};
+use crate::page::state::{grouped, spoken, upper};
 use crate::page::wants::Want;
+use crate::store::bins::BinCounts;
 
 /// Entries of the journal that stand beside the rest.
 pub const ENTRIES: usize = 9;
@@ -29,6 +30,15 @@ pub struct NowView {
     lanes: Vec<LaneLine>,
     entries: Vec<EntryLine>,
     calendar: String,
+    tonight: Option<TonightPart>,
+}
+
+/// What was done tonight.
+struct TonightPart {
+    since: String,
+    /// Numbers, or a dash where they are not known; what each counts, and its tone.
+    figures: Vec<(String, &'static str, &'static str)>,
+    drawing: String,
 }
 
 /// An entry in one short line.
@@ -42,10 +52,12 @@ pub struct EntryLine {
 
 impl NowView {
     /// `calendar`: the windows of the next days, drawn; empty where there are none.
+    /// `tonight`: `None` where it could not be read.
     pub fn new(
         around: &ViewSource,
         entries: &[JournalRow],
         calendar: String,
+        tonight: Option<&TonightDoc>,
         clock: ViewClock,
     ) -> Self {
         let wants = around.wants(&clock);
@@ -58,6 +70,7 @@ impl NowView {
             lanes: lane_lines(&around.daemon, &clock),
             entries: entries.iter().map(|entry| entry_line(entry, &clock)).collect(),
             calendar,
+            tonight: tonight_part(tonight, &clock),
             wants,
             shell: Shell::new(around, "Now", "Now".into(), clock),
         }
@@ -102,6 +115,58 @@ fn summary(open: &[OpenRollout]) -> String {
     let parts: Vec<String> =
         words.into_iter().map(|(word, times)| format!("{times} {word}")).collect();
     format!("Of {}: {}.", count(total, "open rollout", "open rollouts"), parts.join(", "))
+}
+
+/// Nothing where nothing has begun; dashes where it is not known what was done.
+fn tonight_part(tonight: Option<&TonightDoc>, clock: &ViewClock) -> Option<TonightPart> {
+    let Some(doc) = tonight else {
+        let dash = |word, tone| ("–".to_owned(), word, tone);
+        return Some(TonightPart {
+            since: "not known".into(),
+            figures: vec![
+                dash("settled", ""),
+                dash("wrong", ""),
+                dash("calls", ""),
+                dash("refused", ""),
+            ],
+            drawing: String::new(),
+        });
+    };
+    let begun = doc.since?;
+    let sum = doc.sum();
+    let wrong = sum.failed + sum.in_doubt;
+    let figure =
+        |number: u32, word, tone| (grouped(&number), word, if number > 0 { tone } else { "" });
+    let well =
+        |counts: &BinCounts| counts.succeeded + counts.reverted + counts.skipped + counts.cancelled;
+    let drawn = draw::Bars {
+        from: begun,
+        to: clock.now,
+        seconds: doc.bin_seconds.into(),
+        bars: doc
+            .bins
+            .iter()
+            .map(|bin| (bin.at, bin.counts()))
+            .map(|(at, counts)| (at, [well(&counts), counts.failed, counts.in_doubt]))
+            .collect(),
+        ends: [clock.minute(begun), clock.minute(clock.now)],
+    };
+    let since = clock.short(begun).shown;
+    let says = format!(
+        "{} since {since}, in stretches of five minutes",
+        count(sum.settled(), "change settled", "changes settled")
+    );
+    let partly = if doc.partly { "; before it, it was not counted" } else { "" };
+    Some(TonightPart {
+        since: format!("since {since}{partly}"),
+        figures: vec![
+            figure(sum.settled(), "settled", ""),
+            figure(wrong, "wrong", "red"),
+            figure(sum.calls, "calls", ""),
+            figure(sum.refused, "refused", "amber"),
+        ],
+        drawing: draw::bars(&drawn, &says),
+    })
 }
 
 /// An entry in one short line.

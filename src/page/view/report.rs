@@ -9,16 +9,18 @@ use askama::Template;
 use jiff::Timestamp;
 
 use super::rollout::held;
-use crate::api::wire::{ChangeRow, JournalRow, RolloutDoc, TallyDoc, WaveDoc};
-use crate::api::{MovedChange, Period, SettleKind};
+use crate::api::wire::{
+    ChangeRow, JournalRow, ReportCounts, ReportDoc, RolloutDoc, UnplannedRow, WaveDoc,
+};
+use crate::api::{Morning, MovedChange, Period};
 use crate::domain::count::count;
 use crate::domain::nights::Night;
-use crate::domain::plan::Plan;
 use crate::page::moment::{Moment, ViewClock};
-use crate::page::night::{drawing, wave_of};
+use crate::page::night::drawing;
 use crate::page::shell::{Shell, ViewSource};
 use crate::page::state::{grouped, of_phase, spoken};
 use crate::words::change::explain;
+use crate::words::report::left_out;
 use crate::words::rollout::phase;
 use crate::words::text::seconds;
 
@@ -51,7 +53,8 @@ pub struct ReportView {
     /// The first and the last entry, and the one before the first.
     entries: Option<(String, String, u64)>,
     count: u64,
-    whole: bool,
+    /// What was not read, and how to get it.
+    left_out: Option<String>,
     nights: Vec<NightLine>,
     /// Where this report is, for paper.
     address: String,
@@ -107,77 +110,13 @@ struct NightLine {
     wrong: u32,
 }
 
-/// What a report is made from.
-pub struct ReportSource {
-    pub plan: std::sync::Arc<Plan>,
-    /// All of them, up to now.
-    pub nights: Vec<Night>,
-    /// The one that is asked for; `None`: all.
-    pub night: Option<usize>,
-    pub period: Period,
-    /// What is not as planned, failures first, with how it stood then, where it has moved since.
-    pub unplanned: Vec<(ChangeRow, Option<MovedChange>)>,
-    /// The words of the states of which there are more.
-    pub more: Vec<&'static str>,
-    /// The host by which the reader came.
-    pub host: String,
-}
-
-/// Counts of changes by how they came out.
-#[derive(Debug, Clone, Copy, Default)]
-struct ReportSums {
-    well: u32,
-    failed: u32,
-    in_doubt: u32,
-    left: u32,
-    moving: u32,
-}
-
-impl ReportSums {
-    fn of<'a>(changes: impl IntoIterator<Item = &'a MovedChange>) -> Self {
-        let mut sums = Self::default();
-        for change in changes {
-            match change.state.as_str() {
-                "succeeded" | "reverted" => sums.well += 1,
-                "failed" => sums.failed += 1,
-                "in_doubt" => sums.in_doubt += 1,
-                "skipped" | "cancelled" => sums.left += 1,
-                "queued" => {}
-                _ => sums.moving += 1,
-            }
-        }
-        sums
-    }
-
-    fn whole(tally: &TallyDoc) -> Self {
-        Self {
-            well: tally.succeeded + tally.reverted,
-            failed: tally.failed,
-            in_doubt: tally.in_doubt,
-            left: tally.skipped + tally.cancelled,
-            moving: tally.active,
-        }
-    }
-
-    fn begun(self) -> u32 {
-        self.well + self.failed + self.in_doubt + self.left + self.moving
-    }
-}
-
 impl ReportView {
     /// The report of one night, or of the whole rollout.
-    pub fn new(
-        around: &ViewSource,
-        rollout: RolloutDoc,
-        source: &ReportSource,
-        clock: ViewClock,
-    ) -> Self {
-        let period = &source.period;
+    pub fn new(around: &ViewSource, source: &Morning, host: &str, clock: ViewClock) -> Self {
+        let (period, document) = (&source.period, &source.document);
+        let rollout = source.rollout.clone();
         let night = source.night.and_then(|place| source.nights.get(place));
-        let sums = match night {
-            Some(_) => ReportSums::of(period.changes.values()),
-            None => ReportSums::whole(&rollout.tally),
-        };
+        let sums = document.counts;
         let neighbour = |place: Option<usize>| {
             let night = place.and_then(|place| source.nights.get(place))?;
             Some((night.date.to_string(), named(night)))
@@ -204,28 +143,24 @@ impl ReportView {
             windows: night.map(|night| windows(night, &clock)).unwrap_or_default(),
             before: neighbour(source.night.and_then(|place| place.checked_sub(1))),
             after: neighbour(source.night.map(|place| place + 1)),
-            done: done(&rollout, night.is_some(), sums),
+            done: document.text.clone(),
             left: left(&rollout, night.is_some(), latest, sums, &clock),
             figures: figures(&rollout, period, night.is_some(), sums),
-            drawing: drawing(&source.plan, night, period, &clock),
-            unplanned: source
-                .unplanned
-                .iter()
-                .map(|(row, moved)| line(row, moved.as_ref(), &then))
-                .collect(),
-            more: (!source.more.is_empty()).then(|| source.more.join(", ")),
+            drawing: drawing(&source.stored.plan, night, &source.work, &clock),
+            unplanned: document.unplanned.iter().map(|row| line(row, &then)).collect(),
+            more: (!document.more.is_empty()).then(|| document.more.join(", ")),
             again: again(period),
-            waves: waves(&source.plan, &rollout, period, night.is_some(), latest, (&clock, &then)),
-            decisions: decisions(period, &then),
+            waves: waves(document, &rollout, latest, (&clock, &then)),
+            decisions: decisions(document, &then),
             proven: proven(&rollout, period, night.is_some()),
             versions: versions(&rollout, period, night.is_some()),
             entries: period
                 .entries
                 .map(|(first, last)| (grouped(&first), grouped(&last), first.saturating_sub(1))),
             count: period.count,
-            whole: period.whole,
+            left_out: said_left_out(source, &clock),
             nights: night_lines(source),
-            address: format!("{}/rollouts/{}/report{part}", source.host, rollout.id),
+            address: format!("{host}/rollouts/{}/report{part}", rollout.id),
             may_operate: may.has(crate::domain::people::Role::Operate),
             one_night: night.is_some(),
             shell: Shell::new(around, "Rollouts", format!("{title}, {}", rollout.name), clock),
@@ -256,32 +191,12 @@ fn windows(night: &Night, clock: &ViewClock) -> String {
     }
 }
 
-/// The first sentence.
-fn done(rollout: &RolloutDoc, one_night: bool, sums: ReportSums) -> String {
-    let whole = if one_night { sums.begun() } else { rollout.tally.total };
-    if whole == 0 {
-        return "Nothing was begun.".to_owned();
-    }
-    let how = match (&rollout.wire, sums.well) {
-        (_, 0) => "",
-        (Some(_), 1) => ", proven on the wire",
-        (Some(_), _) => ", each proven on the wire",
-        (None, 1) => ", as the API shows",
-        (None, _) => ", each as the API shows",
-    };
-    let begun = if one_night { " that began" } else { "" };
-    let are = if sums.well == 1 { "is" } else { "are" };
-    let changes =
-        count(whole, "change", "changes").replacen(&whole.to_string(), &grouped(&whole), 1);
-    format!("{} of {changes}{begun} {are} done{how}.", grouped(&sums.well))
-}
-
 /// What is not done, and what comes next.
 fn left(
     rollout: &RolloutDoc,
     one_night: bool,
     latest: bool,
-    sums: ReportSums,
+    sums: ReportCounts,
     clock: &ViewClock,
 ) -> String {
     let mut parts = Vec::new();
@@ -324,7 +239,7 @@ fn figures(
     rollout: &RolloutDoc,
     period: &Period,
     one_night: bool,
-    sums: ReportSums,
+    sums: ReportCounts,
 ) -> Vec<Figure> {
     let figure = |number: u32, word, tone| Figure {
         number: grouped(&number),
@@ -338,9 +253,8 @@ fn figures(
         figure(sums.in_doubt, "in doubt", "violet"),
         figure(sums.left, "left alone", ""),
     ];
-    let known = one_night || period.whole;
     let again = repeated(period);
-    let again = if known {
+    let again = if period.whole {
         figure(again, "sent again, then well", "")
     } else {
         Figure { number: "–".into(), word: "sent again, then well", tone: "" }
@@ -366,7 +280,9 @@ fn again(period: &Period) -> Option<String> {
     (repeated(period) > 0).then(|| format!("{changes} {words}."))
 }
 
-fn line(row: &ChangeRow, then: Option<&MovedChange>, clock: &ViewClock) -> UnplannedLine {
+fn line(unplanned: &UnplannedRow, clock: &ViewClock) -> UnplannedLine {
+    let UnplannedRow { change: row, then } = unplanned;
+    let then = then.as_ref();
     let next = match row.state.as_str() {
         _ if then.is_some() => None,
         "failed" => Some(("retry", "retry")),
@@ -376,7 +292,7 @@ fn line(row: &ChangeRow, then: Option<&MovedChange>, clock: &ViewClock) -> Unpla
     let hold = row.hold.as_ref().map(|hold| held(hold, clock));
     UnplannedLine {
         state: then.map_or_else(|| row.state.clone(), |then| then.state.clone()),
-        at: then.map(|then| then.last).or(row.moved_at).map(|at| clock.short(at)),
+        at: then.map(|then| then.at).or(row.moved_at).map(|at| clock.short(at)),
         why: then.map_or_else(|| explain(&row.facts(hold.as_deref())), |then| then.why.clone()),
         next,
         since: then.map(|_| spoken(&row.state)),
@@ -385,44 +301,38 @@ fn line(row: &ChangeRow, then: Option<&MovedChange>, clock: &ViewClock) -> Unpla
 }
 
 fn waves(
-    plan: &Plan,
+    document: &ReportDoc,
     rollout: &RolloutDoc,
-    period: &Period,
-    one_night: bool,
     latest: bool,
     (clock, then): (&ViewClock, &ViewClock),
 ) -> Vec<WaveLine> {
-    let mut moved: BTreeMap<usize, Vec<&MovedChange>> = BTreeMap::new();
-    for (ordinal, change) in &period.changes {
-        moved.entry(wave_of(plan, *ordinal)).or_default().push(change);
-    }
-    let known = |place: &usize| !one_night || moved.contains_key(place);
-    let lines = rollout.waves.iter().enumerate().filter(|(place, _)| known(place));
+    let lines = document.waves.iter();
+    let lines =
+        lines.filter_map(|line| Some((line, rollout.waves.get(usize::from(line.number - 1))?)));
     lines
-        .map(|(place, wave)| {
-            let changes = moved.get(&place).map_or(&[][..], Vec::as_slice);
-            let begun = changes.iter().filter(|change| change.state != "queued");
-            let began = begun.clone().map(|change| change.first).min();
-            let ended = begun.map(|change| change.last).max();
+        .map(|(line, wave)| {
             let over = wave.tally.queued + wave.tally.active == 0;
-            let sums = if one_night {
-                ReportSums::of(changes.iter().copied())
-            } else {
-                ReportSums::whole(&wave.tally)
-            };
             WaveLine {
-                name: format!("{} {}", place + 1, wave.name),
-                size: wave.size,
-                began: began.map(|at| then.short(at)),
-                ended: ended.filter(|_| over || !latest).map(|at| then.short(at)),
-                well: sums.well,
-                failed: sums.failed,
-                in_doubt: sums.in_doubt,
-                skipped: sums.left,
+                name: format!("{} {}", line.number, line.name),
+                size: line.size,
+                began: line.began.map(|at| then.short(at)),
+                ended: line.ended.filter(|_| over || !latest).map(|at| then.short(at)),
+                well: line.counts.well,
+                failed: line.counts.failed,
+                in_doubt: line.counts.in_doubt,
+                skipped: line.counts.left,
                 rest: latest.then(|| rest(rollout, wave, clock)),
             }
         })
         .collect()
+}
+
+/// The document's sentence, its instants by the view's clock.
+fn said_left_out(source: &Morning, clock: &ViewClock) -> Option<String> {
+    let stops = source.document.read_to?;
+    let (at, since) = (clock.short(stops.at).shown, stops.at.to_string());
+    let counted = source.work.exact > 1;
+    Some(left_out(stops.entry, &at, &since, &source.rollout.name, counted))
 }
 
 /// How many of a wave are left, and why.
@@ -440,12 +350,9 @@ fn rest(rollout: &RolloutDoc, wave: &WaveDoc, clock: &ViewClock) -> (String, Str
     (grouped(&left), why)
 }
 
-fn decisions(period: &Period, clock: &ViewClock) -> Vec<DecisionLine> {
-    let by_people = period.decisions.iter().map(|(row, more)| decision(row, *more, clock));
-    let guards = period.guards.iter().map(|row| decision(row, 0, clock));
-    let mut lines: Vec<DecisionLine> = by_people.chain(guards).collect();
-    lines.sort_by_key(|line| line.seq);
-    lines
+fn decisions(document: &ReportDoc, clock: &ViewClock) -> Vec<DecisionLine> {
+    let all = document.decisions.iter();
+    all.map(|decided| decision(&decided.entry, decided.more, clock)).collect()
 }
 
 /// What somebody did, its instant by the view's clock.
@@ -487,6 +394,9 @@ fn proven(rollout: &RolloutDoc, period: &Period, one_night: bool) -> Vec<(String
         return super::rollout::proven(rollout);
     }
     let counted = |has: fn(&MovedChange) -> bool| {
+        if !period.whole {
+            return "–".to_owned();
+        }
         let n = period.changes.values().filter(|change| has(change)).count();
         grouped(&u32::try_from(n).unwrap_or(u32::MAX))
     };
@@ -503,31 +413,27 @@ fn proven(rollout: &RolloutDoc, period: &Period, one_night: bool) -> Vec<(String
 
 fn versions(rollout: &RolloutDoc, period: &Period, one_night: bool) -> Vec<(String, u32)> {
     let mut versions: BTreeMap<String, u32> = BTreeMap::new();
-    if one_night {
+    if one_night && period.whole {
         for version in period.changes.values().filter_map(|change| change.proven) {
             *versions.entry(format!("TLS {version}")).or_default() += 1;
         }
-    } else if let Some(counted) = rollout.wire.as_ref().and_then(|wire| wire.versions.as_ref()) {
+    } else if !one_night
+        && let Some(counted) = rollout.wire.as_ref().and_then(|wire| wire.versions.as_ref())
+    {
         let word = |version: &String| super::rollout::version_word(version);
         versions.extend(counted.iter().map(|(version, n)| (word(version), *n)));
     }
     versions.into_iter().rev().collect()
 }
 
-fn night_lines(source: &ReportSource) -> Vec<NightLine> {
-    let lines = source.nights.iter().rev().map(|night| {
-        let within = |at: Timestamp| night.from <= at && at < night.to;
-        let settles = source.period.settles.iter().filter(|(at, ..)| within(*at));
-        let count = |wanted: &[SettleKind]| {
-            let n = settles.clone().filter(|(.., outcome)| wanted.contains(outcome)).count();
-            u32::try_from(n).unwrap_or(u32::MAX)
-        };
-        NightLine {
-            date: night.date.to_string(),
+fn night_lines(source: &Morning) -> Vec<NightLine> {
+    let nights = source.nights.iter().zip(&source.document.nights).rev();
+    nights
+        .map(|(night, counted)| NightLine {
+            date: counted.date.clone(),
             named: named(night),
-            well: count(&[SettleKind::Well]),
-            wrong: count(&[SettleKind::Failed, SettleKind::InDoubt]),
-        }
-    });
-    lines.collect()
+            well: counted.well.unwrap_or_default(),
+            wrong: counted.wrong.unwrap_or_default(),
+        })
+        .collect()
 }

@@ -9,6 +9,7 @@ use crate::api::wire::{ChangeRow, HoldView, Listing, RolloutDoc, WaveDoc};
 use crate::page::draw::{Share, meter};
 use crate::page::moment::{Moment, ViewClock};
 use crate::page::shell::{Shell, ViewSource};
+use crate::page::shown::ChangesShown;
 use crate::page::state::{grouped, of_phase, said};
 use crate::words::change::explain;
 use crate::words::rollout::phase;
@@ -38,7 +39,10 @@ pub struct RolloutView {
     proven: Vec<(String, &'static str)>,
     wire: Option<WireLine>,
     filters: Vec<Filter>,
+    narrow: NarrowForm,
     changes: Vec<ChangeGroup>,
+    /// No change is shown.
+    nothing: bool,
     /// Address of the next page of changes.
     next: Option<String>,
     /// Address of the changes that are shown, as a file.
@@ -83,9 +87,20 @@ struct WireLine {
     first_expiry: Option<Moment>,
 }
 
+/// The controls that narrow the changes.
+struct NarrowForm {
+    shown: ChangesShown,
+    /// Names, and whether each is the one that is shown; empty where there is no choice.
+    waves: Vec<(String, bool)>,
+    lanes: Vec<(String, bool)>,
+    /// The same view without them, where they narrow it.
+    anywhere: Option<String>,
+}
+
 struct Filter {
     label: String,
-    count: u32,
+    /// `None`: not counted.
+    count: Option<u32>,
     address: String,
     icon: Option<(&'static str, &'static str)>,
     current: bool,
@@ -103,20 +118,12 @@ struct ChangeLine {
     address: String,
 }
 
-/// What the address of a view asks for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ChangesShown {
-    /// As it stands in the address; empty: what moves or is wrong, and what is next.
-    pub state: String,
-    pub after: Option<u32>,
-    /// What was just done, and where it stands.
-    pub done: Option<String>,
-}
-
 /// Pages of changes that a view shows under heads.
 pub struct ChangePages {
     /// In flight, wrong, left alone, next in line; or the one page that was asked for.
     pub groups: Vec<(Option<&'static str>, Listing<ChangeRow>)>,
+    /// What was just done, and where it stands.
+    pub done: Option<String>,
 }
 
 impl RolloutView {
@@ -140,11 +147,8 @@ impl RolloutView {
         let all = lanes.len() <= 4;
         let next = pages.groups.last().and_then(|(_, page)| page.next.clone());
         let next = next.map(|next| {
-            format!(
-                "/rollouts/{}?state={}&after={next}",
-                rollout.id,
-                if shown.state.is_empty() { "queued" } else { &shown.state }
-            )
+            let state = if shown.state.is_empty() { "queued" } else { &shown.state };
+            shown.in_state(state).address(&format!("/rollouts/{}", rollout.id), Some(&next))
         });
         Self {
             phase: phase(&rollout.phase, rollout.paused.is_some()),
@@ -164,7 +168,7 @@ impl RolloutView {
             ends: ends(&rollout, &clock),
             waves,
             timeline,
-            done: shown.done.clone(),
+            done: pages.done.clone(),
             warnings: rollout
                 .forecast
                 .iter()
@@ -194,9 +198,11 @@ impl RolloutView {
                 first_expiry: wire.first_expiry.map(|end| clock.long(end)),
             }),
             filters: filters(&rollout, shown),
+            narrow: narrow(around, &rollout, shown),
+            nothing: pages.groups.iter().all(|(_, page)| page.rows.is_empty()),
             changes: groups(&rollout, pages, &clock),
             next,
-            csv: csv(&rollout, shown),
+            csv: shown.for_file().address(&format!("/rollouts/{}/changes.csv", rollout.id), None),
             shell: Shell::new(around, "Rollouts", rollout.name.clone(), clock),
             rollout,
         }
@@ -309,23 +315,25 @@ pub fn proven(rollout: &RolloutDoc) -> Vec<(String, &'static str)> {
 }
 
 fn filters(rollout: &RolloutDoc, shown: &ChangesShown) -> Vec<Filter> {
-    let tally = &rollout.tally;
+    let path = format!("/rollouts/{}", rollout.id);
+    let of_wave = place_of(rollout, &shown.wave).and_then(|place| rollout.waves.get(place));
+    // By lane or id nothing is counted.
+    let known = shown.lane.is_empty() && shown.id.is_empty();
+    let tally = of_wave.map_or(rollout.tally, |wave| wave.tally);
     let wrong = tally.failed + tally.in_doubt + tally.skipped + tally.active;
-    let filter = |label: &str, count, state: &str, icon| Filter {
+    let filter = |label: &str, count: u32, state: &str, icon| Filter {
         label: label.to_owned(),
-        count,
-        address: if state.is_empty() {
-            format!("/rollouts/{}", rollout.id)
-        } else {
-            format!("/rollouts/{}?state={state}", rollout.id)
-        },
+        count: known.then_some(count),
+        address: shown.in_state(state).address(&path, None),
         icon,
         current: shown.state == state,
     };
-    let mut filters = vec![
-        filter("Moving or wrong", wrong, "", None),
-        filter("In flight", tally.active, "active", Some(("moving", "blue"))),
-    ];
+    // Whoever seeks an id finds it in any state; of what moves or is wrong there is no such view.
+    let mut filters = Vec::new();
+    if shown.id.is_empty() {
+        filters.push(filter("Moving or wrong", wrong, "", None));
+    }
+    filters.push(filter("In flight", tally.active, "active", Some(("moving", "blue"))));
     for (label, count, state) in [
         ("In doubt", tally.in_doubt, "in_doubt"),
         ("Failed", tally.failed, "failed"),
@@ -343,12 +351,28 @@ fn filters(rollout: &RolloutDoc, shown: &ChangesShown) -> Vec<Filter> {
     filters
 }
 
-fn csv(rollout: &RolloutDoc, shown: &ChangesShown) -> String {
-    let state = match shown.state.as_str() {
-        "" => "active,failed,in_doubt,skipped",
-        state => state,
+/// Place of the wave that the address means, by its name, else by its number.
+fn place_of(rollout: &RolloutDoc, asked: &str) -> Option<usize> {
+    let named = rollout.waves.iter().position(|wave| wave.name == asked);
+    named.or_else(|| asked.parse::<usize>().ok()?.checked_sub(1))
+}
+
+fn narrow(around: &ViewSource, rollout: &RolloutDoc, shown: &ChangesShown) -> NarrowForm {
+    let wave = place_of(rollout, &shown.wave);
+    let waves = rollout.waves.iter().enumerate();
+    let lanes = around.daemon.lanes.iter().map(|lane| &lane.lane);
+    let choices = |all: Vec<(String, bool)>| {
+        if all.len() > 1 || all.iter().any(|(_, is)| *is) { all } else { Vec::new() }
     };
-    format!("/rollouts/{}/changes.csv?state={state}", rollout.id)
+    let path = format!("/rollouts/{}", rollout.id);
+    NarrowForm {
+        waves: choices(
+            waves.map(|(place, known)| (known.name.clone(), wave == Some(place))).collect(),
+        ),
+        lanes: choices(lanes.map(|lane| (lane.clone(), *lane == shown.lane)).collect()),
+        anywhere: shown.is_narrow().then(|| shown.anywhere().address(&path, None)),
+        shown: shown.clone(),
+    }
 }
 
 fn groups(rollout: &RolloutDoc, pages: ChangePages, clock: &ViewClock) -> Vec<ChangeGroup> {

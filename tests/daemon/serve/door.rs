@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -131,6 +132,46 @@ async fn every_verb_works_from_elsewhere_with_a_token() {
     assert!(revoked.code == Some(8) && revoked.err.contains("was revoked"), "{revoked:?}");
     let gone = elsewhere("http://127.0.0.1:1", &[("SEALIFT_TOKEN_FILE", &bob)], &["list"]);
     assert!(gone.code == Some(8) && gone.err.contains("api.listen"), "{gone:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_is_cut_when_its_token_is_revoked_runs_out_or_loses_its_role() {
+    let world = world(TOKENS);
+    let names = ["bob", "bob revoked", "bob over", "bob without a role"];
+    let tokens =
+        names.map(|_| std::fs::read_to_string(new_token(&world, "bob", "read")).expect("a token"));
+    let daemon = world.daemon().ready();
+    let addr = address(&daemon);
+    let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let mut streams = Vec::new();
+    let paths = ["/v1/moved", "/v1/moved", "/v1/journal/stream", "/v1/moved"];
+    for (token, path) in tokens.iter().zip(paths) {
+        let asked = http.get(format!("{addr}{path}")).bearer_auth(token.trim());
+        let answer = asked.send().await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::OK);
+        streams.push(answer);
+    }
+    let listed: Value =
+        serde_json::from_str(&world.run(&["token", "list", "-o", "json"]).out).expect("JSON");
+    let id = |place: usize| listed[place]["id"].as_str().expect("an id").to_owned();
+    assert_eq!(world.run(&["token", "revoke", &id(1)]).code, Some(0));
+    let file = world.path("tokens.yaml");
+    let mut kept: serde_yaml::Value =
+        serde_yaml::from_str(&std::fs::read_to_string(&file).expect("a file")).expect("YAML");
+    kept["tokens"][1]["until"] = "2020-01-01T00:00:00Z".into();
+    kept["tokens"][2]["may"] = serde_yaml::from_str("[approve]").expect("YAML");
+    std::fs::write(&file, serde_yaml::to_string(&kept).expect("YAML")).expect("written");
+    // It was the first to open, so it was looked at again before the others.
+    let mut going_on = streams.remove(0);
+    for (stream, name) in streams.into_iter().zip(&names[1..]) {
+        let said = tokio::time::timeout(Duration::from_secs(60), stream.text()).await;
+        let said = said.unwrap_or_else(|_| panic!("{name} goes on")).expect("an end in peace");
+        assert!(said.trim_end().rsplit("event: ").next().expect("one").starts_with("signed_out"));
+    }
+    while let Ok(more) = tokio::time::timeout(Duration::from_millis(100), going_on.chunk()).await {
+        let more = more.expect("no end").expect("whoever may still read goes on");
+        assert!(!String::from_utf8_lossy(&more).contains("signed_out"), "{more:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -39,12 +39,14 @@ fn hidden(html: &str, name: &str) -> String {
 async fn every_view_says_how_it_stands() {
     let (world, id) = paused().await;
     let now = world.view("/").await;
+    assert!(ApiWorld::new().await.view("/").await.contains("Lanes"), "before anything began");
     for said in [
         "Nothing new begins until a person does something",
         "Wants a person",
         "a look at gold",
         "night",
         "lab",
+        "Tonight",
     ] {
         assert!(now.contains(said), "{said}: {now}");
     }
@@ -263,7 +265,7 @@ async fn what_is_not_there_is_a_view_with_a_next_step() {
         ("/rollouts/nigth", StatusCode::NOT_FOUND, "did you mean"),
         ("/rollouts/night/changes/77", StatusCode::NOT_FOUND, "night has 3 changes"),
         ("/rollouts/night/explode", StatusCode::NOT_FOUND, "there is no verb"),
-        ("/rollouts/night?state=fialed", StatusCode::BAD_REQUEST, "`state` takes all, active"),
+        ("/rollouts/night?state=fialed", StatusCode::BAD_REQUEST, "did you mean `failed`?"),
         ("/rollouts/night?after=x", StatusCode::BAD_REQUEST, "begin again"),
         ("/rollouts?after=x", StatusCode::BAD_REQUEST, "begin again"),
         ("/enforcement/night", StatusCode::NOT_FOUND, "night"),
@@ -344,6 +346,21 @@ async fn a_report_tells_failures_first_who_decided_and_what_proves_it() {
         let paper = after(html, "<p class=\"paper\">");
         assert!(paper.contains(&format!("sealift/rollouts/{id}/report")), "{paper}");
     }
+    // A program reads the same.
+    let document = world.get(&format!("/v1/rollouts/told/report?night={night}")).await.json;
+    let told = document["text"].as_str().expect("a sentence");
+    assert!(one.contains(told) && told.starts_with("5 of 6 changes that began"), "{document}");
+    let counts = json!({"well": 5, "failed": 1, "in_doubt": 0, "left": 0, "moving": 0});
+    assert_eq!((&document["counts"], &document["waves"][0]["counts"]), (&counts, &counts));
+    assert_eq!(document["unplanned"][0]["change"]["ordinal"], 5, "{document}");
+    let decided: Vec<_> = (0..3).map(|n| &document["decisions"][n]["entry"]["why"]).collect();
+    assert!(decided[1].as_str().is_some_and(|why| why.contains("a look at gold")), "{decided:?}");
+    assert_eq!((&document["nights"][0]["well"], document.get("left_out")), (&json!(5), None));
+    assert_eq!(document["entries"]["first"], 1, "{document}");
+    let whole = world.get("/v1/rollouts/told/report").await.json;
+    assert_eq!((&whole["counts"], whole.get("night")), (&counts, None), "{whole}");
+    let other = world.get("/v1/rollouts/told/report?night=1999-01-01").await;
+    assert_eq!(other.status, StatusCode::NOT_FOUND);
     let other = world.get("/rollouts/told/report?night=1999-01-01").await;
     assert_eq!(other.status, StatusCode::NOT_FOUND);
     assert!(
@@ -516,6 +533,56 @@ async fn the_changes_of_a_view_are_a_file_too() {
     assert!(rows.all(|row| row.contains(",queued,")), "{csv}");
     let wrong = world.get("/rollouts/night/changes.csv?state=fialed").await;
     assert_eq!(wrong.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn the_changes_of_a_view_are_narrowed_by_wave_lane_and_id() {
+    let (world, id) = paused().await;
+    let last = format!("a{:031x}", 2);
+    for (asked, rows) in [
+        ("state=all&wave=two", &[1, 2][..]),
+        ("state=all&wave=1", &[0]),
+        ("wave=two", &[1, 2]),
+        ("state=all&lane=lab", &[0, 1, 2]),
+        // In any state, for whoever seeks an id wants to find it.
+        (&format!("id={last}"), &[2]),
+        (&format!("id={last}&state=all&wave=two&lane="), &[2]),
+        ("state=all&lane=elsewhere", &[]),
+        ("id=zz", &[]),
+    ] {
+        let view = world.view(&format!("/rollouts/night?{asked}")).await;
+        let shown: Vec<u32> =
+            (0..3).filter(|place| view.contains(&format!("id=\"c-{place}\""))).collect();
+        assert_eq!(shown, rows, "{asked}: {view}");
+        let says = view.contains("No change of these fits");
+        assert_eq!(says, rows.is_empty(), "{asked}: {view}");
+    }
+    let view = world.view("/rollouts/night?state=queued&wave=two").await;
+    assert!(view.contains("<option selected>two</option>"), "{view}");
+    for kept in ["?state=all&#38;wave=two\"", "/changes.csv?state=queued&#38;wave=two\""] {
+        assert!(view.contains(kept), "the address keeps it, {kept}: {view}");
+    }
+    let csv = world.view("/rollouts/night/changes.csv?state=all&wave=two").await;
+    assert_eq!(csv.lines().count(), 3, "the head, and its two changes: {csv}");
+    for (asked, said) in [
+        ("wave=three", "has no wave"),
+        ("lane=%3Cb%3E", "lane"),
+        ("id=a%20b", "letters and digits of an id"),
+        ("beginning=a", "beginning"),
+    ] {
+        let wrong = world.get(&format!("/rollouts/{id}?{asked}")).await;
+        assert_eq!(wrong.status, StatusCode::BAD_REQUEST, "{asked}");
+        assert!(wrong.json.as_str().is_some_and(|html| html.contains(said)), "{wrong:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_pause_that_is_over_stays_on_the_time_line() {
+    let (world, _) = paused().await;
+    assert_eq!(world.post("/v1/rollouts/night/resume", json!({})).await.status, StatusCode::OK);
+    let view = world.view("/rollouts/night").await;
+    assert!(!view.contains("Nothing new begins: paused"), "{view}");
+    assert!(view.contains("paused 1 time") && view.contains("<rect class=\"paused\""), "{view}");
 }
 
 #[tokio::test]

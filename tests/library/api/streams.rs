@@ -65,6 +65,15 @@ async fn a_time_line_adds_up_to_what_happened() {
     for bin in line.json["bins"].as_array().expect("bins") {
         assert_eq!(instant(&bin["at"]).as_second() % 300, 0, "{bin}");
     }
+    // Of all rollouts together the same.
+    let tonight = world.get("/v1/tonight").await.json;
+    assert_eq!(tonight["bins"], line.json["bins"], "{tonight}");
+    assert!(instant(&tonight["since"]) <= instant(&line.json["from"]), "{tonight}");
+    assert_eq!(tonight.get("partly"), None, "all of it was counted");
+    let now = world.view("/").await;
+    for said in [">5</b>settled", "<b class=\"red\">1</b>wrong", "<b class=\"\">0</b>refused"] {
+        assert!(now.contains(said), "{said}: {now}");
+    }
     let waves = line.json["waves"].as_array().expect("waves");
     assert_eq!((&waves[0]["name"], &waves[1]["name"]), (&json!("one"), &json!("two")));
     for wave in waves {
