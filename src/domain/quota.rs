@@ -81,6 +81,12 @@ impl SlidingCount {
         }
     }
 
+    /// The same, with so many permits out.
+    #[must_use]
+    pub fn with_out(self, out: u32) -> Self {
+        Self { out, ..self }
+    }
+
     /// Starts with the whole allowance free: only where it is known that nobody called before.
     pub fn fresh(quota: Option<Quota>) -> Self {
         Self { quota, leaving: None, out: 0, returned: VecDeque::new(), forgotten: None }

@@ -8,6 +8,7 @@
 //! Deliberately not here: performing an effect (`engine::runtime`, `rehearse`), and whose a ticket
 //! is (`engine::core::tickets`).
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use jiff::Timestamp;
@@ -17,6 +18,7 @@ use super::handle::{Acknowledged, AskError, Command, CommandError};
 use crate::domain::call::{Call, Reply};
 use crate::domain::change::Change;
 use crate::domain::id::{ChangeId, InstanceId, JobId, Name, RolloutId};
+use crate::domain::keeper::{Fellows, KeptLane};
 use crate::domain::person::Attribution;
 use crate::domain::proof::{Endpoint, Proof};
 use crate::domain::quota::{Boot, Quota};
@@ -81,6 +83,13 @@ pub enum Input {
     Quotas(Vec<(Name, Option<Quota>)>),
     /// People paused these lanes, or resumed them.
     Lanes(Vec<(Name, Option<Attribution>)>),
+    /// The lanes that are this daemon's from now on, and who lives beside it; of a core that shares
+    /// its store with others ([`super::Core::beside_others`]).
+    Kept {
+        lanes: BTreeMap<Name, KeptLane>,
+        /// Those who share the rollouts with it.
+        fellows: Fellows,
+    },
     /// Begin nothing new any more.
     Drain,
     /// The store is away, or it is back. What it was asked is answered when it is back.

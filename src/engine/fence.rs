@@ -1,13 +1,14 @@
 //! The fence: the state that the last check reads when bytes are about to leave.
 //!
-//! Job: keep what forbids a call (verbs, stops, paused lanes, clocks, a store that is away), and
-//! check each call against it at the last instant.
+//! Job: keep what forbids a call (verbs, stops, paused lanes, clocks, a store that is away, a lane
+//! that another daemon keeps), and check each call against it at the last instant.
 //!
 //! Invariant: an operator's verb is acknowledged only after the fence has it, and every write asks
 //! the fence while its request is still incomplete; both take the same lock. So after an
 //! acknowledged pause or abort, after a halt, while a person has stopped everything and while the
 //! kill-switch file is there, no PUT becomes complete. The check looks for the file itself, because
-//! its watcher reports it a moment later.
+//! its watcher reports it a moment later. Where daemons share a store, no call at all leaves over a
+//! lane whose lease is over or never was ours.
 //!
 //! Deliberately not here: quota and decisions. A process frozen between this check and the kernel's
 //! write cannot be stopped from our side; README says so.
@@ -24,6 +25,7 @@ use crate::cloud::Withheld;
 use crate::domain::change::Clearance;
 use crate::domain::cloud_clock::TimeSpan;
 use crate::domain::id::{Name, RolloutId};
+use crate::domain::keeper::KeptLane;
 use crate::domain::lane::Lane;
 use crate::domain::person::Attribution;
 use crate::domain::plan::Plan;
@@ -96,6 +98,9 @@ struct FenceState {
     clocks: Clocks,
     /// Lanes that a person paused.
     lanes: BTreeMap<Name, Attribution>,
+    /// The lanes that are ours, each until then; `None`: we share the store with nobody, and all
+    /// are ours for ever.
+    leases: Option<BTreeMap<Name, Boot>>,
 }
 
 impl Fence {
@@ -165,6 +170,12 @@ impl Fence {
         }
     }
 
+    /// These lanes are ours, each until its lease is over; no other one is.
+    pub(super) fn set_leases(&self, kept: &BTreeMap<Name, KeptLane>) {
+        let leases = kept.iter().map(|(lane, kept)| (lane.clone(), kept.until));
+        self.lock().leases = Some(leases.collect());
+    }
+
     /// The store is away, or it is back.
     pub(super) fn set_away(&self, away: bool) {
         self.lock().away = away;
@@ -174,14 +185,19 @@ impl Fence {
         self.lock().draining = true;
     }
 
-    /// The last check of a read, at its wire instant.
-    pub fn check_read(&self, deadline: Boot, times: Times) -> Result<(), Withheld> {
+    /// The last check of a read over this lane, at its wire instant.
+    pub fn check_read(&self, lane: &Name, deadline: Boot, times: Times) -> Result<(), Withheld> {
         if times.boot >= deadline {
             return Err(Withheld("the call's deadline has passed".to_owned()));
         }
-        if self.lock().away {
+        let inner = self.lock();
+        if inner.away {
             // What it would tell could not be saved.
             return Err(Withheld("the store is away".to_owned()));
+        }
+        let Some(leases) = &inner.leases else { return Ok(()) };
+        if leases.get(lane).is_none_or(|until| times.boot >= *until) {
+            return Err(Withheld(format!("lane {lane} is another daemon's by now")));
         }
         Ok(())
     }
@@ -189,7 +205,7 @@ impl Fence {
     /// The last check of a change's call, at its wire instant.
     pub fn check(&self, spec: &CheckSpec, times: Times) -> Result<(), Withheld> {
         let withheld = |why: &str| Err(Withheld(why.to_owned()));
-        self.check_read(spec.deadline, times)?;
+        self.check_read(&spec.lane, spec.deadline, times)?;
         if !spec.write {
             return Ok(());
         }

@@ -129,6 +129,9 @@ pub enum AskError {
     /// Too many wait already.
     #[error("{ASKS_MAX} looks wait already; ask again when some of them are done")]
     TooMany,
+    /// Another daemon makes the lane's calls.
+    #[error("another daemon keeps lane {0}; ask that one")]
+    Elsewhere(Name),
     #[error("the daemon is stopping")]
     Stopping,
 }

@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use super::busy_instances::BusyInstances;
 use super::fair_queue::FairQueue;
 use super::followed::Followed;
+use super::keeping::Keeping;
 use super::proxy_cache::ProxyCache;
 use crate::domain::call::{CallError, Disposition};
 use crate::domain::ceiling::Ceiling;
@@ -85,6 +86,8 @@ pub(super) struct LaneState {
     paused_by: Option<Attribution>,
     /// When a call last went through.
     good_at: Option<Boot>,
+    /// Whether its calls are ours to make.
+    pub(super) keeping: Keeping,
 }
 
 #[derive(Debug, Clone)]
@@ -169,21 +172,22 @@ impl LaneState {
             pauses: 0,
             paused_by: None,
             good_at: None,
+            keeping: Keeping::alone(),
         };
         if spent {
-            state.spend(None, now);
+            state.spend(None, now + state.lane.timing.settle, now);
         } else {
             state.count = SlidingCount::fresh(state.lane.quota);
         }
         state
     }
 
-    /// Takes the quota for used by the process before us, of whose calls at most `out` may still
-    /// arrive.
-    fn spend(&mut self, out: Option<u32>, now: Boot) {
+    /// Takes the quota for used by whoever made the calls before us, of which at most `out` may
+    /// still arrive, until `gone`. Calls of ours that are out stay so.
+    fn spend(&mut self, out: Option<u32>, gone: Boot, now: Boot) {
         let quota = self.lane.quota;
-        // What it sent may be landing for as long as what we give up.
-        self.count = SlidingCount::spent(quota, out, now, now + self.lane.timing.settle);
+        let ours = self.count.out();
+        self.count = SlidingCount::spent(quota, out, now, gone).with_out(ours);
         self.marked = self.count.unsettled(now);
         self.assumed = match (quota, self.count.clone().take(now, u32::MAX)) {
             (Some(_), Err(Some(free))) => free,
@@ -200,7 +204,8 @@ impl LaneState {
             return;
         }
         match level.past {
-            Past::Marked { out } => self.spend(Some(out), now),
+            // What it sent may be landing for as long as what we give up.
+            Past::Marked { out } => self.spend(Some(out), now + self.lane.timing.settle, now),
             Past::Whole { count, ceiling } => {
                 self.count = *count;
                 self.ceiling = ceiling;
@@ -248,6 +253,13 @@ impl LaneState {
         if unsettled > self.marked {
             self.marked = unsettled.saturating_add((unsettled / 4).max(MARK_STEP_MIN));
         }
+    }
+
+    /// The lane is ours from now on. What its keeper before us sent is not known; if that one did
+    /// not give the lane up, calls of it may be out.
+    pub(super) fn inherit(&mut self, killed: bool, now: Boot) {
+        let out = if killed { None } else { Some(0) };
+        self.spend(out, now + self.lane.call_timeout + self.lane.timing.settle, now);
     }
 
     /// Until when the lane sends nothing because of what the process before us may have sent.

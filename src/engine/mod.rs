@@ -31,6 +31,7 @@ mod fence;
 mod followed;
 mod handle;
 mod job_times;
+mod keeping;
 mod lane;
 mod mark;
 mod opening;

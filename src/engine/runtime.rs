@@ -339,7 +339,9 @@ impl Runtime {
                         let (cloud, answers) = (Arc::clone(&self.cloud), self.answers.clone());
                         let (fence, clock) = (Arc::clone(&self.fence), Arc::clone(&self.clock));
                         tokio::spawn(async move {
-                            let last = Box::new(move || fence.check_read(deadline, clock.times()));
+                            let lane = call.lane().clone();
+                            let last =
+                                Box::new(move || fence.check_read(&lane, deadline, clock.times()));
                             let reply = cloud.perform(call, last).await;
                             // A core that is gone asks nothing any more.
                             let _ = answers.send(Input::Answered { ticket, reply }).await;

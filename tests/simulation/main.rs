@@ -42,6 +42,7 @@ mod scenario;
 mod scoreboard;
 mod seeds;
 mod setting;
+mod several;
 mod shell;
 mod tally;
 mod world;

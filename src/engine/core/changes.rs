@@ -34,7 +34,7 @@ use crate::store::{Active, ChangeMove, Commit, CommitError, Durability};
 
 /// What a scan waits beyond a call's longest life, or beyond a planned wake, before it takes a
 /// change into hand.
-const GRACE: Duration = Duration::from_secs(10);
+pub(super) const GRACE: Duration = Duration::from_secs(10);
 
 impl Core {
     /// Takes a change into hand that nobody works on.
@@ -46,19 +46,24 @@ impl Core {
         {
             return;
         }
-        self.count("taken_over");
-        self.begin(active.change);
-    }
-
-    /// Takes an active change into hand; it acts in this very step. One that is in hand already
-    /// stays as it is: a release that landed long ago may be acknowledged after a scan has found
-    /// what it released.
-    pub(super) fn begin(&mut self, change: Change) {
-        let id = change.id;
-        if self.work.contains_key(&id) {
+        if !self.is_ours(&active.change.target.lane) {
             return;
         }
-        let now = self.now.boot;
+        self.count("taken_over");
+        let rest = self.rests_first(&active);
+        self.begin(active.change, rest);
+    }
+
+    /// Takes an active change into hand; it acts when it has rested so long, in this very step
+    /// without a rest. One that is in hand already stays as it is: a release that landed long ago
+    /// may be acknowledged after a scan has found what it released. One of a lane that is not ours
+    /// is another daemon's.
+    pub(super) fn begin(&mut self, change: Change, rest: Duration) {
+        let id = change.id;
+        if self.work.contains_key(&id) || !self.is_ours(&change.target.lane) {
+            return;
+        }
+        let now = self.now.boot + rest;
         self.count_unserved(id, &change.target.lane);
         let mut work = Work::new(change, now);
         work.recount(&mut self.lanes, &mut self.stirred);
@@ -113,6 +118,15 @@ impl Core {
             return;
         }
         match self.decide(id) {
+            // Only what an answer told is still offered to the store.
+            Some(Ok(decision))
+                if !self.is_ours(work.lane())
+                    && (decision.call.is_some()
+                        || decision.probe.is_some()
+                        || decision.record.version == work.change().record.version) =>
+            {
+                self.let_go(id)
+            }
             Some(Ok(decision))
                 if matches!(decision.call, Some(Call::Follow { .. })) && self.joins(id) =>
             {
@@ -302,6 +316,9 @@ impl Core {
     }
 
     pub(super) fn sleep(&mut self, id: ChangeId, wait: Duration) {
+        if self.work.get(&id).is_some_and(|work| !self.is_ours(work.lane())) {
+            return self.let_go(id);
+        }
         self.leave_queue(id);
         self.leave_list(id);
         self.set_stage(id, WorkStage::Asleep);
@@ -413,7 +430,7 @@ impl Core {
     }
 
     /// The change is settled, queued again, or somebody else's: it is no longer in hand.
-    fn let_go(&mut self, id: ChangeId) {
+    pub(super) fn let_go(&mut self, id: ChangeId) {
         self.leave_queue(id);
         self.leave_list(id);
         if let Some(mut work) = self.work.remove(&id) {

@@ -20,6 +20,7 @@ mod clocks;
 mod follow;
 mod held;
 mod job_search;
+mod keeping;
 mod marks;
 mod permit;
 pub(super) mod probes;
@@ -55,6 +56,7 @@ use crate::clock::Times;
 use crate::domain::call::Reply;
 use crate::domain::hold::Pause;
 use crate::domain::id::{ChangeId, Name, RolloutId};
+use crate::domain::keeper::Fellows;
 use crate::domain::lane::{self, Lane};
 use crate::domain::quota::Boot;
 use crate::domain::stop::Stop;
@@ -89,10 +91,16 @@ pub struct Core {
     draining: bool,
     /// Since when the store is away, while it is.
     away: Option<Away>,
+    /// Other daemons work over the same store.
+    shares_store: bool,
+    /// Who they are, once that is known.
+    fellows: Option<Fellows>,
     tickets: Tickets,
     next_place: u64,
     timers: Timers,
     scanning: bool,
+    /// What the scan that is out asks for: all that is active, or what is due by then.
+    scan_until: Timestamp,
     /// Something happened that the scan that is out may not show.
     scan_again: bool,
     /// Changes that left our hands since that scan was asked for: it may show them as they were.
@@ -148,10 +156,13 @@ impl Core {
             stop: Stop::default(),
             draining: false,
             away: None,
+            shares_store: false,
+            fellows: None,
             tickets: Tickets::new(),
             next_place: 1,
             timers,
             scanning: false,
+            scan_until: Timestamp::MAX,
             scan_again: false,
             left: BTreeSet::new(),
             scan_at: Some(now.boot),
@@ -240,6 +251,7 @@ impl Core {
             Input::Stopped(by) => self.stop(Stop { by, ..self.stop.clone() }, out),
             Input::Quotas(quotas) => self.change_quotas(quotas),
             Input::Lanes(lanes) => self.switch_lanes(lanes),
+            Input::Kept { lanes, fellows } => self.keep_lanes(&lanes, fellows, out),
             Input::Drain => {
                 self.draining = true;
                 self.fence.set_draining();
@@ -386,9 +398,15 @@ impl Core {
             return;
         }
         self.scanning = true;
-        // At the start, whatever is active was left by the process before, whatever the clock says.
-        let until = if self.scans == 0 { Timestamp::MAX } else { self.now.wall };
-        out.push(Effect::Scan { until, after: None });
+        // At the start, whatever is active was left by the process before, whatever the clock says;
+        // so it is on a lane that was another daemon's.
+        let unread = self.lanes.values().any(|lane| lane.keeping.is_unread());
+        let all = self.scans == 0 || unread;
+        for lane in self.lanes.values_mut().filter(|_| all) {
+            lane.keeping.scan_begins();
+        }
+        self.scan_until = if all { Timestamp::MAX } else { self.now.wall };
+        out.push(Effect::Scan { until: self.scan_until, after: None });
     }
 
     fn scanned(
@@ -397,8 +415,10 @@ impl Core {
         due: Vec<crate::store::Active>,
         out: &mut Vec<Effect>,
     ) {
-        // At the start all that is active comes into hand before anything new begins.
-        let full = !self.is_ready() && due.len() >= TAKE_OVER_MAX;
+        // All that is active comes into hand before anything new begins. What another daemon has
+        // must not stand before what is ours.
+        let whole = self.scan_until == Timestamp::MAX || self.shares_store;
+        let full = whole && due.len() >= TAKE_OVER_MAX;
         let after = due.last().filter(|_| full).and_then(crate::store::Active::due_place);
         if after.is_none() {
             self.scanning = false;
@@ -412,7 +432,14 @@ impl Core {
             self.take_over(active);
         }
         if after.is_some() {
-            out.push(Effect::Scan { until: Timestamp::MAX, after });
+            out.push(Effect::Scan { until: self.scan_until, after });
+            return;
+        }
+        for (name, lane) in &mut self.lanes {
+            lane.keeping.scan_ends();
+            if self.shares_store {
+                self.stirred.insert(name.clone());
+            }
         }
     }
 

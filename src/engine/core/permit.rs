@@ -39,9 +39,11 @@ impl Core {
     fn pump_lane(&mut self, name: &Name, out: &mut Vec<Effect>) {
         loop {
             let now = self.now.boot;
-            let ready = self.is_ready();
             let Some(lane) = self.lanes.get_mut(name) else { return };
-            let room = ready && lane.has_room();
+            if !lane.keeping.sends(now) {
+                return;
+            }
+            let room = lane.keeping.is_in_hand() && lane.has_room();
             let Some((rank, place, who)) = lane.line.first(room) else {
                 if lane.lane.quota.is_some() {
                     // With nobody else to serve, a list need not wait for its share.

@@ -63,6 +63,9 @@ impl Core {
         if !self.lanes.contains_key(call.lane()) {
             return refuse(AskError::NoLane(call.lane().clone()));
         }
+        if !self.is_ours(call.lane()) {
+            return refuse(AskError::Elsewhere(call.lane().clone()));
+        }
         self.line_up_at(call.lane(), Rank::Ask, Waiter::Ask(id));
         self.asks.insert(id, Inquiry { call, tries: 0, again_at: None });
     }
@@ -81,7 +84,8 @@ impl Core {
         self.permit_back(asked.lane(), reply.sent, &reply.outcome);
         asked.tries += 1;
         if let Err(error) = &mut reply.outcome {
-            if !self.draining && asked.tries < ASK_TRIES_MAX && self.may_pass(asked.lane(), error) {
+            let again = !self.draining && self.is_ours(asked.lane());
+            if again && asked.tries < ASK_TRIES_MAX && self.may_pass(asked.lane(), error) {
                 return self.ask_again(id, asked);
             }
             if asked.tries > 1 {
@@ -124,6 +128,24 @@ impl Core {
         asked.again_at = None;
         let lane = asked.lane().clone();
         self.line_up_at(&lane, Rank::Ask, Waiter::Ask(id));
+    }
+
+    /// The lane is another daemon's: nothing is asked over it any more. What is out comes back by
+    /// itself.
+    pub(super) fn dismiss_asks_of(&mut self, name: &Name, out: &mut Vec<Effect>) {
+        let Some(lane) = self.lanes.get_mut(name) else { return };
+        let mut dismissed: Vec<u64> = std::iter::from_fn(|| lane.line.pop_ask()).collect();
+        for (id, asked) in self.asks.iter().filter(|(_, asked)| asked.lane() == name) {
+            if let Some(at) = asked.again_at {
+                self.timers.clear(Timer::Ask(*id), Some(at));
+                dismissed.push(*id);
+            }
+        }
+        for id in dismissed {
+            self.asks.remove(&id);
+            let result = Err(AskError::Elsewhere(name.clone()));
+            out.push(Effect::Told { id, result });
+        }
     }
 
     /// The process ends: nothing is asked any more. What is out comes back by itself.

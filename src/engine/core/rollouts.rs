@@ -71,7 +71,12 @@ impl Core {
             Some(tracked) => {
                 let moved = view.record.version != tracked.view.record.version;
                 // A change may have ended in other hands: its place is free.
-                tracked.again |= view.tallies != tracked.view.tallies;
+                let moved_on = view.tallies != tracked.view.tallies;
+                tracked.again |= moved_on;
+                if moved_on && self.shares_store {
+                    // It may have ended in another daemon's hands.
+                    tracked.goes_on();
+                }
                 tracked.view = view;
                 moved
             }
@@ -149,6 +154,7 @@ impl Core {
     /// Begins the next look or verb, if none is under way.
     pub(super) fn look(&mut self, id: RolloutId, out: &mut Vec<Effect>) {
         let held = self.stop.stands() || self.draining || self.away.is_some();
+        let held = held || !self.looks_after(id);
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
         if self.stop.stands() {
             tracked.not_looked_at();
@@ -451,7 +457,7 @@ impl Core {
         }
         for change in moving.released {
             self.count("released");
-            self.begin(change);
+            self.begin(change, Duration::ZERO);
         }
         if moving.verb {
             let in_flight = self.in_flight_of(id);

@@ -344,3 +344,23 @@ fn nothing_is_written_over_a_paused_lane() {
     fence.set_lane(&lane(), None);
     assert_eq!(reason(&fence, &put(), times(WIRE, 101)), None);
 }
+
+#[test]
+fn without_a_lease_that_lasts_no_call_leaves() {
+    let (fence, now) = (open(), times(WIRE, 101));
+    let kept = |until| {
+        let until = Duration::from_secs(until);
+        BTreeMap::from([(lane(), KeptLane { until, giving: false, inherited: false })])
+    };
+    let other = "lane main is another daemon's by now".to_owned();
+    for spec in [put(), look()] {
+        fence.set_leases(&BTreeMap::new());
+        assert_eq!(reason(&fence, &spec, now), Some(other.clone()));
+        fence.set_leases(&kept(101));
+        assert_eq!(reason(&fence, &spec, now), Some(other.clone()), "it is over in this instant");
+        fence.set_leases(&kept(102));
+        assert_eq!(reason(&fence, &spec, now), None);
+    }
+    let read = fence.check_read(&lane(), Duration::from_secs(105), times(102, 102));
+    assert_eq!(read.err().map(|withheld| withheld.0), Some(other));
+}

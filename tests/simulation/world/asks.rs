@@ -72,7 +72,7 @@ impl SimWorld {
         if self.daemon.life != life {
             return;
         }
-        if let Err(withheld) = self.daemon.fence.check_read(deadline, self.times()) {
+        if let Err(withheld) = self.daemon.fence.check_read(call.lane(), deadline, self.times()) {
             self.fire("look_withheld");
             return self.ask_told(0, life, ticket, not_sent(Disposition::Withheld, &withheld.0));
         }

@@ -27,7 +27,9 @@ fn core() -> Core {
     for ordinal in 0..2 {
         let record = Record { state: State::Ready, waits: 1, ..Record::queued() };
         let id = ChangeId { rollout: RolloutId::from_bytes([7; 16]), ordinal };
-        core.begin(Change { id, target: target(ordinal, ordinal), wave: 0, desired: true, record });
+        let change =
+            Change { id, target: target(ordinal, ordinal), wave: 0, desired: true, record };
+        core.begin(change, Duration::ZERO);
     }
     core
 }
