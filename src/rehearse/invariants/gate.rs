@@ -1,7 +1,8 @@
 //! After a halt, a pause or an abort no PUT leaves, and none of a wave that does not advance yet.
 //!
 //! Invariant: a daemon is held to what it knows. A record that was applied and not yet answered may
-//! close while an intent that was applied before it is on its way to the wire.
+//! close while an intent that was applied before it is on its way to the wire. Before it learnt
+//! anything since its start, it is held to the store.
 
 use super::super::observation::{Departure, Observation};
 use super::Invariant;
@@ -29,8 +30,8 @@ impl Invariant for WhileAdvancing {
 
     fn see(&mut self, fact: &Observation<'_>) -> Result<(), String> {
         let (stored, rollout) = match fact {
-            Observation::Started { rollout, .. } => {
-                self.known = rollout.map(|rollout| rollout.record.clone());
+            Observation::Started { .. } => {
+                self.known = None;
                 return Ok(());
             }
             Observation::Learnt(record) => {
