@@ -28,7 +28,7 @@ use super::instances::Locks;
 use super::pending::{FrozenRollout, InstanceOfLane, NewRollout};
 use super::progress::Progress;
 use super::record::JournalRecord;
-use super::row::{StoredChange, is_settled};
+use super::row::{StoredChange, change as whole_change, is_settled};
 use super::targets::{Fingerprints, FrozenTargets, Overlap, overlap};
 use super::{Active, DuePlace, Enforcement, Rollout, SubmitError, Submitted, Unavailable};
 
@@ -131,6 +131,16 @@ pub(crate) fn untouched(progress: &Progress) -> change::Record {
     let state =
         if progress.is_withdrawn() { change::State::Cancelled } else { change::State::Queued };
     change::Record { state, ..change::Record::queued() }
+}
+
+/// Where a change is read.
+pub enum ChangePlace<'a> {
+    /// There is no such change.
+    Nowhere,
+    /// It is in memory, or nobody has touched it.
+    Here(Box<Active>),
+    /// In the row that its rollout keeps of it, unless a retry moves it meanwhile.
+    Settled(&'a RolloutState),
 }
 
 impl StoreState {
@@ -480,6 +490,24 @@ impl StoreState {
     pub fn active(&self, id: ChangeId) -> Option<Active> {
         let rollout = self.rollouts.get(&id.rollout)?;
         Some(self.row(id)?.clone().active(id, &rollout.frozen.plan))
+    }
+
+    /// Where a change is read.
+    pub fn place_of(&self, id: ChangeId) -> Result<ChangePlace<'_>, Unavailable> {
+        let Some(rollout) = self.rollout(id.rollout) else { return Ok(ChangePlace::Nowhere) };
+        if let Some(active) = self.active(id) {
+            return Ok(ChangePlace::Here(Box::new(active)));
+        }
+        if id.ordinal >= rollout.frozen.targets.count() {
+            return Ok(ChangePlace::Nowhere);
+        }
+        if id.ordinal >= rollout.progress.record.cursor {
+            let plan = &rollout.frozen.plan;
+            let change = whole_change(id, rollout.target(id.ordinal)?, rollout.untouched(), plan);
+            let untouched = Active { change, due: None, moved_at: None, entry: None };
+            return Ok(ChangePlace::Here(Box::new(untouched)));
+        }
+        Ok(ChangePlace::Settled(rollout))
     }
 
     /// Rollouts that may still move, oldest first.

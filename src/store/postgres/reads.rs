@@ -29,6 +29,7 @@ use crate::store::pending::FrozenRollout;
 use crate::store::record::Mark;
 use crate::store::replica::Replica;
 use crate::store::row::{StoredChange, change as whole_change, standing_of};
+use crate::store::state::ChangePlace;
 use crate::store::{Active, ChangeStory, Page, Unavailable};
 
 /// How often a change is looked for again that moved between two looks.
@@ -115,19 +116,11 @@ impl PostgresShared {
         for _ in 0..LOOKS_MAX {
             let (first, frozen) = {
                 let replica = self.replica.lock().await;
-                let Some(of) = replica.state.rollout(id.rollout) else { return Ok(None) };
-                if let Some(active) = replica.state.active(id) {
-                    return Ok(Some(active));
+                match replica.state.place_of(id)? {
+                    ChangePlace::Nowhere => return Ok(None),
+                    ChangePlace::Here(active) => return Ok(Some(*active)),
+                    ChangePlace::Settled(of) => (seq_of(of.first_seq), of.frozen.clone()),
                 }
-                if id.ordinal >= of.frozen.targets.count() {
-                    return Ok(None);
-                }
-                if id.ordinal >= of.progress.record.cursor {
-                    let plan = &of.frozen.plan;
-                    let change = whole_change(id, of.target(id.ordinal)?, of.untouched(), plan);
-                    return Ok(Some(Active { change, due: None, moved_at: None, entry: None }));
-                }
-                (seq_of(of.first_seq), of.frozen.clone())
             };
             let sql = format!("{ROWS} AND c.ordinal = $2");
             let ordinal = place_of(id.ordinal);

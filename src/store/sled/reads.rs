@@ -11,9 +11,8 @@ use crate::domain::target::Target;
 use crate::store::bins::{Activity, ActivityQuery};
 use crate::store::instances::remember;
 use crate::store::page::PageQuery;
-use crate::store::row::change;
 use crate::store::shared::StoreShared;
-use crate::store::state::RolloutState;
+use crate::store::state::{ChangePlace, RolloutState};
 use crate::store::targets::all;
 use crate::store::{Active, ChangeStory, Page, PassedMoves, TakesWhole, Unavailable};
 
@@ -46,23 +45,11 @@ impl SledStore {
         for _ in 0..LOOKS_MAX {
             let plan = {
                 let inner = self.shared.commit_queue()?;
-                let Some(rollout) = inner.state.rollout(id.rollout) else { return Ok(None) };
-                if let Some(active) = inner.state.active(id) {
-                    return Ok(Some(active));
+                match inner.state.place_of(id)? {
+                    ChangePlace::Nowhere => return Ok(None),
+                    ChangePlace::Here(active) => return Ok(Some(*active)),
+                    ChangePlace::Settled(rollout) => Arc::clone(&rollout.frozen.plan),
                 }
-                if id.ordinal >= rollout.frozen.targets.count() {
-                    return Ok(None);
-                }
-                if id.ordinal >= rollout.progress.record.cursor {
-                    let change = change(
-                        id,
-                        rollout.target(id.ordinal)?,
-                        rollout.untouched(),
-                        &rollout.frozen.plan,
-                    );
-                    return Ok(Some(Active { change, due: None, moved_at: None, entry: None }));
-                }
-                Arc::clone(&rollout.frozen.plan)
             };
             if let Some(row) = self.shared.settled(id)? {
                 return Ok(Some(row.active(id, &plan)));
