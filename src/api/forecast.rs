@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::domain::change::State;
@@ -128,30 +129,24 @@ impl Forecaster {
             return None;
         }
         let boot = self.clock.times().boot;
-        let (shown, fresh) = self.with(|kept| {
-            match kept.get(&rollout.id).filter(|kept| kept.phase == rollout.record.phase) {
-                Some(kept) => (kept.forecast.clone(), boot < kept.until),
-                None => (None, false),
-            }
+        let known = self.with(|kept| {
+            let kept = kept.get(&rollout.id).filter(|kept| kept.phase == rollout.record.phase)?;
+            Some((kept.forecast.clone(), boot < kept.until))
         });
-        if fresh {
-            return shown;
-        }
+        let kept = match known {
+            Some((shown, true)) => return shown,
+            Some((old, false)) => Some(old),
+            None => None,
+        };
         // Somebody else is at it: what there is must do.
-        let Ok(permit) = Arc::clone(&self.one).try_acquire_owned() else { return shown };
+        let Ok(permit) = Arc::clone(&self.one).try_acquire_owned() else { return kept.flatten() };
         let (this, rollout) = (self.clone(), rollout.clone());
         let making = tokio::spawn(async move {
             let made = this.make(&rollout).await;
             drop(permit);
             made
         });
-        if shown.is_some() {
-            return shown;
-        }
-        match tokio::time::timeout(PATIENCE, making).await {
-            Ok(Ok(made)) => made,
-            Ok(Err(_)) | Err(_) => shown,
-        }
+        old_or_first(kept, making).await
     }
 
     fn with<T>(&self, look: impl FnOnce(&mut BTreeMap<RolloutId, CachedForecast>) -> T) -> T {
@@ -268,9 +263,34 @@ impl Forecaster {
     }
 }
 
+/// What is kept, also that there is no forecast; nothing but the first one is waited for.
+async fn old_or_first(
+    kept: Option<Option<Forecast>>,
+    making: JoinHandle<Option<Forecast>>,
+) -> Option<Forecast> {
+    match kept {
+        Some(old) => old,
+        None => tokio::time::timeout(PATIENCE, making).await.ok()?.ok()?,
+    }
+}
+
 /// Whether it moves without a person's doing, or would if one said so now.
 fn is_moving(rollout: &Rollout) -> bool {
     let moving =
         matches!(rollout.record.phase.as_str(), "scheduled" | "advancing" | "soaking" | "awaiting");
     moving && rollout.record.paused.is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn that_there_is_no_forecast_is_an_answer_and_only_the_first_is_waited_for() {
+        let never = || tokio::spawn(std::future::pending());
+        assert_eq!(old_or_first(Some(None), never()).now_or_never(), Some(None));
+        assert_eq!(old_or_first(None, never()).now_or_never(), None, "it waits");
+    }
 }
