@@ -117,6 +117,7 @@ impl Api {
             let (at, name) = (at.to_string(), stored.plan.name.as_str());
             left_out(entry, &at, &at, name, counted.is_some())
         });
+        let read = stops.filter(|_| counted.is_none()).map(|(_, at)| at);
         let document = ReportDoc {
             id: rollout.id.clone(),
             name: rollout.name.clone(),
@@ -136,7 +137,7 @@ impl Api {
             }),
             read_to: stops.map(|(entry, at)| ReadTo { entry, at }),
             left_out,
-            nights: nights.iter().map(|night| told(night, &work, within)).collect(),
+            nights: nights.iter().map(|night| told(night, &work, within, read)).collect(),
             as_of: now,
         };
         Ok(Morning { stored, rollout, nights, night, period, work, document })
@@ -218,7 +219,9 @@ impl NightWork {
         let mut settles = Vec::new();
         for bin in &activity.bins {
             let ended = bin.at.checked_add(BIN).unwrap_or(bin.at);
-            let none = WaveWork { began: bin.at, ended, counts: ReportCounts::default() };
+            // The first five minutes begin before the rollout, and so before its first night.
+            let began = bin.at.max(rollout.submitted_at);
+            let none = WaveWork { began, ended, counts: ReportCounts::default() };
             let wave = waves.entry(usize::from(bin.wave)).or_insert(none);
             wave.ended = wave.ended.max(ended);
             let BinCounts { succeeded, failed, in_doubt, cancelled, reverted, skipped, .. } =
@@ -227,7 +230,7 @@ impl NightWork {
             wave.counts.failed += failed;
             wave.counts.in_doubt += in_doubt;
             wave.counts.left += skipped + cancelled;
-            settles.push((bin.at, [succeeded + reverted, failed, in_doubt]));
+            settles.push((began, [succeeded + reverted, failed, in_doubt]));
         }
         let over = activity.pauses.iter().map(|(from, to)| (*from, Some(*to)));
         let stands = rollout.record.paused.iter().map(|mark| (mark.at, None));
@@ -308,8 +311,14 @@ fn pause(from: Timestamp, to: Option<Timestamp>) -> PauseSpan {
     PauseSpan { from, to, by: None, reason: String::new() }
 }
 
-/// A night with what settled in it, as far as the report reaches.
-fn told(night: &Night, work: &NightWork, asked: Option<&Night>) -> ReportNight {
+/// A night with what settled in it, where the report reaches to its end. `read`: up to when the
+/// journal was read, where nothing else tells.
+fn told(
+    night: &Night,
+    work: &NightWork,
+    asked: Option<&Night>,
+    read: Option<Timestamp>,
+) -> ReportNight {
     let within = |at: Timestamp| night.from <= at && at < night.to;
     let mut sums = [0; 3];
     for (_, counts) in work.settles.iter().filter(|(at, _)| within(*at)) {
@@ -317,7 +326,8 @@ fn told(night: &Night, work: &NightWork, asked: Option<&Night>) -> ReportNight {
             *sum += count;
         }
     }
-    let known = asked.is_none_or(|asked| asked == night);
+    let known =
+        asked.is_none_or(|asked| asked == night) && read.is_none_or(|read| night.to <= read);
     ReportNight {
         date: night.date.to_string(),
         from: night.from,

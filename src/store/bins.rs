@@ -276,8 +276,11 @@ pub(crate) fn read(
     query: ActivityQuery,
     submitted: u64,
 ) -> Result<Activity, QueueError> {
-    let counted = counted(tree)?.filter(|counted| counted.first > submitted);
-    let since = counted.map(|counted| counted.since);
+    let since = match counted(tree)? {
+        Some(counted) => (counted.first > submitted).then_some(counted.since),
+        // An earlier version took in all that there is.
+        None => Some(query.to),
+    };
     let asked = query.bins();
     let keys = bin_key(query.id, *asked.start(), 0)..=bin_key(query.id, *asked.end(), u16::MAX);
     let mut bins = Vec::new();

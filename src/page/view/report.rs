@@ -106,8 +106,10 @@ struct DecisionLine {
 struct NightLine {
     date: String,
     named: String,
-    well: u32,
-    wrong: u32,
+    /// `None`: not known.
+    well: Option<u32>,
+    wrong: Option<u32>,
+    tone: &'static str,
 }
 
 impl ReportView {
@@ -432,8 +434,9 @@ fn night_lines(source: &Morning) -> Vec<NightLine> {
         .map(|(night, counted)| NightLine {
             date: counted.date.clone(),
             named: named(night),
-            well: counted.well.unwrap_or_default(),
-            wrong: counted.wrong.unwrap_or_default(),
+            well: counted.well,
+            wrong: counted.wrong,
+            tone: if counted.wrong > Some(0) { " wrong" } else { "" },
         })
         .collect()
 }

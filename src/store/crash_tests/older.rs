@@ -137,6 +137,10 @@ async fn what_an_earlier_version_did_not_count_is_told_as_not_known() {
         drop(db);
         let store = reopened(dir.path());
         assert_eq!(store.health().rebuilt, None, "nothing is wrong with it");
+        if second == 2 {
+            let seen = store.activity(id, at(0), at(1_000)).await.expect("available");
+            assert_eq!(seen.since, Some(at(1_000)), "nothing is known before it counts");
+        }
         let (now, change) = (rollout(&store, id).await, change_of(&store, id, 1).await.change);
         let moved = vec![step(1, &change.record, State::Inspecting, second)];
         store.commit(Commit { changes: moved, ..blank(&now, second) }).await.expect("free");

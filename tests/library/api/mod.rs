@@ -7,6 +7,7 @@ mod door;
 mod enforce;
 mod gates;
 mod health;
+mod long;
 mod look;
 mod metrics;
 mod page;
