@@ -86,7 +86,7 @@ impl RunningParts {
         })?;
         let levels = Levels::of(&setup.state, clock.clone());
         let doors = Doors::open(&setup.door, &setup.state, setup.callers, clock.clone())?
-            .with_signed_out(page::sign_in_first);
+            .with_page(page::answers());
         let left = levels.read();
         let StartedStore { store, new } = setup.store.start().await?;
         let failed = store.failed();

@@ -32,4 +32,10 @@ mod viewer;
 pub(crate) mod wants;
 
 pub use routes::router;
-pub use sign_in::first as sign_in_first;
+
+use crate::api::door::PageAnswers;
+
+/// What a browser sees of what the doors refuse.
+pub fn answers() -> PageAnswers {
+    PageAnswers { signed_out: sign_in::first, refused: request::refused }
+}

@@ -14,6 +14,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use serde::Deserialize;
 
 use super::help::Choices;
@@ -163,7 +165,16 @@ fn status(problem: &Problem) -> StatusCode {
 /// answers, or of a request that can be read.
 pub async fn as_views(request: Request, next: Next) -> Response {
     let viewer = Viewer::of(request.extensions());
-    let answer = next.run(request).await;
+    as_view(next.run(request).await, viewer).await
+}
+
+/// The same of whatever the door refused.
+pub fn refused(answer: Response) -> BoxFuture<'static, Response> {
+    let nobody = Viewer { caller: None, form: String::new() };
+    as_view(answer, nobody).boxed()
+}
+
+async fn as_view(answer: Response, viewer: Viewer) -> Response {
     let refused = answer.status().is_client_error() || answer.status().is_server_error();
     let kind = answer.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     if !refused || kind.is_some_and(|kind| kind.starts_with("text/html")) {

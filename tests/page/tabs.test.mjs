@@ -121,11 +121,43 @@ test('whoever is signed out is told so at once, keeps what they typed, and goes 
   await page.waitForSelector('#live[data-state=out]');
   await page.getByText('You are signed out since').waitFor();
   assert.equal(page.streams.size, 0, 'its stream is closed');
+  // Nothing is sent that nobody would take: what is typed would be gone.
+  await page.locator('dialog').getByRole('button', { name: 'Promote' }).click();
+  assert.equal(await page.locator('dialog #reason').inputValue(), 'half a sen');
   await other.goto(await bed.sealift('open', '--print'));
   await other.waitForURL((url) => url.pathname === '/');
   await look(page, false, true);
   await live(page);
   assert.equal(await page.getByText('You are signed out since').count(), 0);
   assert.equal(await page.locator('dialog #reason').inputValue(), 'half a sen');
+  // The form goes on in the new session.
+  await page.locator('dialog #reason').fill('half a sentence more');
+  await page.locator('dialog').getByRole('button', { name: 'Promote' }).click();
+  await page.getByText('Done: promote.').waitFor();
+  await page.context().close();
+});
+
+test('a plan that is being written survives a daemon that is killed and a session that ends', async () => {
+  const page = await bed.signIn();
+  await page.goto(bed.url('/plans/new'));
+  await live(page);
+  await page.locator('#text').fill('version: 1\nname: half');
+  const check = page.getByRole('button', { name: 'Check', exact: true });
+  await bed.kill();
+  await page.waitForSelector('#live[data-state=lost]');
+  await check.click();
+  assert.equal(await page.locator('#text').inputValue(), 'version: 1\nname: half');
+  await bed.serve();
+  await live(page);
+  // Its session ends where nobody tells the tab in time.
+  const cookies = await page.context().cookies();
+  await page.context().clearCookies();
+  await check.click();
+  await page.getByText('It was not checked, and nothing was done').waitFor();
+  assert.equal(await page.locator('#text').inputValue(), 'version: 1\nname: half');
+  await page.context().addCookies(cookies);
+  await check.click();
+  await page.getByRole('heading', { name: /mistake.* in plan.yaml/ }).waitFor();
+  assert.equal(await page.locator('#text').inputValue(), 'version: 1\nname: half');
   await page.context().close();
 });

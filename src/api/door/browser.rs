@@ -155,13 +155,13 @@ pub fn judge(
     if from_here || navigates { Ok(Asker::Reading) } else { Err(NotOurs::Foreign) }
 }
 
-/// Whether somebody follows a link or types an address, and sees whatever the answer is.
-pub fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
+/// Whether somebody follows a link, types an address or sends a form, and sees whatever the answer
+/// is.
+pub fn is_navigation(headers: &HeaderMap) -> bool {
     let text =
         |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let shown = text("sec-fetch-mode") == "navigate"
-        || text("accept").split(',').any(|kind| kind.trim().starts_with("text/html"));
-    matches!(*method, Method::GET | Method::HEAD) && shown
+    text("sec-fetch-mode") == "navigate"
+        || text("accept").split(',').any(|kind| kind.trim().starts_with("text/html"))
 }
 
 #[cfg(test)]

@@ -34,6 +34,7 @@ use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTIC
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use rustls::crypto::aws_lc_rs;
 
@@ -95,8 +96,14 @@ pub enum DoorError {
     Listen { address: std::net::SocketAddr, source: std::io::Error },
 }
 
-/// Answers somebody whom nobody knows, who could see a page: `None` for the usual refusal.
-pub type SignedOut = fn(&Request) -> Option<Response>;
+/// What a person sees of a refusal, who follows a link or sends a form.
+#[derive(Debug, Clone, Copy)]
+pub struct PageAnswers {
+    /// Answers somebody whom nobody knows; `None` for the usual refusal.
+    pub signed_out: fn(&Request) -> Option<Response>,
+    /// The same refusal, as a view.
+    pub refused: fn(Response) -> BoxFuture<'static, Response>,
+}
 
 /// What all doors share.
 #[derive(Clone)]
@@ -117,7 +124,7 @@ struct SharedDoors {
     url: OnceLock<String>,
     /// The TLS of the door on the network, once that is open and has it.
     tls: OnceLock<Arc<DoorTls>>,
-    signed_out: Option<SignedOut>,
+    page: Option<PageAnswers>,
 }
 
 impl Doors {
@@ -160,16 +167,15 @@ impl Doors {
             clock,
             url: OnceLock::new(),
             tls: OnceLock::new(),
-            signed_out: None,
+            page: None,
         }))
     }
 
-    /// The same, where `answer` may send whoever is not signed in to a page; before any door is
-    /// served.
+    /// The same, with a page that says in its own way what is refused; before any door is served.
     #[must_use]
-    pub fn with_signed_out(self, answer: SignedOut) -> Self {
-        let shared = Arc::into_inner(self.0)
-            .map(|shared| SharedDoors { signed_out: Some(answer), ..shared });
+    pub fn with_page(self, page: PageAnswers) -> Self {
+        let shared =
+            Arc::into_inner(self.0).map(|shared| SharedDoors { page: Some(page), ..shared });
         Self(Arc::new(shared.expect("no door is open yet")))
     }
 
@@ -410,8 +416,8 @@ impl Door {
     }
 
     fn signed_out(&self, request: &Request) -> Response {
-        if browser::is_navigation(request.method(), request.headers())
-            && let Some(answer) = self.doors.0.signed_out.and_then(|answer| answer(request))
+        if browser::is_navigation(request.headers())
+            && let Some(answer) = self.doors.0.page.and_then(|page| (page.signed_out)(request))
         {
             return answer;
         }
@@ -476,10 +482,16 @@ fn media_type(headers: &HeaderMap) -> &str {
 }
 
 async fn guard(State(door): State<Door>, request: Request, next: Next) -> Response {
+    let page = door.doors.0.page.filter(|_| {
+        browser::is_navigation(request.headers()) && !request.uri().path().starts_with("/v1/")
+    });
     let mut response = match door.admit(request).await {
         Ok(request) => next.run(request).await,
         Err(refused) => refused,
     };
+    if let Some(page) = page {
+        response = (page.refused)(response).await;
+    }
     headers::add(response.headers_mut(), door.kind == DoorKind::Tls);
     response
 }

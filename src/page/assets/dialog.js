@@ -1,6 +1,7 @@
 // The question of a verb beside the view: the same page that opens without script, in a dialog.
 //
-// Invariant: nothing is done here; the form is the daemon's and goes to its own address.
+// Invariants: nothing is done here; the form is the daemon's and goes to its own address. While the daemon is lost or nobody is
+// signed in, no form leaves: the browser would show what came of it in place of what was typed.
 
 import { parse } from './trust.js';
 
@@ -18,9 +19,19 @@ function fill(part) {
 
 fill(document);
 
+/** Whether nothing can be asked for now; the bar says why, and is said again. */
+function isOut() {
+  const notice = document.getElementById('lost');
+  if (!notice) return false;
+  notice.replaceWith(notice);
+  return true;
+}
+
 /** @param {HTMLAnchorElement} link */
 async function ask(link) {
-  const answer = await fetch(link.href, { cache: 'no-store', redirect: 'manual' });
+  const answer = await fetch(link.href, { cache: 'no-store', redirect: 'manual' }).catch(() => null);
+  // The bar says soon that the daemon is lost.
+  if (!answer) return;
   if (!answer.ok) {
     location.assign(link.href);
     return;
@@ -45,12 +56,18 @@ async function ask(link) {
   fill(dialog);
   document.body.append(dialog);
   dialog.showModal();
-  dialog.querySelector('input:not([type=hidden])')?.focus();
+  const first = dialog.querySelector('input:not([type=hidden])');
+  if (first instanceof HTMLElement) first.focus();
 }
 
 document.addEventListener('click', (event) => {
   const link = /** @type {Element} */ (event.target).closest('a[data-question]');
   if (!(link instanceof HTMLAnchorElement) || event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
   event.preventDefault();
-  void ask(link);
+  if (!isOut()) void ask(link);
+});
+
+document.addEventListener('submit', (event) => {
+  const form = event.target;
+  if (form instanceof HTMLFormElement && form.method === 'post' && isOut()) event.preventDefault();
 });

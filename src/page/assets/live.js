@@ -33,6 +33,8 @@ let opening = false;
 let polling = false;
 /** Whoever looks has no session any more. */
 let out = false;
+/** What the forms carry is of a session that ended. */
+let stale = false;
 /** @type {(() => void) | null} */
 let release = null;
 
@@ -71,7 +73,7 @@ function say(state, text) {
 
 /** Nothing is asked for any more until somebody looks at this tab again. */
 function signedOut() {
-  out = true;
+  [out, stale] = [true, true];
   close();
   say('out', 'Signed out');
 }
@@ -82,7 +84,7 @@ function signedOut() {
  */
 async function refresh() {
   // A report, and a plan that is being written, stay as they are.
-  if (document.querySelector('main[data-still]')) return true;
+  if (document.querySelector('main[data-still]') && !stale) return true;
   if (asking) {
     again = true;
     return true;
@@ -113,9 +115,27 @@ async function refresh() {
   return answered;
 }
 
+/**
+ * Lets forms that are being filled in go on in the new session, if it is the same person's.
+ * @param {Document} made
+ */
+function signedInAgain(made) {
+  const who = (/** @type {Document} */ of) => of.querySelector('.who b')?.textContent;
+  const fresh = made.querySelector('.who input[name=form]');
+  if (!(fresh instanceof HTMLInputElement)) return;
+  if (who(made) !== who(document)) {
+    location.reload();
+    return;
+  }
+  stale = false;
+  for (const field of document.querySelectorAll('input[name=form]')) field.setAttribute('value', fresh.value);
+}
+
 /** @param {string} html */
 function morph(html) {
   const made = parse(html);
+  if (stale) signedInAgain(made);
+  if (document.querySelector('main[data-still]')) return;
   document.title = made.title;
   for (const id of ['notices', 'main', 'foot', 'views']) {
     const [now, next] = [document.getElementById(id), made.getElementById(id)];

@@ -12,11 +12,11 @@ const KEPT = ['file', 'discovered'];
  * @param {HTMLElement | null} submitter
  */
 async function check(form, submitter) {
-  const answer = await fetch(form.action, { method: 'POST', body: new FormData(form, submitter), cache: 'no-store', redirect: 'manual' });
-  const made = parse(await answer.text());
+  const answer = await fetch(form.action, { method: 'POST', body: new FormData(form, submitter), cache: 'no-store', redirect: 'manual' }).catch(() => null);
+  const made = parse((await answer?.text().catch(() => '')) ?? '');
   const next = made.getElementById('main');
-  if (!next) {
-    location.reload();
+  if (!next?.querySelector('[data-upload]')) {
+    unchecked(form, next?.querySelector('p')?.textContent ?? 'The daemon did not answer, or you are signed out.');
     return;
   }
   for (const name of KEPT) {
@@ -30,9 +30,23 @@ async function check(form, submitter) {
   if (first instanceof HTMLElement) first.focus();
 }
 
+/**
+ * Says why the plan was not checked; what was typed and chosen stays.
+ * @param {HTMLFormElement} form
+ * @param {string} why
+ */
+function unchecked(form, why) {
+  const said = document.createElement('p');
+  said.className = 'said';
+  said.setAttribute('role', 'alert');
+  said.textContent = `It was not checked, and nothing was done: ${why}`;
+  form.querySelector('.said')?.remove();
+  form.prepend(said);
+}
+
 document.addEventListener('submit', (event) => {
   const form = event.target;
-  if (!(form instanceof HTMLFormElement) || !form.matches('[data-upload]')) return;
+  if (event.defaultPrevented || !(form instanceof HTMLFormElement) || !form.matches('[data-upload]')) return;
   event.preventDefault();
   void check(form, event.submitter);
 });

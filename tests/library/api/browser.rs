@@ -461,3 +461,46 @@ async fn a_person_signs_in_on_the_page_acts_by_its_form_and_signs_out() {
         "the cookie is worth nothing"
     );
 }
+
+#[tokio::test]
+async fn whoever_was_signed_out_when_a_form_was_sent_is_told_and_led_back() {
+    let (text, listed) = token("ada", &[Role::Read, Role::Operate]);
+    let world = ApiWorld::opened(with_carol().await, |folder| plain(folder, &[&listed])).await;
+    world.cloud.busy(true);
+    world.submit(&plan("night", &targets('a', 2), "")).await;
+    let mut browser = Browser::at_network(&world);
+    let view = async |answer: reqwest::Response| {
+        let (status, kind) = (answer.status(), answer.headers()["content-type"].clone());
+        let html = answer.text().await.expect("a view");
+        assert!(kind.to_str().is_ok_and(|kind| kind.starts_with("text/html")), "{html}");
+        (status, html)
+    };
+    for (path, back) in [
+        ("/rollouts/night/pause", "/rollouts/night/pause"),
+        ("/rollouts/night/pause?zone=utc", "/rollouts/night/pause?zone=utc"),
+        ("/plans/submit", "/plans/new"),
+    ] {
+        let sent = browser.fill(path, &[("reason", "too late"), ("form", "x")]).await;
+        assert_eq!(sent.status(), StatusCode::SEE_OTHER, "{path}");
+        let leads = sent.headers()[LOCATION].to_str().expect("text").to_owned();
+        let shown = browser.send(Method::GET, &leads, navigation(&browser), None).await;
+        let (status, html) = view(shown).await;
+        assert_eq!(status, StatusCode::OK, "{path}");
+        assert!(html.contains("nothing was done"), "{path}: {html}");
+        assert!(html.contains(&format!("name=\"next\" value=\"{back}\"")), "{path}: {html}");
+    }
+    let program = browser.fill("/v1/rollouts/night/pause", &[]).await;
+    assert_eq!(program.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(program.headers()["content-type"], "application/problem+json");
+
+    // What the door refuses is a view too, for a person.
+    let (status, html) = view(browser.fill("/sign-in", &[("code", "used")]).await).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    assert!(html.contains("counts once") && html.contains("href=\"/sign-in\""), "{html}");
+    assert_eq!(browser.sign_in(json!({"token": text})).await, StatusCode::OK);
+    let other = [("form", "of another session"), ("reason", "by hand")];
+    let (status, html) = view(browser.fill("/rollouts/night/pause", &other).await).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    assert!(html.contains("load the page again"), "{html}");
+    assert_eq!(world.get("/v1/rollouts/night").await.json.get("paused"), None);
+}
