@@ -4,23 +4,40 @@
 use std::path::Path;
 use std::process::Command;
 
-/// Runs the tests of one of its files; what is missing is named.
+/// Runs the tests of one of its files.
 fn run(file: &str) {
+    node(&["--test", "--test-reporter=spec", file]);
+}
+
+/// Runs node beside the tests of the page; what is missing is named.
+fn node(arguments: &[&str]) {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page");
     let there = |command: &str| Command::new(command).arg("--version").output().is_ok();
     let mut missing: Vec<&str> =
         ["chromium", "node"].into_iter().filter(|command| !there(command)).collect();
-    let packages = ["node_modules/playwright-core", "node_modules/axe-core"];
-    missing.extend(packages.into_iter().filter(|package| !page.join(package).exists()));
+    let packages =
+        ["playwright-core", "axe-core", "typescript"].map(|name| format!("node_modules/{name}"));
+    missing
+        .extend(packages.iter().map(String::as_str).filter(|package| !page.join(package).exists()));
     assert!(missing.is_empty(), "{missing:?} missing; `make setup` installs what the tests need");
     let output = Command::new("node")
-        .args(["--test", "--test-reporter=spec", file])
+        .args(arguments)
         .current_dir(&page)
         .env("SEALIFT", env!("CARGO_BIN_EXE_sealift"))
         .output()
         .expect("node runs");
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn the_script_of_the_page_keeps_its_types() {
+    node(&["node_modules/typescript/bin/tsc", "-p", "."]);
+}
+
+#[test]
+fn the_demo_is_watched_from_its_link_to_its_end() {
+    run("demo.test.mjs");
 }
 
 #[test]

@@ -105,7 +105,8 @@ document.addEventListener('click', (event) => {
 
 // A choice narrows the changes at once; without script there is the button beside it.
 document.addEventListener('change', (event) => {
-  if (event.target instanceof HTMLSelectElement) event.target.closest('form[data-kept]')?.requestSubmit();
+  const form = event.target instanceof HTMLSelectElement && event.target.closest('form[data-kept]');
+  if (form instanceof HTMLFormElement) form.requestSubmit();
 });
 
 /** @param {number} step */
