@@ -51,7 +51,7 @@ latency: {min: 5ms, max: 40ms}
 const JOB_TIME: &str = "job_time: {min: 400ms, max: 1200ms}\n";
 
 /// The same where somebody watches the page: long enough to look at each of its views.
-const JOB_TIME_WATCHED: &str = "job_time: {min: 4s, max: 10s}\n";
+const JOB_TIME_WATCHED: &str = "job_time: {min: 2s, max: 6s}\n";
 
 const PLAN: &str = "\
 version: 1
@@ -114,7 +114,11 @@ pub async fn demo(args: &DemoArgs) -> Result<Exit> {
     if args.page {
         let link = client.link().await?;
         let url = link.url.context("the page's port is not open")?;
-        say(&format!("The page, for your browser, once and within a minute:\n  {url}\n"))?;
+        say(&format!(
+            "The page, for your browser, once and within a minute:\n  {url}\n\
+             Later, or for another browser: sealift open --addr {}\n",
+            config.socket.display()
+        ))?;
     }
     let exit = tokio::select! {
         biased;
