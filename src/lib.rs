@@ -61,6 +61,9 @@ pub mod yaml;
 // Authorities of certificates, as PEM text.
 pub mod authorities;
 
+// Which database the store is in: its URL and schema.
+pub mod database;
+
 // The only reader of time.
 pub mod clock;
 

@@ -24,7 +24,7 @@ pub use self::operator::{
 };
 pub use self::options::{DocumentArgs, DocumentFormat, OutputArgs, OutputFormat, command, parse};
 pub use self::store::{
-    BackupArgs, CompactArgs, ExportArgs, ImportArgs, RepairArgs, StateArgs, StoreArgs,
+    BackupArgs, CompactArgs, ExportArgs, ImportArgs, RepairArgs, SqlArgs, StateArgs, StoreArgs,
     StoreCheckArgs, StoreVerb, TakeBackArgs,
 };
 use super::reach::Reach;

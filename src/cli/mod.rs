@@ -13,6 +13,7 @@ mod away;
 pub(crate) mod client;
 pub(crate) mod client_error;
 mod complete;
+pub mod database;
 mod discover;
 mod discovered;
 mod emulate;

@@ -11,6 +11,7 @@ use super::output::{aligned, pretty};
 use super::reach::{self, Reach};
 use super::term;
 use super::text::{cell, json};
+use crate::config::StoreConfig;
 use crate::simcloud::faults;
 use crate::words::text::clean;
 use crate::{config, planfile, store, yaml};
@@ -40,8 +41,10 @@ pub fn config(args: &ConfigArgs, at: &Reach) -> Result<Exit> {
             ExitFailure::new(Exit::Error, mistakes.render(term::colour()).trim_end()).into()
         );
     }
-    store::maintenance::known(&config.store)
-        .map_err(|newer| ExitFailure::new(Exit::StoreRefused, newer.to_string()))?;
+    if let StoreConfig::Sled(folder) = &config.store {
+        store::maintenance::known(folder)
+            .map_err(|newer| ExitFailure::new(Exit::StoreRefused, newer.to_string()))?;
+    }
     if !config.warnings.is_empty() {
         term::say(&yaml::diagnostic::render_warnings(&config.warnings, term::colour()));
     }

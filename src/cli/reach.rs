@@ -111,7 +111,7 @@ pub fn find(reach: &Reach) -> Result<DaemonAddress, ExitFailure> {
     }
     let config = self::config(reach)?;
     let lanes = config.file.is_some().then(|| reached(&config.lanes));
-    let stop_file = Some(config::stop_file(&config.store));
+    let stop_file = Some(config::stop_file(config.store.folder()));
     Ok(DaemonAddress {
         place: DaemonPlace::Socket(config.socket),
         stop_file,

@@ -1,4 +1,5 @@
-//! `store`: looks after a store's directory: check, backup, export, import, new, repair, compact.
+//! `store`: looks after a store's directory: check, backup, export, import, new, repair, compact. Of
+//! one in PostgreSQL it checks, and prints the SQL; the rest is for the database's owner, and says so.
 //!
 //! Invariant: a copy of a store on which a daemon works is made by that daemon, which knows what is
 //! synced; everything else is refused while a daemon works there.
@@ -17,15 +18,18 @@ use super::args::{
 };
 use super::client::Client;
 use super::client_error::ClientError;
+use super::database;
 use super::exit::{Exit, ExitFailure};
 use super::output::{aligned, line, pretty};
 use super::reach::{self, Reach};
 use super::term::{self, ask, can_ask};
 use super::text::count;
+use crate::config::StoreConfig;
 use crate::store::maintenance::begin::begin;
 use crate::store::maintenance::check::{QueueReport, Report, check};
 use crate::store::maintenance::compact::compact;
 use crate::store::maintenance::export::{Export, new_file};
+use crate::store::maintenance::finding::Finding;
 use crate::store::maintenance::hand_over::{hand_over, read, take_back};
 use crate::store::maintenance::import::{CopySource, Imported, import, keep};
 use crate::store::maintenance::manifest::Manifest;
@@ -41,7 +45,8 @@ const STREAM: &str = "-";
 pub async fn store(args: &StoreArgs, reach: &Reach, style: &Style) -> Result<Exit> {
     quiet_threads();
     match &args.verb {
-        StoreVerb::Check(args) => check_up(args, reach),
+        StoreVerb::Check(args) => check_up(args, reach).await,
+        StoreVerb::Sql(args) => database::sql(args, reach),
         StoreVerb::Backup(args) => backup(args, reach, style).await,
         StoreVerb::Export(args) => export(args, reach, style).await,
         StoreVerb::Import(args) => take_in(args, reach, style),
@@ -64,15 +69,36 @@ fn quiet_threads() {
     }));
 }
 
-fn directory(state: Option<&Path>, reach: &Reach) -> Result<PathBuf> {
-    match state {
-        Some(state) => Ok(state.to_owned()),
-        None => Ok(reach::config(reach)?.store),
+/// What is done instead about a store in PostgreSQL.
+const COPY_INSTEAD: &str = "copy the database with `pg_dump`, or as its owner does it";
+const IMPORT_INSTEAD: &str =
+    "name a directory with --state DIR; this version imports into no database";
+const NEW_INSTEAD: &str =
+    "name an empty database or another schema, and give the daemon a state directory of its own";
+const BACK_INSTEAD: &str = "nothing is handed over from a database";
+const REPAIR_INSTEAD: &str =
+    "`sealift store check` tells what is wrong, and the database's owner restores a copy";
+const COMPACT_INSTEAD: &str = "the server's autovacuum does that";
+
+/// The directory that a verb works on.
+fn directory(state: Option<&Path>, reach: &Reach, instead: &str) -> Result<PathBuf> {
+    if let Some(state) = state {
+        return Ok(state.to_owned());
+    }
+    match reach::config(reach)?.store {
+        StoreConfig::Sled(folder) => Ok(folder),
+        StoreConfig::Postgres(config) => {
+            let message = format!(
+                "the store is in PostgreSQL at {}, and this verb works on a directory: {instead}",
+                config.url.place()
+            );
+            Err(ExitFailure::new(Exit::Error, message).into())
+        }
     }
 }
 
-fn of(args: &StateArgs, reach: &Reach) -> Result<PathBuf> {
-    directory(args.state.as_deref(), reach)
+fn of(args: &StateArgs, reach: &Reach, instead: &str) -> Result<PathBuf> {
+    directory(args.state.as_deref(), reach, instead)
 }
 
 /// Where a copy comes from.
@@ -84,6 +110,9 @@ enum From {
 /// The daemon, if one answers and no directory was named; else the directory.
 async fn from(state: Option<&Path>, reach: &Reach) -> Result<From> {
     if state.is_none() {
+        if reach.addr.is_none() {
+            directory(None, reach, COPY_INSTEAD)?;
+        }
         // Without a daemon the directory is read: nobody is waited for.
         let client =
             Client::new(reach::find(reach)?.place().clone())?.waiting(std::time::Duration::ZERO);
@@ -93,11 +122,18 @@ async fn from(state: Option<&Path>, reach: &Reach) -> Result<From> {
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(From::Directory(directory(state, reach)?))
+    Ok(From::Directory(directory(state, reach, COPY_INSTEAD)?))
 }
 
-fn check_up(args: &StoreCheckArgs, reach: &Reach) -> Result<Exit> {
-    let dir = of(&args.state, reach)?;
+async fn check_up(args: &StoreCheckArgs, reach: &Reach) -> Result<Exit> {
+    let store = match &args.state.state {
+        Some(state) => StoreConfig::Sled(state.clone()),
+        None => reach::config(reach)?.store,
+    };
+    let dir = match store {
+        StoreConfig::Sled(dir) => dir,
+        StoreConfig::Postgres(config) => return database::check_up(&config, &args.output).await,
+    };
     let report = check(&dir)?;
     let mut out = term::stdout();
     match args.output.output {
@@ -151,15 +187,20 @@ fn view(dir: &Path, report: &Report) -> String {
         }
         QueueReport::No { why } => row("queue", format!("not compared: {why}")),
     }
-    let findings = report.findings.iter().map(|finding| {
+    verdict(&mut text, &report.findings, report.sound);
+    text
+}
+
+/// What was found, and whether anything is damaged.
+pub(super) fn verdict(text: &mut String, findings: &[Finding], sound: bool) {
+    let findings = findings.iter().map(|finding| {
         let cells = [finding.severity.as_str(), &finding.place, &finding.what, &finding.remedy];
         cells.map(clean)
     });
     for [severity, place, what, remedy] in findings {
         text.push_str(&format!("{severity}: {place}\n    {what}\n    remedy: {remedy}\n"));
     }
-    text.push_str(if report.sound { "sound\n" } else { "DAMAGED\n" });
-    text
+    text.push_str(if sound { "sound\n" } else { "DAMAGED\n" });
 }
 
 async fn backup(args: &BackupArgs, reach: &Reach, style: &Style) -> Result<Exit> {
@@ -257,7 +298,7 @@ fn offline(dir: &Path, file: &Path, over: bool, now: Timestamp) -> Result<Manife
 }
 
 fn take_in(args: &ImportArgs, reach: &Reach, style: &Style) -> Result<Exit> {
-    let dir = of(&args.state, reach)?;
+    let dir = of(&args.state, reach, IMPORT_INSTEAD)?;
     let name = if args.from.as_os_str() == STREAM {
         "on standard input".into()
     } else {
@@ -289,7 +330,7 @@ fn take_in(args: &ImportArgs, reach: &Reach, style: &Style) -> Result<Exit> {
 }
 
 fn new(args: &StateArgs, reach: &Reach) -> Result<Exit> {
-    let dir = of(args, reach)?;
+    let dir = of(args, reach, NEW_INSTEAD)?;
     let begun = begin(&dir)?;
     let mut out = term::stdout();
     writeln!(out, "{}: a new, empty store, {}", clean(&dir.display().to_string()), begun.store)?;
@@ -304,7 +345,7 @@ fn new(args: &StateArgs, reach: &Reach) -> Result<Exit> {
 }
 
 fn back(args: &TakeBackArgs, reach: &Reach, style: &Style) -> Result<Exit> {
-    let dir = of(&args.state, reach)?;
+    let dir = of(&args.state, reach, BACK_INSTEAD)?;
     if !args.yes {
         if let Some(handed) = read(&dir)? {
             let what = format!(
@@ -340,7 +381,7 @@ fn back(args: &TakeBackArgs, reach: &Reach, style: &Style) -> Result<Exit> {
 }
 
 fn mend(args: &RepairArgs, reach: &Reach, style: &Style) -> Result<Exit> {
-    let dir = of(&args.state, reach)?;
+    let dir = of(&args.state, reach, REPAIR_INSTEAD)?;
     let name = args.from.as_ref().map(|from| from.display().to_string()).unwrap_or_default();
     let from =
         args.from.as_deref().map(CopySource::at).transpose()?.map(|source| (source, name.as_str()));
@@ -361,7 +402,7 @@ fn mend(args: &RepairArgs, reach: &Reach, style: &Style) -> Result<Exit> {
 }
 
 fn smaller(args: &CompactArgs, reach: &Reach) -> Result<Exit> {
-    let dir = of(&args.state, reach)?;
+    let dir = of(&args.state, reach, COMPACT_INSTEAD)?;
     let compacted = compact(&dir)?;
     for mended in &compacted.mended {
         term::say(&format!("note: {}", clean(mended)));

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use super::layer::{LaneNotes, Layer, WrittenValue};
 use super::raw;
+use super::secret::source;
 use super::setting::{Origin, ShownValue};
 use crate::domain::lane::{Agency, Credentials, NameSource, SecretSource};
 use crate::yaml::Diagnostic;
@@ -278,17 +279,8 @@ impl<'l> CredentialsReader<'_, '_, 'l, '_> {
         key: &str,
         written: raw::RawSecret,
     ) -> Option<SecretSource> {
-        match (written.file, written.env, written.credential) {
-            (Some(file), None, None) => Some(SecretSource::File(self.base.join(file))),
-            (None, Some(name), None) => Some(SecretSource::Env(name)),
-            (None, None, Some(name)) => Some(SecretSource::Credential(name)),
-            _ => {
-                let wrong = Diagnostic::error("secret", "a secret is found in exactly one place");
-                let help = "write one of `{file: PATH}`, `{credential: NAME}` and `{env: NAME}`";
-                self.notes.report(at, &format!("credentials.{key}"), wrong.help(help));
-                None
-            }
-        }
+        let found = source(written, self.base);
+        found.map_err(|wrong| self.notes.report(at, &format!("credentials.{key}"), wrong)).ok()
     }
 }
 

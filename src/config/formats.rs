@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use url::{Host, Url};
 
 use super::regions;
+use crate::database::{DatabaseUrl, SchemaName, UrlError};
 use crate::domain::id::{Name, ProjectId};
 use crate::domain::notify::MessageShape;
 use crate::domain::person::Person;
@@ -24,6 +25,8 @@ pub const FORMATS: &[TextFormat] = &[
     ("message-shape", message_shape),
     ("length", format::of::<Length>),
     ("path", path),
+    ("database-url", database_url),
+    ("schema-name", schema_name),
     ("endpoint", |text| endpoint(text).map(drop)),
     ("region", regions::check),
     ("project-id", format::saying::<ProjectId>),
@@ -48,6 +51,33 @@ fn path(text: &str) -> Result<(), Complaint> {
             Err(Complaint::new("`~` means nothing here").help("write the whole path"))
         }
         _ => Ok(()),
+    }
+}
+
+/// Where a store in PostgreSQL is. Whatever stands there may be a password, so nothing of it is
+/// shown.
+fn database_url(text: &str) -> Result<(), Complaint> {
+    let Err(error) = DatabaseUrl::parse(text) else { return Ok(()) };
+    let help = match &error {
+        UrlError::Password => {
+            "take it out, and say where it is found with `password: {file: PATH}` beside `url`"
+        }
+        UrlError::NoTls => "take `sslmode` out, and name the server's authorities with `ca_file`",
+        UrlError::NoDatabase => "add `dbname=…`, or the name behind the host's `/`",
+        UrlError::NoUser => "add `user=…`, or the name and `@` before the host",
+        UrlError::NoHost | UrlError::Unreadable(_) => {
+            "write a list such as `host=db1,db2 dbname=sealift user=sealift`, or a URL such as \
+             `postgresql://sealift@db1/sealift`"
+        }
+    };
+    Err(Complaint::new(error.to_string()).help(help).secret())
+}
+
+fn schema_name(text: &str) -> Result<(), Complaint> {
+    match SchemaName::parse(text) {
+        Some(_) => Ok(()),
+        None => Err(Complaint::new(format!("{} is no name of a schema", quote(text)))
+            .help("write small letters, digits and `_`, a letter first, as `sealift`")),
     }
 }
 

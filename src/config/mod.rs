@@ -24,7 +24,9 @@ mod people;
 pub mod properties;
 mod raw;
 mod regions;
+mod secret;
 mod setting;
+mod store;
 mod traces;
 
 use std::path::{Path, PathBuf};
@@ -36,14 +38,15 @@ pub use self::door::{DoorConfig, DoorFiles};
 use self::formats::FORMATS;
 pub use self::lane_files::LANE_FILE_BYTES_MAX;
 use self::lanes::WrittenLanes;
-use self::setting::Settings;
 pub use self::setting::{Origin, Setting};
+use self::setting::{Settings, WrittenPath};
+use self::store::StoreReader;
+pub use self::store::{DatabaseConfig, FOLDER_DEFAULT, STORE_DEFAULT, StoreConfig};
 pub use self::traces::TracesConfig;
 use crate::domain::lane::Lane;
 use crate::domain::notify::Receiver;
 use crate::domain::people::People;
 use crate::domain::stop;
-use crate::yaml::shape::Later;
 use crate::yaml::{Diagnostic, Diagnostics, Document, Mistakes, Shape, SourceText, open, quote};
 
 /// Where the configuration is looked for when nothing names it.
@@ -51,9 +54,6 @@ pub const PATH_DEFAULT: &str = "/etc/sealift/sealift.yaml";
 
 /// `plans` when nothing says otherwise.
 pub const PLANS_DEFAULT: &str = "/etc/sealift/plans.d";
-
-/// `store.sled` when nothing says otherwise.
-pub const STORE_DEFAULT: &str = "/var/lib/sealift/queue";
 
 /// `api.socket` when nothing says otherwise.
 pub const SOCKET_DEFAULT: &str = "/run/sealift/api.sock";
@@ -73,15 +73,12 @@ pub fn stop_file(store: &Path) -> PathBuf {
 /// Largest configuration file: a thousand lanes with comments. More stand in `lane_files`.
 pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
 
-/// Keys of the contract that come with later versions.
-const LATER: &[Later] = &[Later { path: "store.postgres", instead: "write `store: {sled: PATH}`" }];
-
 static SHAPE: LazyLock<Shape> = LazyLock::new(|| Shape {
     what: "configuration",
     may_be_empty: true,
     schema: crate::yaml::schema::of::<raw::RawConfig>("Sealift configuration"),
     formats: FORMATS,
-    later: LATER,
+    later: &[],
 });
 
 /// The JSON Schema (draft 7) of the configuration.
@@ -97,8 +94,8 @@ pub struct Config {
     pub file: Option<PathBuf>,
     /// Folder of plans that the daemon watches.
     pub plans: PathBuf,
-    /// Folder of the sled store.
-    pub store: PathBuf,
+    /// Where the store is kept.
+    pub store: StoreConfig,
     /// Unix socket of the API.
     pub socket: PathBuf,
     /// Who may do what; `None`: whoever may open the socket may do all.
@@ -211,7 +208,7 @@ fn read(path: &Path) -> Result<SourceText, Diagnostics> {
 
 type CheckedConfig = (
     PathBuf,
-    PathBuf,
+    StoreConfig,
     PathBuf,
     (Option<People>, DoorConfig, Option<TracesConfig>, Vec<Receiver>),
     (Vec<Lane>, Vec<Diagnostic>),
@@ -232,7 +229,7 @@ fn understand(
     let (mut traces, mut receivers) = (None, None);
     if let Some(whole) = whole {
         plans = whole.plans;
-        store = whole.store.and_then(|store| store.sled);
+        store = whole.store;
         people = Some(None);
         if let Some(mut api) = whole.api {
             (socket, people) = (api.socket.take(), Some(api.people.take()));
@@ -246,21 +243,26 @@ fn understand(
             lanes: Some(whole.lanes),
         };
     }
-    let mut path =
-        |key: &str, variable: &'static str, written: Option<String>, default: &str| match (
-            env(variable),
-            written,
-        ) {
-            (Some(value), _) => {
-                settings.push(key, PathBuf::from(value), Some(Origin::Environment(variable)))
-            }
-            (None, Some(value)) => settings.push(key, base.join(value), None),
-            (None, None) => settings.push(key, PathBuf::from(default), Some(Origin::Default)),
-        };
-    let plans = path("plans", "SEALIFT_PLANS", plans, PLANS_DEFAULT);
-    let store = path("store.sled", "SEALIFT_STORE", store, STORE_DEFAULT);
-    let socket = path("api.socket", "SEALIFT_SOCKET", socket, SOCKET_DEFAULT);
-    settings.push("stop_file", stop_file(&store), Some(Origin::Beside("store.sled")));
+    let plans = WrittenPath {
+        key: "plans",
+        variable: Some("SEALIFT_PLANS"),
+        written: plans,
+        default: PLANS_DEFAULT,
+    };
+    let plans = settings.path(plans, base, env);
+    let reader = StoreReader { document: filled, base, env, settings: &mut settings, mistakes };
+    let store = reader.read(store);
+    let socket = WrittenPath {
+        key: "api.socket",
+        variable: Some("SEALIFT_SOCKET"),
+        written: socket,
+        default: SOCKET_DEFAULT,
+    };
+    let socket = settings.path(socket, base, env);
+    if let Some(store) = &store {
+        let origin = Origin::Beside(store.folder_key());
+        settings.push("stop_file", stop_file(store.folder()), Some(origin));
+    }
     let people = match filled {
         Some(document) => people::read(people, document, &mut settings, mistakes),
         None => Some(None),
@@ -280,7 +282,7 @@ fn understand(
         Some(document) => notify::read(receivers, document, base, &mut settings, mistakes),
         None => Some(Vec::new()),
     };
-    Some((plans, store, socket, (people?, door?, traces, notify?), lanes?, settings.list))
+    Some((plans, store?, socket, (people?, door?, traces, notify?), lanes?, settings.list))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::raw::{RawReceiver, RawSecret, RawShape};
+use super::secret::source;
 use super::setting::{Origin, Settings};
 use crate::domain::lane::SecretSource;
 use crate::domain::notify::{
@@ -118,19 +119,8 @@ impl ReceiverReader<'_, '_, '_> {
     }
 
     fn source(&mut self, key: &str, written: Option<RawSecret>) -> Option<SecretSource> {
-        let RawSecret { file, env, credential } = written?;
-        match (file, env, credential) {
-            (Some(file), None, None) => Some(SecretSource::File(self.base.join(file))),
-            (None, Some(name), None) => Some(SecretSource::Env(name)),
-            (None, None, Some(name)) => Some(SecretSource::Credential(name)),
-            _ => {
-                let help =
-                    "write one of `{file: PATH}`, `{credential: NAME}` and `{env: NAME}`".into();
-                let message = "a secret is found in exactly one place".to_owned();
-                self.wrong(&format!(".{key}"), "secret", message, help);
-                None
-            }
-        }
+        let place = self.document.place(&format!("{}.{key}", self.path));
+        source(written?, self.base).map_err(|wrong| self.mistakes.push(wrong.at(place))).ok()
     }
 
     fn shape(&mut self, written: Option<RawShape>) -> MessageShape {

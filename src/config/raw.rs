@@ -48,8 +48,8 @@ pub struct RawConfig {
     pub notify: Option<Vec<RawReceiver>>,
 }
 
-/// Where the queue is kept.
-#[derive(Debug, Deserialize, JsonSchema)]
+/// Where the queue is kept: on this machine, or in a database.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename = "Store", deny_unknown_fields)]
 pub struct RawStore {
     /// Folder of journal and queue, for one daemon. Default: `/var/lib/sealift/queue`. The
@@ -57,6 +57,43 @@ pub struct RawStore {
     #[schemars(schema_with = "path")]
     #[serde(default)]
     pub sled: Option<String>,
+    /// Journal and queue in PostgreSQL, instead of in a folder.
+    pub postgres: Option<RawPostgres>,
+}
+
+/// A store in PostgreSQL, 15 or newer.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename = "Postgres", deny_unknown_fields)]
+#[schemars(extend(
+    "x-instead" = "must be a map: write `postgres: {url: \"host=db1,db2 dbname=sealift user=sealift\", password: {file: PATH}}`"
+))]
+pub struct RawPostgres {
+    /// The database, as a URL or a list such as `host=db1,db2 dbname=sealift user=sealift`, without
+    /// a password. Of several hosts the one that takes writes is worked with. Over a network TLS is
+    /// spoken, and the server's name verified.
+    #[schemars(schema_with = "database_url")]
+    pub url: String,
+    /// Where the role's password is found.
+    #[serde(default)]
+    pub password: Option<RawSecret>,
+    /// File of the authorities (PEM) that are trusted instead of this machine's. Read when the
+    /// daemon starts.
+    #[schemars(schema_with = "path")]
+    #[serde(default)]
+    pub ca_file: Option<String>,
+    /// The schema of its tables: small letters, digits and `_`. Default: `sealift`.
+    #[schemars(schema_with = "schema_name")]
+    #[serde(default)]
+    pub schema: Option<String>,
+    /// Folder of this daemon alone: what it has seen of the store, and copies of what was
+    /// submitted; what else it keeps is beside it. Default: `/var/lib/sealift/database`.
+    #[schemars(schema_with = "path")]
+    #[serde(default)]
+    pub folder: Option<String>,
+    /// Take a server that runs with `fsync` or `full_page_writes` off, and so loses at a power cut
+    /// what was acknowledged: for tests. Default: false.
+    #[serde(default)]
+    pub allow_no_fsync: Option<bool>,
 }
 
 /// How the daemon is spoken to.
@@ -394,6 +431,14 @@ fn text(format: &str) -> Schema {
 
 fn path(_: &mut SchemaGenerator) -> Schema {
     text("path")
+}
+
+fn database_url(_: &mut SchemaGenerator) -> Schema {
+    text("database-url")
+}
+
+fn schema_name(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "format": "schema-name", "pattern": "^[a-z][a-z0-9_]{0,62}$" })
 }
 
 fn person_name(_: &mut SchemaGenerator) -> Schema {

@@ -1,6 +1,7 @@
 //! Every value in force, with where it came from: what `sealift config` prints.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -102,19 +103,49 @@ impl<'d> Settings<'d> {
     }
 }
 
+/// A path that a configuration may name.
+pub struct WrittenPath {
+    pub key: &'static str,
+    /// The environment variable that stands above it.
+    pub variable: Option<&'static str>,
+    pub written: Option<String>,
+    pub default: &'static str,
+}
+
+impl Settings<'_> {
+    /// Notes a path and gives it back: the environment stands above the file, that above the
+    /// default.
+    pub fn path(
+        &mut self,
+        path: WrittenPath,
+        base: &Path,
+        env: &dyn Fn(&'static str) -> Option<String>,
+    ) -> PathBuf {
+        let WrittenPath { key, variable, written, default } = path;
+        let above = variable.and_then(|variable| Some((variable, env(variable)?)));
+        match (above, written) {
+            (Some((variable, value)), _) => {
+                self.push(key, PathBuf::from(value), Some(Origin::Environment(variable)))
+            }
+            (None, Some(value)) => self.push(key, base.join(value), None),
+            (None, None) => self.push(key, PathBuf::from(default), Some(Origin::Default)),
+        }
+    }
+}
+
 /// What can be listed.
 pub trait ShownValue {
     /// As a listing shows it.
     fn shown(&self) -> Value;
 }
 
-impl ShownValue for std::path::PathBuf {
+impl ShownValue for PathBuf {
     fn shown(&self) -> Value {
         self.display().to_string().into()
     }
 }
 
-impl ShownValue for Vec<std::path::PathBuf> {
+impl ShownValue for Vec<PathBuf> {
     fn shown(&self) -> Value {
         self.iter().map(ShownValue::shown).collect()
     }
@@ -123,6 +154,12 @@ impl ShownValue for Vec<std::path::PathBuf> {
 impl ShownValue for String {
     fn shown(&self) -> Value {
         self.as_str().into()
+    }
+}
+
+impl ShownValue for bool {
+    fn shown(&self) -> Value {
+        (*self).into()
     }
 }
 

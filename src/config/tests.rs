@@ -52,7 +52,7 @@ fn without_a_file_everything_has_its_default() {
     let config = config.expect("defaults");
     assert_eq!(config.file, None);
     assert_eq!(config.plans, Path::new(PLANS_DEFAULT));
-    assert_eq!(config.store, Path::new(STORE_DEFAULT));
+    assert_eq!(config.store, StoreConfig::Sled(STORE_DEFAULT.into()));
     assert_eq!(config.socket, Path::new(SOCKET_DEFAULT));
     assert!(config.lanes.is_empty());
     let stop = config.settings.iter().find(|setting| setting.key == "stop_file").expect("listed");
@@ -88,7 +88,7 @@ fn environment_stands_above_file_above_default() {
     );
     let config = config.expect("a good file");
     assert_eq!(config.plans, folder.path().join("plans.d"), "relative to the file");
-    assert_eq!(config.store, Path::new(STORE_DEFAULT), "an empty variable says nothing");
+    assert_eq!(config.store.folder(), Path::new(STORE_DEFAULT), "an empty variable says nothing");
     assert_eq!(config.socket, Path::new("/tmp/a.sock"));
     let path = folder.path().join("sealift.yaml").display().to_string();
     assert_eq!(*origin(&config, "plans"), Origin::File { path: path.clone(), line: 1 });
@@ -180,4 +180,39 @@ fn both_listings_say_the_same() {
     let yaml: Value = serde_yaml::from_str(&config.to_yaml()).expect("our own YAML");
     assert_eq!(yaml, config.to_json());
     assert_eq!(config.to_json()[0]["key"], "plans");
+}
+
+#[test]
+fn a_store_is_in_a_folder_or_in_a_database() {
+    let written = |more: &str| {
+        format!(
+            "store: {{postgres: {{url: \"host=db1,db2 dbname=night user=sealift\"{more}}}}}\n{FILE}"
+        )
+    };
+    let (_folder, config) = load(Some(&written("")), true, &[]);
+    let StoreConfig::Postgres(database) = config.expect("a good file").store else {
+        panic!("a folder")
+    };
+    assert_eq!((database.url.place(), database.url.user()), ("db1,db2/night", "sealift"));
+    assert_eq!(
+        (database.schema.as_str(), database.folder.as_path()),
+        ("sealift", Path::new(FOLDER_DEFAULT))
+    );
+    assert!(database.password.is_none() && database.ca_file.is_none() && !database.allow_no_fsync);
+
+    let more = ", password: {file: db.password}, ca_file: ca.pem, schema: night_2, folder: own/db, allow_no_fsync: true";
+    let (folder, config) = load(Some(&written(more)), true, &[]);
+    let config = config.expect("a good file");
+    let stop = config.settings.iter().find(|setting| setting.key == "stop_file").expect("listed");
+    assert_eq!(stop.origin, Origin::Beside("store.postgres.folder"));
+    assert!(stop.value.as_str().is_some_and(|path| path.ends_with("/own/STOP")), "{stop:?}");
+    let StoreConfig::Postgres(database) = config.store else { panic!("a folder") };
+    let inside = |name: &str| folder.path().join(name);
+    assert_eq!(database.password, Some(SecretSource::File(inside("db.password"))));
+    assert_eq!((database.ca_file, database.folder), (Some(inside("ca.pem")), inside("own/db")));
+    assert!(database.schema.as_str() == "night_2" && database.allow_no_fsync);
+
+    let (_folder, config) = load(Some(&written("")), true, &[("SEALIFT_STORE", "/tmp/queue")]);
+    let told = config.expect_err("two places").to_string();
+    assert!(told.contains("take SEALIFT_STORE out"), "{told}");
 }

@@ -97,7 +97,7 @@ pub async fn demo(args: &DemoArgs) -> Result<Exit> {
     let config = configuration(&reach)?;
     let options = SledOptions { floor_bytes: FLOOR, ..SledOptions::default() };
     let mut parts = RunningParts::start(DaemonSetup {
-        store: StoreSetup { folder: config.store.clone(), options },
+        store: StoreSetup::Sled { folder: config.store.folder().to_owned(), options },
         state: folder.0.clone(),
         socket: config.socket.clone(),
         door: config.door.clone(),

@@ -35,7 +35,6 @@ use crate::domain::id::Name;
 use crate::domain::lane::{self, Lane};
 use crate::domain::quota::Quota;
 use crate::engine::Handle;
-use crate::store::sled::SledOptions;
 use crate::yaml::length::Length;
 use parts::{DaemonSetup, DrainOutcome, RunningParts};
 use store::StoreSetup;
@@ -57,17 +56,14 @@ pub async fn serve(args: &ServeArgs, reach: &Reach) -> Result<Exit> {
     warn(&config);
     let mut signals = Signals::new()?;
     abort_on_panic();
-    let state = config::state_dir(&config.store);
+    let state = config::state_dir(config.store.folder());
     let stop = stop_file::look(&state);
     stop.iter().for_each(stop_file::warn);
     let mut config = config;
     let (faults, told) = watch::channel(Vec::new());
     let callers = Callers::new(config.people.clone());
     let mut parts = RunningParts::start(DaemonSetup {
-        store: StoreSetup {
-            folder: config.store.clone(),
-            options: SledOptions { id_beside: true, ..SledOptions::default() },
-        },
+        store: StoreSetup::of(&config.store)?,
         state: state.clone(),
         socket: config.socket.clone(),
         door: config.door.clone(),
@@ -84,10 +80,10 @@ pub async fn serve(args: &ServeArgs, reach: &Reach) -> Result<Exit> {
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         socket = %config.socket.display(),
-        store = %config.store.display(),
+        store = %config.store,
         plans = %config.plans.display(),
         lanes = config.lanes.len(),
-        stop_file = %config::stop_file(&config.store).display(),
+        stop_file = %config::stop_file(config.store.folder()).display(),
         "ready"
     );
     let (folder, watched) = watch::channel(config.plans.clone());

@@ -1,26 +1,32 @@
 //! The store of the daemon: its start, with word to the supervisor on how far it is.
 //!
-//! Invariant: what another start would find just the same ends with an exit code of its own, so
-//! that a person is asked and not the supervisor.
+//! Invariant: a folder that another start would find just the same ends with an exit code of its
+//! own, so that a person is asked and not the supervisor.
 //!
 //! Deliberately not here: what an opened store does, and its end (`store`).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 
 use super::supervisor;
-use crate::cli::{Exit, ExitFailure};
+use crate::cli::{Exit, ExitFailure, database};
+use crate::config::StoreConfig;
 use crate::store::error::OpenError;
+use crate::store::postgres::PostgresStore;
+use crate::store::postgres::options::PostgresOptions;
 use crate::store::running::RunningStore;
 use crate::store::sled::{SledOptions, SledStore};
 
 /// Which store a daemon works on, and how it is opened.
-pub struct StoreSetup {
-    /// Its folder.
-    pub folder: PathBuf,
-    pub options: SledOptions,
+pub enum StoreSetup {
+    /// The one in this folder.
+    Sled {
+        folder: PathBuf,
+        options: SledOptions,
+    },
+    Postgres(Box<PostgresOptions>),
 }
 
 /// A store that has just been opened.
@@ -31,32 +37,53 @@ pub struct StartedStore {
 }
 
 impl StoreSetup {
+    /// The store that a configuration names.
+    pub fn of(config: &StoreConfig) -> Result<Self, ExitFailure> {
+        Ok(match config {
+            StoreConfig::Sled(folder) => Self::Sled {
+                folder: folder.clone(),
+                options: SledOptions { id_beside: true, ..SledOptions::default() },
+            },
+            StoreConfig::Postgres(config) => Self::Postgres(Box::new(database::options(config)?)),
+        })
+    }
+
     /// Opens the store, and creates it where there is none.
     pub async fn start(self) -> Result<StartedStore> {
-        let Self { folder, options } = self;
-        let new = !SledStore::is_at(&folder);
-        let (dir, headway) = (folder.clone(), options.headway.subscribe());
-        let opening = tokio::task::spawn_blocking(move || SledStore::open(&dir, options));
-        let opened = tokio::select! {
-            // What there is to tell is told before the end of it is seen.
-            biased;
-            () = supervisor::starting(headway) => unreachable!("it ends with the start"),
-            opened = opening => opened.context("opening the store broke")?,
-        };
-        let place = || format!("cannot open the store in {}", folder.display());
-        match opened {
-            Ok(store) => Ok(StartedStore { store: Arc::new(store), new }),
-            // Another start finds the same: it is for a person.
-            Err(
-                error @ (OpenError::Lost { .. }
-                | OpenError::Nameless { .. }
-                | OpenError::Other { .. }
-                | OpenError::Schema { .. }),
-            ) => {
-                let message = format!("{}: {error}", place());
-                Err(ExitFailure::new(Exit::StoreRefused, message).into())
+        match self {
+            Self::Sled { folder, options } => start_sled(&folder, options).await,
+            Self::Postgres(options) => {
+                let store = PostgresStore::open(*options).await?;
+                let new = store.is_new();
+                Ok(StartedStore { store: Arc::new(store), new })
             }
-            Err(error) => Err(error).with_context(place),
         }
+    }
+}
+
+async fn start_sled(folder: &Path, options: SledOptions) -> Result<StartedStore> {
+    let new = !SledStore::is_at(folder);
+    let (dir, headway) = (folder.to_owned(), options.headway.subscribe());
+    let opening = tokio::task::spawn_blocking(move || SledStore::open(&dir, options));
+    let opened = tokio::select! {
+        // What there is to tell is told before the end of it is seen.
+        biased;
+        () = supervisor::starting(headway) => unreachable!("it ends with the start"),
+        opened = opening => opened.context("opening the store broke")?,
+    };
+    let place = || format!("cannot open the store in {}", folder.display());
+    match opened {
+        Ok(store) => Ok(StartedStore { store: Arc::new(store), new }),
+        // Another start finds the same: it is for a person.
+        Err(
+            error @ (OpenError::Lost { .. }
+            | OpenError::Nameless { .. }
+            | OpenError::Other { .. }
+            | OpenError::Schema { .. }),
+        ) => {
+            let message = format!("{}: {error}", place());
+            Err(ExitFailure::new(Exit::StoreRefused, message).into())
+        }
+        Err(error) => Err(error).with_context(place),
     }
 }

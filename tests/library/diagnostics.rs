@@ -757,6 +757,35 @@ lanes:
     credentials: {access_key: {file: ak}, secret_key: {credential: sk}}
 ";
     config("config_mistakes", text);
+    let mistaken = "\
+store:
+  sled: queue
+  postgres:
+    url: postgresql://sealift:hunter2@db1/sealift
+    password: {file: a, env: B}
+    schema: Night
+    ca: hunter2
+";
+    config("config_postgres_mistakes", mistaken);
+    for (name, url) in [
+        ("no_host", "dbname=sealift user=sealift"),
+        ("no_database", "host=db1 user=sealift"),
+        ("no_user", "host=db1 dbname=sealift"),
+        ("no_tls", "host=db1 dbname=sealift user=sealift sslmode=disable"),
+        ("unreadable", "host=db1 dbname=sealift pasword=hunter2"),
+    ] {
+        let text = format!("store: {{postgres: {{url: {url}}}}}\n");
+        config(&format!("config_postgres_{name}"), &text);
+    }
+    let whole = "\
+store:
+  postgres:
+    url: host=db1,db2 dbname=sealift user=sealift
+    password: {file: db.password}
+    ca_file: db-ca.pem
+    folder: own/database
+";
+    config("config_postgres", whole);
     let lane = |name: &str, more: &str| {
         format!(
             "  - name: {name}\n    endpoint: https://gaussdb.example.com/\n    project_id: 056538411200d4cd2f79c003c7606412\n    credentials: {{token: {{file: tokens/{name}}}}}\n{more}"

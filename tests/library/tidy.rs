@@ -26,6 +26,7 @@ const ORDER: &[&str] = &[
     "planfile",
     "yaml",
     "authorities",
+    "database",
     "clock",
     "domain",
 ];

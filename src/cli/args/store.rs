@@ -20,7 +20,7 @@ pub enum StoreVerb {
     /// Tell all that is wrong with a store's directory, each with its place and what to do; changes
     /// nothing
     #[command(
-        after_help = "Examples:\n  sealift store check\n  sealift store check --state /var/lib/sealift/queue -o json | jq '.findings[]'\n\nWhile a daemon works on the directory, journal and submissions are checked as far as they are written; stop the daemon to have the\nqueue compared with the journal too. For that the queue is copied to TMPDIR and built anew there.\n\nExit codes:\n  0  sound\n  3  damaged\n  1  usage, or it cannot be checked"
+        after_help = "Examples:\n  sealift store check\n  sealift store check --state /var/lib/sealift/queue -o json | jq '.findings[]'\n\nA store in PostgreSQL (store.postgres of the configuration) is read in one snapshot, while daemons go on: the journal's chain, what was\nsubmitted, and the rows beside the journal.\n\nWhile a daemon works on a directory, journal and submissions are checked as far as they are written; stop the daemon to have the\nqueue compared with the journal too. For that the queue is copied to TMPDIR and built anew there.\n\nExit codes:\n  0  sound\n  3  damaged\n  1  usage, or it cannot be checked"
     )]
     Check(StoreCheckArgs),
     /// Copy the store into a new directory, while the daemon runs or when none does
@@ -56,6 +56,12 @@ pub enum StoreVerb {
         after_help = "Examples:\n  sealift store repair --from /backup/sealift-2026-11-27\n  sealift store repair --from sealift.tar --state /var/lib/sealift/queue\n  sealift store repair            (a lost mark, or one changed byte of a journal line, needs no copy)\n\nThe damaged journal is kept beside the repaired one, as journal.bad-ENTRY. What cannot be repaired without loss is refused with its place,\nand nothing is changed."
     )]
     Repair(RepairArgs),
+    /// Print the tables of a store in PostgreSQL and the rights of the daemon's role, as SQL for the
+    /// database's owner
+    #[command(
+        after_help = "Examples:\n  sealift store sql | psql -h db1 -U postgres sealift\n  sealift store sql --role sealift --schema sealift > sealift.sql\n\nWith it the daemon's role needs no right to make anything, and cannot rewrite the journal. Where the role may, a daemon makes the tables\nby itself."
+    )]
+    Sql(SqlArgs),
     /// Build the queue anew, because its file never shrinks; the daemon must be stopped
     #[command(after_help = "Example:\n  sealift store compact --state /var/lib/sealift/queue")]
     Compact(CompactArgs),
@@ -147,6 +153,17 @@ pub struct RepairArgs {
     /// Which directory
     #[command(flatten)]
     pub state: StateArgs,
+}
+
+/// Of `store sql`.
+#[derive(Debug, Args)]
+pub struct SqlArgs {
+    /// The daemon's role in the database [default: the user of store.postgres.url]
+    #[arg(long, value_name = "ROLE")]
+    pub role: Option<String>,
+    /// The schema of the tables [default: store.postgres.schema, or sealift]
+    #[arg(long, value_name = "SCHEMA")]
+    pub schema: Option<String>,
 }
 
 /// Of `store compact`.

@@ -38,7 +38,7 @@ const KEPT_MAX: usize = 1_000;
 
 /// Findings as they come.
 #[derive(Debug, Default)]
-pub(super) struct Findings {
+pub(in crate::store) struct Findings {
     kept: Vec<Finding>,
     beyond: usize,
 }

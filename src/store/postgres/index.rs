@@ -7,8 +7,8 @@ use futures_util::future::BoxFuture;
 use tokio_postgres::Client;
 use tokio_postgres::types::{ToSql, Type};
 
-use super::schema::SchemaName;
 use super::tail::seq_of;
+use crate::database::SchemaName;
 use crate::domain::id::RolloutId;
 use crate::domain::journal::JournalEvent;
 use crate::domain::tally::Standing;

@@ -52,7 +52,8 @@ impl std::fmt::Debug for DatabaseClient {
 impl DatabaseClient {
     /// Connects and looks at what is there.
     pub async fn open(options: &PostgresOptions) -> Result<Self, OpenRefused> {
-        let connecting = options.config.connect(options.tls.clone());
+        let config = options.connecting()?;
+        let connecting = config.connect(options.tls.clone());
         let connected = tokio::time::timeout(ANSWER_MAX, connecting).await;
         let (client, mut connection) = match connected {
             Err(_) => {

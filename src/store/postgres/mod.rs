@@ -13,6 +13,7 @@
 //! the other stores.
 
 mod barrier;
+pub mod check;
 mod fault;
 mod index;
 mod link;
@@ -80,9 +81,11 @@ impl PostgresStore {
     /// Opens the store, and makes it where there is none and the role may.
     pub async fn open(options: PostgresOptions) -> Result<Self, OpenRefused> {
         let options = Arc::new(options);
+        let seen = seen(&options)?;
         let first = DatabaseClient::open(&options).await?;
-        let (id, new) = schema::prepare(&first, &options).await?;
-        let seen = seen(&options, &id)?;
+        let known = seen.as_ref().map(|(id, _)| id.as_str());
+        let (id, new) = schema::prepare(&first, &options, known).await?;
+        let seen = seen.map(|(_, mark)| mark);
         let id: Arc<str> = id.into();
         let (end, board) = (CancellationToken::new(), Arc::new(AwayBoard::default()));
         let keeper = LinkKeeper {

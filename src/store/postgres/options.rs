@@ -1,20 +1,26 @@
-//! Which database holds the store, and how it is reached.
+//! How the database that holds the store is reached.
 //!
-//! Invariants: a URL holds no password; over a network everything is encrypted and the server's name
-//! verified; of several hosts the one that takes writes is found.
+//! Invariants: over a network the server's name is verified; the password is read for each
+//! connection, so that one that was changed works without a restart.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::Arc;
 
-use super::fault;
-use super::schema::SchemaName;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::refusal::OpenRefused;
 use super::tls::DatabaseTls;
 use crate::authorities::Authorities;
+use crate::database::{DatabaseUrl, SchemaName};
+
+/// Gives the password as it stands now, or says why there is none.
+pub type PasswordReader = Arc<dyn Fn() -> Result<SecretString, String> + Send + Sync>;
 
 /// How a store in PostgreSQL is opened.
 #[derive(Clone)]
 pub struct PostgresOptions {
     pub(super) config: tokio_postgres::Config,
+    password: Option<PasswordReader>,
     pub(super) tls: DatabaseTls,
     pub schema: SchemaName,
     /// Folder of this daemon for copies of submissions, and for what it has seen.
@@ -31,89 +37,24 @@ impl std::fmt::Debug for PostgresOptions {
     }
 }
 
-/// Why a `store.postgres.url` is none.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum UrlError {
-    #[error("it cannot be read: {0}")]
-    Unreadable(String),
-    /// Configurations are shown, and stand in version control.
-    #[error("it holds a password")]
-    Password,
-    #[error("it names no host")]
-    NoHost,
-    #[error("it names no database: add `dbname=…`")]
-    NoDatabase,
-    #[error("it names no user: add `user=…`")]
-    NoUser,
-    /// What is sent over a network is encrypted, and the server's name verified.
-    #[error("its `sslmode` turns TLS off, which goes on this machine only")]
-    NoTls,
-}
-
 impl PostgresOptions {
-    /// Reads a URL or a list of `key=value`.
-    pub fn parse(url: &str, folder: PathBuf) -> Result<Self, UrlError> {
-        use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
-        let mut config: tokio_postgres::Config = url
-            .parse()
-            .map_err(|error: tokio_postgres::Error| UrlError::Unreadable(fault::message(&error)))?;
-        if config.get_password().is_some() {
-            return Err(UrlError::Password);
-        }
-        if config.get_hosts().is_empty() {
-            return Err(UrlError::NoHost);
-        }
-        let Some(database) = config.get_dbname().map(str::to_owned) else {
-            return Err(UrlError::NoDatabase);
-        };
-        if config.get_user().is_none() {
-            return Err(UrlError::NoUser);
-        }
-        let here = |host: &Host| match host {
-            Host::Tcp(name) => {
-                name == "localhost"
-                    || name.parse::<std::net::IpAddr>().is_ok_and(|at| at.is_loopback())
-            }
-            Host::Unix(_) => true,
-        };
-        let local = config.get_hosts().iter().all(here);
-        match config.get_ssl_mode() {
-            SslMode::Disable if !local => return Err(UrlError::NoTls),
-            // On this machine TLS is spoken only where it is asked for.
-            SslMode::Disable | SslMode::Prefer if local => {
-                config.ssl_mode(SslMode::Disable);
-            }
-            _ => {
-                config.ssl_mode(SslMode::Require);
-            }
-        }
-        config
-            .application_name("sealift")
-            .target_session_attrs(TargetSessionAttrs::ReadWrite)
-            .connect_timeout(Duration::from_secs(3))
-            .keepalives_idle(Duration::from_secs(10))
-            .keepalives_interval(Duration::from_secs(3))
-            .keepalives_retries(3)
-            .tcp_user_timeout(Duration::from_secs(10));
-        let hosts = config.get_hosts().iter().map(|host| match host {
-            Host::Tcp(name) => name.clone(),
-            Host::Unix(path) => path.display().to_string(),
-        });
-        let place = format!("{}/{database}", hosts.collect::<Vec<_>>().join(","));
-        Ok(Self {
-            config,
+    /// Of a database without a password, trusting the authorities of this machine.
+    pub fn new(url: &DatabaseUrl, folder: PathBuf) -> Self {
+        Self {
+            config: url.client_config().clone(),
+            password: None,
             tls: DatabaseTls::trusting(None),
             schema: SchemaName::default(),
             folder,
             allow_no_fsync: false,
-            place,
-        })
+            place: url.place().to_owned(),
+        }
     }
 
-    /// With this password.
+    /// With the password that is read at each connect.
     #[must_use]
-    pub fn with_password(mut self, password: &str) -> Self {
-        self.config.password(password);
+    pub fn with_password(mut self, read: PasswordReader) -> Self {
+        self.password = Some(read);
         self
     }
 
@@ -127,5 +68,15 @@ impl PostgresOptions {
     /// Host and database, for people.
     pub fn place(&self) -> &str {
         &self.place
+    }
+
+    /// What the next connection is made by.
+    pub(super) fn connecting(&self) -> Result<tokio_postgres::Config, OpenRefused> {
+        let mut config = self.config.clone();
+        if let Some(read) = &self.password {
+            let password = read().map_err(|why| OpenRefused::of_text(self, why))?;
+            config.password(password.expose_secret());
+        }
+        Ok(config)
     }
 }

@@ -137,6 +137,26 @@ impl OpenRefused {
         )
     }
 
+    pub(super) fn gone(options: &PostgresOptions, ours: &str) -> Self {
+        Self::new(
+            options,
+            format_args!(
+                "it holds no store in the schema {}, and this daemon works on {ours}; name the right database in `store.postgres.url`, or give this daemon a state directory of its own",
+                options.schema.as_str()
+            ),
+        )
+    }
+
+    pub(super) fn no_store(options: &PostgresOptions) -> Self {
+        Self::new(
+            options,
+            format_args!(
+                "it holds no store in the schema {}; look at `store.postgres.url` and `store.postgres.schema`, or start a daemon, which makes one",
+                options.schema.as_str()
+            ),
+        )
+    }
+
     pub(super) fn too_old(options: &PostgresOptions, version: &str) -> Self {
         Self::new(
             options,

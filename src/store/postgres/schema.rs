@@ -11,6 +11,7 @@ use super::fault::message;
 use super::link::DatabaseClient;
 use super::options::PostgresOptions;
 use super::refusal::OpenRefused;
+use crate::database::SchemaName;
 use crate::store::SCHEMA_SINCE;
 
 /// The schema that this program writes, and the highest that it reads.
@@ -22,43 +23,6 @@ const SERVER_MIN: i32 = 150_000;
 const TABLES: &str = include_str!("schema.sql");
 const GRANTS: &str = include_str!("grants.sql");
 
-/// Bytes of a schema's name: what the server keeps of one.
-const NAME_MAX: usize = 63;
-
-/// A schema's name that needs no quotes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SchemaName(Box<str>);
-
-impl SchemaName {
-    /// Where nothing else is said.
-    pub const DEFAULT: &'static str = "sealift";
-
-    /// Small letters, digits and `_`, a letter first.
-    pub fn parse(text: &str) -> Option<Self> {
-        let letters = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-        let fits = text.as_bytes().first().is_some_and(u8::is_ascii_lowercase)
-            && text.len() <= NAME_MAX
-            && text.bytes().all(letters)
-            && !text.starts_with("pg_");
-        fits.then(|| Self(text.into()))
-    }
-
-    /// The statement with the schema's name in the place of each `@`.
-    pub(super) fn sql(&self, statement: &str) -> String {
-        statement.replace('@', &self.0)
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Default for SchemaName {
-    fn default() -> Self {
-        Self(Self::DEFAULT.into())
-    }
-}
-
 /// The tables and the rights of the role `role`, for the database's owner.
 pub fn printed(schema: &SchemaName, role: &str) -> String {
     let grants = GRANTS.replace("ROLE_NAME", &format!("\"{}\"", role.replace('"', "\"\"")));
@@ -69,14 +33,18 @@ pub fn printed(schema: &SchemaName, role: &str) -> String {
 }
 
 /// Makes the tables where there are none and the role may; says which store it is and whether it is
-/// new.
+/// new. Whoever has seen a store there (`seen`, its id) finds that one, or nothing is made.
 pub(super) async fn prepare(
     connected: &DatabaseClient,
     options: &PostgresOptions,
+    seen: Option<&str>,
 ) -> Result<(String, bool), OpenRefused> {
     confirm_server(connected, options).await?;
     if exists(connected, options).await? {
-        return Ok((confirm_store(connected, options, None).await?, false));
+        return Ok((confirm_store(connected, options, seen).await?, false));
+    }
+    if let Some(seen) = seen {
+        return Err(OpenRefused::gone(options, seen));
     }
     let client = &connected.client;
     let schema = &options.schema;
@@ -114,6 +82,18 @@ pub(super) async fn prepare(
     let new = made?;
     ended.map_err(|error| OpenRefused::of_query(options, &error))?;
     Ok((confirm_store(connected, options, None).await?, new))
+}
+
+/// Makes sure, for one that changes nothing, that there is a store; says which.
+pub(super) async fn look(
+    connected: &DatabaseClient,
+    options: &PostgresOptions,
+) -> Result<String, OpenRefused> {
+    confirm_server(connected, options).await?;
+    match exists(connected, options).await? {
+        true => confirm_store(connected, options, None).await,
+        false => Err(OpenRefused::no_store(options)),
+    }
 }
 
 /// Makes sure that this is the server, and the store, that it is taken for.
@@ -232,16 +212,6 @@ pub(super) fn lock_key(id: &str) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_schema_is_a_plain_word() {
-        for good in ["sealift", "s", "night_2"] {
-            assert_eq!(SchemaName::parse(good).expect("plain").as_str(), good);
-        }
-        for bad in ["", "Sealift", "2night", "pg_night", "a b", "a\"b", "a;b", &"x".repeat(64)] {
-            assert_eq!(SchemaName::parse(bad), None, "{bad}");
-        }
-    }
 
     #[test]
     fn what_is_printed_names_the_schema_and_quotes_the_role() {

@@ -68,8 +68,8 @@ pub(super) async fn begin(
     Ok(())
 }
 
-/// What this daemon saw last; refused where that was another store.
-pub(super) fn seen(options: &PostgresOptions, id: &str) -> Result<Option<Mark>, OpenRefused> {
+/// The store that this daemon saw last, and what of it.
+pub(super) fn seen(options: &PostgresOptions) -> Result<Option<(String, Mark)>, OpenRefused> {
     let file = options.folder.join(MARK);
     let refused = |error: &dyn std::fmt::Display| {
         OpenRefused::of_text(options, format_args!("cannot read {}: {error}", file.display()))
@@ -80,10 +80,7 @@ pub(super) fn seen(options: &PostgresOptions, id: &str) -> Result<Option<Mark>, 
         Err(error) => return Err(refused(&error)),
     };
     let seen: SeenStore = serde_json::from_slice(&bytes).map_err(|error| refused(&error))?;
-    if seen.id != id {
-        return Err(OpenRefused::another(options, &seen.id, id));
-    }
-    Ok(Some(seen.mark))
+    Ok(Some((seen.id, seen.mark)))
 }
 
 /// Writes down what is known to be durable.

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use tokio_postgres::{Client, NoTls};
 
+use crate::database::{DatabaseUrl, SchemaName};
 use crate::store::postgres::options::PostgresOptions;
-use crate::store::postgres::schema::SchemaName;
 
 /// Where distributions keep the server's programs; the last is a word to look up.
 const PROGRAMS: [&str; 5] = [
@@ -133,10 +133,11 @@ impl Cluster {
     /// The options of a daemon of this role, whose store is in this schema.
     pub fn options(&self, user: &str, schema: &str, folder: &Path) -> PostgresOptions {
         let url = format!("host={} dbname=postgres user={user}", self.folder.path().display());
+        let url = DatabaseUrl::parse(&url).expect("a sound URL");
         PostgresOptions {
             schema: SchemaName::parse(schema).expect("a plain word"),
             allow_no_fsync: true,
-            ..PostgresOptions::parse(&url, folder.to_owned()).expect("a sound URL")
+            ..PostgresOptions::new(&url, folder.to_owned())
         }
     }
 }

@@ -1,10 +1,11 @@
 //! What is refused at the start: each in one sentence with its remedy, and nothing written.
 
 use super::{Cluster, QUICK, close, open};
+use crate::database::SchemaName;
 use crate::store::fixtures::{started, submission};
 use crate::store::postgres::PostgresStore;
-use crate::store::postgres::options::{PostgresOptions, UrlError};
-use crate::store::postgres::schema::{SchemaName, printed};
+use crate::store::postgres::options::PostgresOptions;
+use crate::store::postgres::schema::printed;
 
 async fn refusal(options: PostgresOptions) -> String {
     match PostgresStore::open(options).await {
@@ -56,6 +57,13 @@ async fn what_cannot_be_worked_on_is_refused_with_the_way_out() {
 
     // This daemon's folder is of the store that it has seen.
     let told = refusal(options("owner", "other")).await;
+    assert!(told.contains(&id) && told.contains("holds no store"), "{told}");
+    let schemas = "SELECT 1 FROM pg_namespace WHERE nspname = 'other'";
+    let owner = cluster.connect("owner").await.expect("it runs");
+    assert_eq!(owner.query(schemas, &[]).await.expect("an answer").len(), 0, "a store was made");
+    let apart = tempfile::tempdir().expect("a directory");
+    close(super::open(&cluster, "other", apart.path()).await).await;
+    let told = refusal(options("owner", "other")).await;
     assert!(told.contains(&id) && told.contains("state directory of its own"), "{told}");
 
     cluster.execute("UPDATE night.store SET schema = 9, since = '7.0.0'").await;
@@ -92,20 +100,4 @@ async fn a_database_that_forgot_is_refused_and_named() {
     cluster.execute("UPDATE night.journal SET line = line || ' ' WHERE seq = 2").await;
     let told = refusal(options()).await;
     assert!(told.contains("entry 2 is damaged"), "{told}");
-}
-
-#[test]
-fn a_url_is_complete_and_holds_no_secret() {
-    let of = |url: &str| {
-        PostgresOptions::parse(url, "/tmp".into()).map(|options| options.place().to_owned())
-    };
-    assert_eq!(of("host=db1,db2 dbname=night user=sealift"), Ok("db1,db2/night".into()));
-    assert_eq!(of("postgresql://sealift@db1:5433/night"), Ok("db1/night".into()));
-    assert_eq!(of("postgresql://sealift:hunter2@db1/night"), Err(UrlError::Password));
-    assert_eq!(of("host=db1 dbname=night user=a password=hunter2"), Err(UrlError::Password));
-    assert_eq!(of("dbname=night user=a"), Err(UrlError::NoHost));
-    assert_eq!(of("host=db1 user=a"), Err(UrlError::NoDatabase));
-    assert_eq!(of("host=db1 dbname=night"), Err(UrlError::NoUser));
-    assert_eq!(of("host=db1 dbname=night user=a sslmode=disable"), Err(UrlError::NoTls));
-    assert!(matches!(of("host"), Err(UrlError::Unreadable(_))));
 }
