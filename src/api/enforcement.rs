@@ -14,6 +14,7 @@ use super::Api;
 use super::caller::{Caller, Operates, Reads, SwitchesOff};
 use super::contract::RefusedAnswers;
 use super::fault::ApiError;
+use super::find::at_hand;
 use super::request::{JsonBody, reason, said};
 use super::wire::{
     EnforcementDoc, EnforcementRunDoc, HeldTarget, Listing, MarkDoc, OpposingRow, ReleaseRequest,
@@ -288,9 +289,12 @@ pub(super) async fn release(
     JsonBody(asked): JsonBody<ReleaseRequest>,
 ) -> Result<Json<EnforcementDoc>, ApiError> {
     let name = name(&reference)?;
-    let found =
-        api.store.enforcement(&name).await?.ok_or_else(|| EnforceError::NotFound(name.clone()))?;
-    let origin = api.store.rollout(found.record.origin).await?;
+    let reading = async {
+        let found = api.store.enforcement(&name).await?;
+        let found = found.ok_or_else(|| EnforceError::NotFound(name.clone()))?;
+        Ok(api.store.rollout(found.record.origin).await?)
+    };
+    let origin = at_hand(api.store.as_ref(), reading).await?;
     let caller = caller.to(origin.is_some_and(|origin| origin.plan.ssl_option))?;
     let target = asked.target.as_deref().map(str::parse).transpose();
     let target = target.map_err(|error| ApiError::bad(format!("`target`: {error}")))?;

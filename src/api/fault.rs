@@ -56,6 +56,11 @@ impl ApiError {
         error
     }
 
+    /// What is asked for is in a store that is away.
+    pub fn not_at_hand(away: &Away) -> Self {
+        Self::away(format!("{away}; nothing was done, ask again when it is back"), away)
+    }
+
     /// Nobody is known to ask.
     pub fn signed_out() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "nobody is signed in here")

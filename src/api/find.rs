@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use super::describe;
 use super::fault::ApiError;
 use crate::domain::id::{Name, RolloutId};
-use crate::store::{Rollout, Store};
+use crate::store::{Away, Rollout, Store};
 use crate::yaml::suggest::nearest;
 
 /// Rollouts read at once while seeking.
@@ -25,9 +25,26 @@ const CANDIDATES_MAX: usize = 10;
 
 /// The rollout that `reference` names, as it will still be after a power cut.
 pub async fn rollout(store: &dyn Store, reference: &str) -> Result<Rollout, ApiError> {
-    let found = named(store, reference).await?;
-    store.durable().await?;
-    Ok(found)
+    at_hand(store, async {
+        let found = named(store, reference).await?;
+        store.durable().await?;
+        Ok(found)
+    })
+    .await
+}
+
+/// What is read of a store that is at hand. Nobody waits for one that is away: a verb that did
+/// would be carried out long after it was given.
+pub async fn at_hand<T>(
+    store: &dyn Store,
+    reading: impl Future<Output = Result<T, ApiError>>,
+) -> Result<T, ApiError> {
+    let mut away = store.away();
+    tokio::select! {
+        biased;
+        away = Away::comes(&mut away) => Err(ApiError::not_at_hand(&away)),
+        read = reading => read,
+    }
 }
 
 /// The rollouts that are not over, as they will still be after a power cut.

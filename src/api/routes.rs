@@ -38,6 +38,7 @@ use super::{
     Api, contract, copy, describe, door, enforcement, find, lane, look, moved, notify, outlook,
     preflight, stop, submit, tail, verbs,
 };
+use crate::store::Away;
 
 /// Largest body of a verb: a reason is a sentence.
 const VERB_BODY_MAX: usize = 64 * 1024;
@@ -58,6 +59,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .fallback(nowhere)
         .layer(axum::middleware::from_fn(spelled))
+        .layer(axum::middleware::from_fn_with_state(api.clone(), at_once))
         .with_state(api)
 }
 
@@ -140,6 +142,20 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .merge(preflights)
         .merge(uploads)
         .merge(timely)
+}
+
+/// A read that would wait for a store that is away is answered at once with since when. A verb is
+/// refused where it looks for what it is about; `stop` and what belongs to lanes need no store.
+async fn at_once(State(api): RouteState, request: Request, next: Next) -> Response {
+    if request.method() != Method::GET {
+        return next.run(request).await;
+    }
+    let mut away = api.store.away();
+    tokio::select! {
+        biased;
+        response = next.run(request) => response,
+        away = Away::comes(&mut away) => ApiError::not_at_hand(&away).into_response(),
+    }
 }
 
 async fn in_time(request: Request, next: Next) -> Response {

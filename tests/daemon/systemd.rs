@@ -16,7 +16,7 @@ fn the_example_configuration_is_the_one_of_the_unit() {
     let config =
         Config::load(Some(&path), &|_| None).unwrap_or_else(|mistakes| panic!("{mistakes}"));
     assert!(config.warnings.is_empty(), "{:?}", config.warnings);
-    assert_eq!(config.store, Path::new("/var/lib/sealift/queue"));
+    assert_eq!(config.store.folder(), Path::new("/var/lib/sealift/queue"));
     assert_eq!(config.socket, Path::new("/run/sealift/api.sock"));
     assert!(config.lanes.is_empty(), "it starts before anybody has an account for it");
     let unit = std::fs::read_to_string(shipped("sealift.service")).expect("the unit");

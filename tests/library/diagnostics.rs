@@ -767,6 +767,12 @@ store:
     ca: hunter2
 ";
     config("config_postgres_mistakes", mistaken);
+    let places = "\
+store:
+  sled: queue
+  postgres: {url: host=db1 dbname=night user=a, password: {file: a, env: B}}
+";
+    config("config_postgres_places", places);
     for (name, url) in [
         ("no_host", "dbname=sealift user=sealift"),
         ("no_database", "host=db1 user=sealift"),

@@ -60,7 +60,7 @@ pub struct DatabaseReport {
 
 /// The row of a change, as the journal says that it is.
 #[derive(Debug, PartialEq, Eq)]
-struct ChangeRow {
+struct IndexedChange {
     seq: i64,
     standing: i16,
     state: String,
@@ -69,7 +69,7 @@ struct ChangeRow {
 
 /// The row of a rollout, likewise.
 #[derive(Debug, PartialEq, Eq)]
-struct RolloutRow {
+struct IndexedRollout {
     id: Vec<u8>,
     name: String,
     revision: i64,
@@ -119,8 +119,8 @@ struct DatabaseChecker<'c> {
     entries: u64,
     /// The entry of each rollout's submission, which is its number in the tables.
     firsts: BTreeMap<RolloutId, i64>,
-    rollouts: BTreeMap<i64, RolloutRow>,
-    changes: BTreeMap<(i64, i32), ChangeRow>,
+    rollouts: BTreeMap<i64, IndexedRollout>,
+    changes: BTreeMap<(i64, i32), IndexedChange>,
     enforcements: BTreeMap<String, i64>,
 }
 
@@ -185,7 +185,7 @@ impl DatabaseChecker<'_> {
         match &entry.what {
             JournalEvent::Submitted { name, revision, submission, .. } => {
                 self.firsts.insert(entry.rollout, seq);
-                let row = RolloutRow {
+                let row = IndexedRollout {
                     id: entry.rollout.as_bytes().to_vec(),
                     name: name.as_str().to_owned(),
                     revision: i64::from(*revision),
@@ -195,7 +195,7 @@ impl DatabaseChecker<'_> {
             }
             JournalEvent::Change { ordinal, instance_id, record, .. } => {
                 let Some(first) = self.firsts.get(&entry.rollout) else { return };
-                let row = ChangeRow {
+                let row = IndexedChange {
                     seq,
                     standing: standing_number(Standing::of(&record.state)),
                     state: record.state.as_str().to_owned(),
@@ -263,7 +263,7 @@ impl DatabaseChecker<'_> {
         let rows = self.ask(sql, &[]).await?;
         for row in &rows {
             let first: i64 = row.get(0);
-            let found = RolloutRow {
+            let found = IndexedRollout {
                 id: row.get(1),
                 name: row.get(2),
                 revision: row.get(3),
@@ -294,7 +294,7 @@ impl DatabaseChecker<'_> {
             read += rows.len() as u64;
             for row in &rows {
                 let key: (i64, i32) = (row.get(0), row.get(1));
-                let found = ChangeRow {
+                let found = IndexedChange {
                     seq: row.get(2),
                     standing: row.get(3),
                     state: row.get(4),

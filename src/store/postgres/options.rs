@@ -20,7 +20,7 @@ pub type PasswordReader = Arc<dyn Fn() -> Result<SecretString, String> + Send + 
 #[derive(Clone)]
 pub struct PostgresOptions {
     pub(super) config: tokio_postgres::Config,
-    password: Option<PasswordReader>,
+    pub(super) password: Option<PasswordReader>,
     pub(super) tls: DatabaseTls,
     pub schema: SchemaName,
     /// Folder of this daemon for copies of submissions, and for what it has seen.

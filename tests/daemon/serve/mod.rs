@@ -18,6 +18,7 @@ mod look;
 mod manners;
 mod over;
 mod plan_discovers;
+mod postgres;
 mod preflight;
 mod prometheus;
 mod quota;

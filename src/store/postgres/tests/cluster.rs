@@ -1,16 +1,13 @@
 //! A PostgreSQL server of the tests' own: made, started and ended by whoever asks for it.
 //!
 //! Invariant: it ends with the test, also where that is killed; it listens on a socket in its own
-//! folder alone.
+//! folder alone. The tests of the built binary (`tests/daemon`) read this file, too.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use tokio_postgres::{Client, NoTls};
-
-use crate::database::{DatabaseUrl, SchemaName};
-use crate::store::postgres::options::PostgresOptions;
 
 /// Where distributions keep the server's programs; the last is a word to look up.
 const PROGRAMS: [&str; 5] = [
@@ -130,15 +127,9 @@ impl Cluster {
         owner.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
     }
 
-    /// The options of a daemon of this role, whose store is in this schema.
-    pub fn options(&self, user: &str, schema: &str, folder: &Path) -> PostgresOptions {
-        let url = format!("host={} dbname=postgres user={user}", self.folder.path().display());
-        let url = DatabaseUrl::parse(&url).expect("a sound URL");
-        PostgresOptions {
-            schema: SchemaName::parse(schema).expect("a plain word"),
-            allow_no_fsync: true,
-            ..PostgresOptions::new(&url, folder.to_owned())
-        }
+    /// The folder with its socket: `host` of a URL.
+    pub fn host(&self) -> &Path {
+        self.folder.path()
     }
 }
 

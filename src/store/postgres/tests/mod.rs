@@ -10,6 +10,8 @@ use std::path::Path;
 use self::cluster::Cluster;
 use self::several::InTurns;
 use super::PostgresStore;
+use super::options::PostgresOptions;
+use crate::database::{DatabaseUrl, SchemaName};
 use crate::store::Store;
 use crate::store::contract::CLAUSES;
 use crate::store::fixtures::{Driver, abort, picture};
@@ -18,6 +20,19 @@ use crate::store::running::RunningStore as _;
 
 /// What is not crashed need not be synced.
 const QUICK: &[&str] = &["fsync=off", "full_page_writes=off"];
+
+impl Cluster {
+    /// The options of a daemon of this role, whose store is in this schema.
+    pub fn options(&self, user: &str, schema: &str, folder: &Path) -> PostgresOptions {
+        let url = format!("host={} dbname=postgres user={user}", self.host().display());
+        let url = DatabaseUrl::parse(&url).expect("a sound URL");
+        PostgresOptions {
+            schema: SchemaName::parse(schema).expect("a plain word"),
+            allow_no_fsync: true,
+            ..PostgresOptions::new(&url, folder.to_owned())
+        }
+    }
+}
 
 async fn open(cluster: &Cluster, schema: &str, folder: &Path) -> PostgresStore {
     let opened = PostgresStore::open(cluster.options("owner", schema, folder)).await;
