@@ -20,6 +20,7 @@ use super::switches::Off;
 use super::wire::{StopAnswer, StopRequest};
 use crate::domain::person::Attribution;
 use crate::engine::AskError;
+use crate::store::Away;
 
 impl Api {
     /// The engine obeys before the stop is stored: a disk that takes no write keeps nothing going.
@@ -65,6 +66,21 @@ impl Api {
         self.handle.switch_all(None).await.map_err(unanswered)
     }
 
+    /// Changes whose calls go on. What stops everything needs no store: while it is away, what this
+    /// daemon has in hand is what there is to tell.
+    async fn still_in_flight(&self) -> Result<u32, ApiError> {
+        let mut away = self.store.away();
+        tokio::select! {
+            biased;
+            _ = Away::comes(&mut away) => {
+                Ok(self.handle.snapshot().borrow().lanes.iter().map(|lane| lane.in_flight).sum())
+            }
+            open = self.store.open_rollouts() => {
+                Ok(open?.iter().map(|rollout| rollout.total().active).sum())
+            }
+        }
+    }
+
     async fn switch(
         self: Arc<Self>,
         word: &str,
@@ -90,8 +106,7 @@ impl Api {
         done.map_err(|error| {
             ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the switch broke: {error}"))
         })??;
-        let in_flight =
-            self.store.open_rollouts().await?.iter().map(|rollout| rollout.total().active).sum();
+        let in_flight = self.still_in_flight().await?;
         let stop_file =
             self.handle.snapshot().borrow().stop.file.as_ref().map(|file| file.path.clone());
         Ok(Json(StopAnswer { verb: word.to_owned(), by, in_flight, stop_file }))

@@ -52,7 +52,8 @@ impl StoreSetup {
     pub async fn start(self) -> Result<StartedStore> {
         match self {
             Self::Sled { folder, options } => start_sled(&folder, options).await,
-            Self::Postgres(options) => {
+            Self::Postgres(mut options) => {
+                options.alone = true;
                 let store = PostgresStore::open(*options).await?;
                 let new = store.is_new();
                 Ok(StartedStore { store: Arc::new(store), new })

@@ -181,6 +181,8 @@ pub struct LaneSnapshot {
     pub shares: Option<Name>,
     /// Calls that are out.
     pub out: u32,
+    /// Changes of it that are in hand and not settled.
+    pub in_flight: u32,
     /// Changes that wait for a permit of this lane.
     pub waiting: u32,
     /// Paused by the cloud (429, refused credentials).

@@ -375,6 +375,11 @@ impl LaneState {
         self.in_flight < self.lane.max_in_flight
     }
 
+    /// Changes in flight.
+    pub(super) fn in_flight(&self) -> u32 {
+        self.in_flight
+    }
+
     /// One more change is in flight.
     pub(super) fn add_in_flight(&mut self) {
         self.in_flight += 1;

@@ -302,6 +302,7 @@ impl Core {
             lane: lane.lane.name.clone(),
             shares: lane.shares().cloned(),
             out: lane.out(),
+            in_flight: lane.in_flight(),
             waiting: u32::try_from(lane.line.waiting()).unwrap_or(u32::MAX),
             paused: lane.paused(self.now.boot).map(|paused| Pause {
                 since: self.wall_at(paused.since),

@@ -217,6 +217,9 @@ impl Link {
             let made = async {
                 let made = DatabaseClient::open(options).await?;
                 schema::confirm(&made, options, Some(id)).await?;
+                if self.idle && options.alone {
+                    schema::be_alone(&made, options, id).await?;
+                }
                 Ok::<_, OpenRefused>(made)
             };
             match made.await {

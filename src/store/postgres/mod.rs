@@ -101,6 +101,9 @@ impl PostgresStore {
         }
         let [reader, uploads, barrier] =
             <[DatabaseClient; 3]>::try_from(more).expect("three were made");
+        if options.alone {
+            schema::be_alone(&uploads, &options, &id).await?;
+        }
         let (reader, uploads) = (keep("reads", false, reader), keep("uploads", true, uploads));
         let shared = Arc::new(PostgresShared::new(SharedParts {
             options: options.clone(),

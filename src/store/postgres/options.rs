@@ -27,6 +27,8 @@ pub struct PostgresOptions {
     pub folder: PathBuf,
     /// A server that would lose what it acknowledged is good enough.
     pub allow_no_fsync: bool,
+    /// Refuses a store that another daemon works on.
+    pub alone: bool,
     /// Host and database, for people.
     pub(super) place: String,
 }
@@ -47,6 +49,7 @@ impl PostgresOptions {
             schema: SchemaName::default(),
             folder,
             allow_no_fsync: false,
+            alone: false,
             place: url.place().to_owned(),
         }
     }

@@ -9,7 +9,7 @@ use std::path::Path;
 use rustix::process::Signal;
 
 use self::cluster::Cluster;
-use super::world::{ServeWorld, VerbOutput, exists};
+use super::world::{ServeWorld, VerbOutput, exists, sealift};
 
 /// Names this database in the configuration, instead of a folder.
 fn configure(world: &ServeWorld, url: &str, more: &str) {
@@ -125,6 +125,13 @@ async fn a_rollout_goes_on_after_its_database_was_stopped_in_the_middle() {
     }
     let daemon = world.daemon().ready();
     assert_eq!(world.status("night")["tally"]["succeeded"], 24);
+    let text = std::fs::read_to_string(world.path("sealift.yaml")).expect("our own file");
+    let text = text.replace("run/api.sock", "run/second.sock").replace("state/", "second/");
+    let second = world.write("second.yaml", &text);
+    let refused = sealift().arg("serve").arg("--config").arg(second).output();
+    let refused = VerbOutput::of(refused.expect("the binary runs"));
+    assert_eq!(refused.code, Some(1), "two daemons work on one store: {refused:?}");
+    assert!(refused.err.contains("another daemon works on this store"), "{refused:?}");
     drop(daemon);
 }
 
@@ -244,5 +251,10 @@ async fn a_database_that_cannot_be_worked_with_is_refused_in_one_sentence() {
     assert_eq!(written(&cluster).await, before, "a refused start wrote");
 
     let inside = here("owner").replace("user=owner", "user=owner password=hunter2");
-    refused("a password in the URL", &inside, quick, &["`password: {file: PATH}`"]);
+    configure(&world, &inside, quick);
+    let told = world.run(&["serve"]);
+    assert_eq!(told.code, Some(1), "{told:?}");
+    assert!(told.err.contains("it holds a password"), "{told:?}");
+    assert!(told.err.contains("`password: {file: PATH}`"), "{told:?}");
+    assert!(!told.err.contains("hunter2"), "{told:?}");
 }
