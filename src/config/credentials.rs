@@ -280,7 +280,7 @@ impl<'l> CredentialsReader<'_, '_, 'l, '_> {
         written: raw::RawSecret,
     ) -> Option<SecretSource> {
         let found = source(written, self.base);
-        found.map_err(|wrong| self.notes.report(at, &format!("credentials.{key}"), wrong)).ok()
+        found.map_err(|wrong| self.notes.report(at, &format!("credentials.{key}"), *wrong)).ok()
     }
 }
 

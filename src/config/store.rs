@@ -124,7 +124,7 @@ impl StoreReader<'_, '_> {
         let RawPostgres { url, password, ca_file, schema, folder, allow_no_fsync } = written;
         let password = password.map(|written| source(written, base)).transpose();
         let password = password.unwrap_or_else(|mistake| {
-            wrong("postgres.password", mistake);
+            wrong("postgres.password", *mistake);
             None
         });
         if mistakes.count() > before {
