@@ -33,18 +33,18 @@ const GATHER_MAX: u32 = 4096;
 impl Core {
     pub(super) fn gather_sweep(&mut self, id: RolloutId, sweep: Sweep, out: &mut Vec<Effect>) {
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
-        if !tracked.verbs.is_empty() && sweep.moved > 0 {
+        if !tracked.verbs().is_empty() && sweep.moved > 0 {
             // Somebody waits for an answer; what is left is swept by the look that follows.
             return self.rest(id, RolloutWake::Change(Wake::In(Duration::ZERO)));
         }
-        let words: &'static [&'static str] = match (sweep.what, tracked.view.record.requeue) {
+        let words: &'static [&'static str] = match (sweep.what, tracked.view().record.requeue) {
             (Broom::Withdraw, _) => &["queued"],
             // Of those that failed, the ones that the wire did not prove.
             (Broom::Gather, _) => &["succeeded", "failed"],
             (Broom::Requeue, Some(rollout::Requeue::FailedAndInDoubt)) => &["failed", "in_doubt"],
             (Broom::Requeue, Some(rollout::Requeue::Failed) | None) => &["failed"],
         };
-        tracked.stage = LookStage::Gathering(sweep);
+        tracked.wait_for(LookStage::Gathering(sweep));
         let ticket = self.ticket(Owner::Rollout(id));
         let query = StoreQuery::Stored {
             rollout: id,
@@ -57,7 +57,7 @@ impl Core {
 
     pub(super) fn gather_wave(&mut self, id: RolloutId, wave: u16, out: &mut Vec<Effect>) {
         let Some(tracked) = self.rollouts.get(&id) else { return };
-        let Some(wave) = tracked.view.plan.strategy.waves.get(usize::from(wave)) else { return };
+        let Some(wave) = tracked.view().plan.strategy.waves.get(usize::from(wave)) else { return };
         let sweep = Sweep { what: Broom::Gather, from: wave.first, end: wave.end(), moved: 0 };
         self.gather_sweep(id, sweep, out);
     }
@@ -117,7 +117,7 @@ impl Core {
         let Some(decision) = self.swept_on(id, &event) else { return };
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
         tracked.goes_on();
-        if decision.record.version == tracked.view.record.version {
+        if decision.record.version == tracked.view().record.version {
             return self.rest(id, decision.wake);
         }
         let moves = RolloutMove { record: decision.record.clone(), why: decision.why, by: None };
@@ -130,7 +130,7 @@ impl Core {
         let tracked = self.rollouts.get(&id)?;
         let ctx =
             tracked.context(self.now.wall, Gap::None, Slowest::all(self.now.wall), String::new());
-        rollout::decide(&tracked.view.record, event, &ctx).ok()
+        rollout::decide(&tracked.view().record, event, &ctx).ok()
     }
 
     pub(super) fn swept(&self, change: &Change, event: &change::Event) -> Option<ChangeMove> {

@@ -30,27 +30,27 @@ impl Core {
         let Act::ByHand { event, .. } = decision.effect else { return };
         let moved = change.as_ref().and_then(|change| self.swept(change, &event));
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
-        if tracked.verbs.drop_gone() {
-            tracked.again = true;
+        if tracked.verbs_mut().drop_gone() {
+            tracked.look_again();
             return self.count("verb_dropped");
         }
         let Some(mut moved) = moved else {
-            if let Some((waiting, command)) = tracked.verbs.pop() {
+            if let Some((waiting, command)) = tracked.verbs_mut().pop() {
                 let state =
                     change.as_ref().map_or("not there", |change| change.record.state.as_str());
                 let refusal =
                     Refusal::NotByHand { verb: command.verb.as_str(), state, help: help(&event) };
                 out.push(Effect::Reply { id: waiting, result: Err(refusal.into()) });
             }
-            tracked.again = true;
+            tracked.look_again();
             return;
         };
         // A change that is given up says so itself.
         if moved.why != decision.why {
             moved.why = format!("{}; {}", moved.why, decision.why);
         }
-        moved.by = tracked.verbs.first().map(|command| command.by.clone());
-        let goes_on = decision.record.version != tracked.view.record.version;
+        moved.by = tracked.verbs().first().map(|command| command.by.clone());
+        let goes_on = decision.record.version != tracked.view().record.version;
         let own = goes_on.then(|| RolloutMove {
             record: decision.record.clone(),
             why: decision.why,

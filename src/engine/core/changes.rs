@@ -255,7 +255,7 @@ impl Core {
             let commit = Commit {
                 at: self.now.wall,
                 rollout: id.rollout,
-                version: tracked.view.record.version,
+                version: tracked.view().record.version,
                 releases: None,
                 moves: None,
                 changes: vec![change],
@@ -355,7 +355,7 @@ impl Core {
             undo: work.change().record.undo.is_some(),
             decided,
             open: tracked.open_within(decided),
-            plan: tracked.view.plan.clone(),
+            plan: tracked.view().plan.clone(),
         };
         let ticket = self.ticket(Owner::Change(id));
         self.count("calls");

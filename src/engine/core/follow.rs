@@ -237,7 +237,7 @@ impl Core {
         let (lane, tracked) = (self.lanes.get(work.lane())?, self.rollouts.get(&id.rollout)?);
         let job = lane.lane.quota.and_then(|_| lane.followed.middle_job())?;
         let queued =
-            tracked.view.tallies.get(work.change().wave as usize).map_or(0, |tally| tally.queued);
+            tracked.view().tallies.get(work.change().wave as usize).map_or(0, |tally| tally.queued);
         let left = u32::try_from(lane.line.starts()).unwrap_or(u32::MAX).saturating_add(queued);
         (left > 0 && lane.time_for(left.saturating_mul(CALLS_TO_BEGIN)) <= job * 2)
             .then_some(job * 2)

@@ -78,7 +78,7 @@ impl Core {
         let Some(tracked) = self.rollouts.get(&id.rollout) else {
             return self.sleep(id, Duration::from_secs(1));
         };
-        let plan = tracked.view.plan.clone();
+        let plan = tracked.view().plan.clone();
         self.probes.out += 1;
         self.set_stage(id, WorkStage::Probing);
         self.count("probes");

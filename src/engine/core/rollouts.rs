@@ -53,9 +53,10 @@ impl Core {
     }
 
     fn may_forget(&self, id: RolloutId) -> bool {
-        let idle = self.rollouts.get(&id).is_some_and(|tracked| {
-            matches!(tracked.stage, LookStage::Idle) && tracked.verbs.is_empty()
-        });
+        let idle = self
+            .rollouts
+            .get(&id)
+            .is_some_and(|tracked| tracked.is_idle() && tracked.verbs().is_empty());
         let first = ChangeId { rollout: id, ordinal: 0 };
         let last = ChangeId { rollout: id, ordinal: u32::MAX };
         idle && self.work.range(first..=last).next().is_none()
@@ -67,19 +68,8 @@ impl Core {
         let id = view.id;
         let now = self.now;
         let moved = match self.rollouts.get_mut(&id) {
-            Some(tracked) if age(&view.record) < age(&tracked.view.record) => return,
-            Some(tracked) => {
-                let moved = view.record.version != tracked.view.record.version;
-                // A change may have ended in other hands: its place is free.
-                let moved_on = view.tallies != tracked.view.tallies;
-                tracked.again |= moved_on;
-                if moved_on && self.shares_store {
-                    // It may have ended in another daemon's hands.
-                    tracked.goes_on();
-                }
-                tracked.view = view;
-                moved
-            }
+            Some(tracked) if age(&view.record) < age(&tracked.view().record) => return,
+            Some(tracked) => tracked.replace(view, self.shares_store),
             None => {
                 self.rollouts.insert(id, Tracked::new(view, now));
                 true
@@ -95,7 +85,7 @@ impl Core {
     fn gate_moved(&mut self, id: RolloutId, decided: Times) {
         if let Some(tracked) = self.rollouts.get_mut(&id) {
             tracked.record_moved(decided);
-            self.fence.set_rollout(id, &tracked.view.record);
+            self.fence.set_rollout(id, &tracked.view().record);
             self.wake_ready(id);
         }
     }
@@ -103,7 +93,7 @@ impl Core {
     pub(super) fn rollout_woken(&mut self, id: RolloutId, out: &mut Vec<Effect>) {
         if let Some(tracked) = self.rollouts.get_mut(&id) {
             tracked.wake_at(None);
-            tracked.again = true;
+            tracked.look_again();
         }
         self.look(id, out);
     }
@@ -112,7 +102,7 @@ impl Core {
     pub(super) fn rollout_stirred(&mut self, id: RolloutId, settled: bool) {
         let now = self.now.boot;
         if let Some(tracked) = self.rollouts.get_mut(&id) {
-            tracked.again = true;
+            tracked.look_again();
             if settled {
                 tracked.change_settled(self.now.wall);
             }
@@ -132,7 +122,7 @@ impl Core {
         for id in ids {
             self.wake_ready(id);
             if let Some(tracked) = self.rollouts.get_mut(&id) {
-                tracked.again = true;
+                tracked.look_again();
                 // Time in which everything is stopped is nobody's stall.
                 tracked.stall_stops();
             }
@@ -145,7 +135,7 @@ impl Core {
         let ids: Vec<_> = self.rollouts.keys().copied().collect();
         for id in ids {
             if let Some(tracked) = self.rollouts.get_mut(&id) {
-                tracked.again = true;
+                tracked.look_again();
             }
             self.look(id, out);
         }
@@ -159,12 +149,9 @@ impl Core {
         if self.stop.stands() {
             tracked.not_looked_at();
         }
-        let wanted = !tracked.verbs.is_empty() || (tracked.again && !held);
-        if !wanted || !matches!(tracked.stage, LookStage::Idle) {
+        if !tracked.begins_look(held) {
             return;
         }
-        tracked.again = false;
-        tracked.stage = LookStage::Reading;
         let ticket = self.ticket(Owner::Rollout(id));
         out.push(Effect::Read { ticket, query: StoreQuery::Rollout(id) });
     }
@@ -176,13 +163,13 @@ impl Core {
         out: &mut Vec<Effect>,
     ) {
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
-        match (std::mem::replace(&mut tracked.stage, LookStage::Idle), found) {
+        match (tracked.take_stage(), found) {
             (LookStage::Reading, StoreAnswer::Rollout(Some(view))) => {
-                let again = tracked.again;
+                let again = tracked.looks_again();
                 self.rollout_seen(*view);
                 // What this read shows is judged right now.
                 if let Some(tracked) = self.rollouts.get_mut(&id) {
-                    tracked.again = again;
+                    tracked.set_again(again);
                 }
                 self.judge(id, out);
             }
@@ -220,21 +207,21 @@ impl Core {
         let late = tracked.is_stalled();
         let at_work = if late { self.at_work(id) } else { String::new() };
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
-        if tracked.verbs.drop_gone() && tracked.verbs.is_empty() {
+        if tracked.verbs_mut().drop_gone() && tracked.verbs().is_empty() {
             // The read was for that verb; whether a look may follow is asked anew.
-            tracked.again = true;
+            tracked.look_again();
             return self.count("verb_dropped");
         }
-        let first = tracked.verbs.first();
+        let first = tracked.verbs().first();
         let tag = first.and_then(|command| command.only_if);
-        if tag.is_some_and(|tag| tag != tracked.view.record.tag(id))
-            && let Some((waiting, _)) = tracked.verbs.pop()
+        if tag.is_some_and(|tag| tag != tracked.view().record.tag(id))
+            && let Some((waiting, _)) = tracked.verbs_mut().pop()
         {
             out.push(Effect::Reply { id: waiting, result: Err(CommandError::Moved) });
-            tracked.again = true;
+            tracked.look_again();
             return;
         }
-        let event = match tracked.verbs.first() {
+        let event = match tracked.verbs().first() {
             Some(command) => {
                 let mark = Attribution {
                     by: command.by.name.clone(),
@@ -246,13 +233,13 @@ impl Core {
             None => Event::Woken,
         };
         let ctx = tracked.context(now.wall, tracked.gap(now), slowest, at_work);
-        match rollout::decide(&tracked.view.record, &event, &ctx) {
+        match rollout::decide(&tracked.view().record, &event, &ctx) {
             Ok(decision) => self.carry_out_rollout(id, decision, out),
             Err(refusal) => {
-                if let Some((waiting, _)) = tracked.verbs.pop() {
+                if let Some((waiting, _)) = tracked.verbs_mut().pop() {
                     out.push(Effect::Reply { id: waiting, result: Err(refusal.into()) });
                 }
-                tracked.again = true;
+                tracked.look_again();
             }
         }
     }
@@ -260,11 +247,11 @@ impl Core {
     fn carry_out_rollout(&mut self, id: RolloutId, decision: Decision, out: &mut Vec<Effect>) {
         let now = self.now;
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
-        let verb = !tracked.verbs.is_empty();
+        let verb = !tracked.verbs().is_empty();
         if let Act::Release { wave, count } = decision.effect {
             let limit = count.min(STRETCH) as usize;
             tracked.looked(now);
-            tracked.stage = LookStage::Picking(Box::new(decision));
+            tracked.wait_for(LookStage::Picking(Box::new(decision)));
             let ticket = self.ticket(Owner::Rollout(id));
             return out.push(Effect::Read {
                 ticket,
@@ -272,15 +259,15 @@ impl Core {
             });
         }
         if let Act::ByHand { ordinal, .. } = decision.effect {
-            tracked.stage = LookStage::Choosing(Box::new(decision));
+            tracked.wait_for(LookStage::Choosing(Box::new(decision)));
             let ticket = self.ticket(Owner::Rollout(id));
             return out.push(Effect::Read {
                 ticket,
                 query: StoreQuery::Change(ChangeId { rollout: id, ordinal }),
             });
         }
-        let note = decision.record.version == tracked.view.record.version
-            && decision.record != tracked.view.record;
+        let note = decision.record.version == tracked.view().record.version
+            && decision.record != tracked.view().record;
         if note && !verb {
             let moves =
                 RolloutMove { record: decision.record.clone(), why: decision.why, by: None };
@@ -303,7 +290,7 @@ impl Core {
         if !verb {
             tracked.looked(now);
         }
-        if decision.record.version == tracked.view.record.version {
+        if decision.record.version == tracked.view().record.version {
             return match decision.effect {
                 Act::Requeue => self.gather_sweep(id, Sweep::all(Broom::Requeue), out),
                 Act::Withdraw => self.gather_sweep(id, Sweep::all(Broom::Withdraw), out),
@@ -313,7 +300,7 @@ impl Core {
                 }
             };
         }
-        let by = tracked.verbs.first().map(|command| command.by.clone());
+        let by = tracked.verbs().first().map(|command| command.by.clone());
         let moves = RolloutMove { record: decision.record.clone(), why: decision.why, by };
         let moving = Moving {
             record: Some(decision.record),
@@ -335,7 +322,7 @@ impl Core {
     ) {
         let at = self.now.wall;
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
-        let record = &tracked.view.record;
+        let record = &tracked.view().record;
         let commit = Commit {
             at,
             rollout: id,
@@ -345,7 +332,7 @@ impl Core {
             changes,
             durability,
         };
-        tracked.stage = LookStage::Committing(Box::new(moving), self.now);
+        tracked.wait_for(LookStage::Committing(Box::new(moving), self.now));
         let ticket = self.ticket(Owner::Rollout(id));
         out.push(Effect::Commit { ticket, commit: Box::new(commit) });
     }
@@ -360,14 +347,14 @@ impl Core {
     ) {
         let Candidates { free, passed, cursor, more: unseen } = candidates;
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
-        let (decided, seen) = (&decision.record, &tracked.view.record);
+        let (decided, seen) = (&decision.record, &tracked.view().record);
         if (decided.version, decided.releases) != (seen.version, seen.releases + 1) {
             // A scan has shown another release since: these places may be taken, and the commit
             // would compare with what it did not decide on.
-            tracked.again = true;
+            tracked.look_again();
             return;
         }
-        if free.is_empty() && cursor == tracked.view.record.cursor {
+        if free.is_empty() && cursor == tracked.view().record.cursor {
             // Every queued change waits for its instance or for a place of its group, and one that
             // ends will stir the rollout; or the list was not looked through yet.
             let wake =
@@ -416,9 +403,7 @@ impl Core {
         out: &mut Vec<Effect>,
     ) {
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
-        let LookStage::Committing(moving, decided) =
-            std::mem::replace(&mut tracked.stage, LookStage::Idle)
-        else {
+        let LookStage::Committing(moving, decided) = tracked.take_stage() else {
             return;
         };
         match result {
@@ -426,7 +411,7 @@ impl Core {
             Err(CommitError::Conflict | CommitError::InstanceTaken { .. }) => {
                 // Read again, decide again: the verb is still first in line, the look is still
                 // wanted.
-                tracked.again = true;
+                tracked.look_again();
                 self.count("conflict");
             }
             Err(CommitError::Unavailable(why)) => self.fail(why, out),
@@ -445,15 +430,10 @@ impl Core {
         if let Some(at) = moving.noted {
             tracked.looked(at);
         }
-        if let Some(record) = moving.record {
-            let moved = record.version != tracked.view.record.version;
-            if record.phase != tracked.view.record.phase {
-                tracked.goes_on();
-            }
-            tracked.view.record = record;
-            if moved {
-                self.gate_moved(id, decided);
-            }
+        if let Some(record) = moving.record
+            && tracked.replace_record(record)
+        {
+            self.gate_moved(id, decided);
         }
         for change in moving.released {
             self.count("released");
@@ -462,10 +442,10 @@ impl Core {
         if moving.verb {
             let in_flight = self.in_flight_of(id);
             if let Some(tracked) = self.rollouts.get_mut(&id)
-                && let Some((waiting, command)) = tracked.verbs.pop()
+                && let Some((waiting, command)) = tracked.verbs_mut().pop()
             {
                 self.count(command.verb.as_str());
-                let phase = &self.rollouts[&id].view.record.phase;
+                let phase = &self.rollouts[&id].view().record.phase;
                 let (phase, wave) = (phase.as_str(), phase.wave());
                 out.push(Effect::Reply {
                     id: waiting,
@@ -479,7 +459,7 @@ impl Core {
             (Act::Withdraw, None) => {
                 // A revert goes on as soon as what waited is withdrawn, also when nothing did.
                 if let Some(tracked) = self.rollouts.get_mut(&id) {
-                    tracked.again = true;
+                    tracked.look_again();
                 }
                 self.gather_sweep(id, Sweep::all(Broom::Withdraw), out);
             }

@@ -56,7 +56,7 @@ impl Core {
             && record.attempts == 0
             && record.jobs.is_empty()
             && change.target.seen.is_none();
-        if !plain || record.state != State::Inspecting || tracked.view.plan.survey {
+        if !plain || record.state != State::Inspecting || tracked.view().plan.survey {
             return None;
         }
         let fresh = &self.lanes.get(&change.target.lane)?.fresh;

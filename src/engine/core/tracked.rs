@@ -33,12 +33,12 @@ pub(super) const STRETCH: u32 = 128;
 
 /// One rollout in hand.
 pub(super) struct Tracked {
-    pub(super) view: Rollout,
+    view: Rollout,
     opening: LastOpening,
-    pub(super) stage: LookStage,
+    stage: LookStage,
     /// Something happened since the last look began.
-    pub(super) again: bool,
-    pub(super) verbs: VerbLine,
+    again: bool,
+    verbs: VerbLine,
     /// When its timer wakes it.
     wake: Option<Boot>,
     /// Open-window time since a change last ended.
@@ -134,6 +134,93 @@ impl Tracked {
             waits: Waits::default(),
             lanes: BTreeSet::new(),
         }
+    }
+
+    /// What the store said of it last.
+    pub(super) fn view(&self) -> &Rollout {
+        &self.view
+    }
+
+    /// Takes over what the store says of it; gives whether its record is another one. A store that
+    /// is shared tells of what ended in another daemon's hands, which is no stall.
+    pub(super) fn replace(&mut self, view: Rollout, shared: bool) -> bool {
+        let moved = view.record.version != self.view.record.version;
+        // A change may have ended in other hands: its place is free.
+        if view.tallies != self.view.tallies {
+            self.again = true;
+            if shared {
+                self.goes_on();
+            }
+        }
+        self.view = view;
+        moved
+    }
+
+    /// Takes over what was committed; gives whether its record is another one. With a new phase the
+    /// stall begins anew.
+    pub(super) fn replace_record(&mut self, record: rollout::Record) -> bool {
+        let moved = record.version != self.view.record.version;
+        if record.phase != self.view.record.phase {
+            self.goes_on();
+        }
+        self.view.record = record;
+        moved
+    }
+
+    /// Something happened: another look follows the one that may be under way.
+    pub(super) fn look_again(&mut self) {
+        self.again = true;
+    }
+
+    /// Whether another look is to follow.
+    pub(super) fn looks_again(&self) -> bool {
+        self.again
+    }
+
+    /// Whether another look is to follow, as it was before a read that is judged right now.
+    pub(super) fn set_again(&mut self, again: bool) {
+        self.again = again;
+    }
+
+    /// The verbs that wait, in the order in which they came.
+    pub(super) fn verbs(&self) -> &VerbLine {
+        &self.verbs
+    }
+
+    pub(super) fn verbs_mut(&mut self) -> &mut VerbLine {
+        &mut self.verbs
+    }
+
+    /// Whether no read and no commit is out.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.stage, LookStage::Idle)
+    }
+
+    /// Begins a look or the first verb, if one is wanted and nothing is out; gives whether it did.
+    /// While it is `held` only a verb is a reason.
+    pub(super) fn begins_look(&mut self, held: bool) -> bool {
+        let wanted = !self.verbs.is_empty() || (self.again && !held);
+        let begins = wanted && self.is_idle();
+        if begins {
+            self.again = false;
+            self.stage = LookStage::Reading;
+        }
+        begins
+    }
+
+    /// A read or a commit goes out.
+    pub(super) fn wait_for(&mut self, stage: LookStage) {
+        self.stage = stage;
+    }
+
+    /// What was out came back: nothing is out any more.
+    pub(super) fn take_stage(&mut self) -> LookStage {
+        std::mem::replace(&mut self.stage, LookStage::Idle)
+    }
+
+    /// Whether the commit that is out carries out the first verb.
+    pub(super) fn commits_verb(&self) -> bool {
+        matches!(&self.stage, LookStage::Committing(moving, _) if moving.verb)
     }
 
     /// A change of it has settled: the stall begins anew.

@@ -15,7 +15,6 @@ use std::collections::VecDeque;
 
 use super::Core;
 use super::tickets::Owner;
-use super::tracked::LookStage;
 use crate::engine::effect::{Effect, StoreAnswer, StoreQuery};
 use crate::engine::handle::{Command, CommandError, VERBS_MAX};
 use crate::store::Away;
@@ -85,12 +84,12 @@ impl Core {
             return out.push(Effect::Reply { id, result: Err(CommandError::Away(away.clone())) });
         }
         let rollout = command.rollout;
-        let in_line: usize = self.rollouts.values().map(|tracked| tracked.verbs.0.len()).sum();
+        let in_line: usize = self.rollouts.values().map(|tracked| tracked.verbs().0.len()).sum();
         if in_line + self.strangers.len() >= VERBS_MAX {
             return out.push(Effect::Reply { id, result: Err(CommandError::TooMany) });
         }
         if let Some(tracked) = self.rollouts.get_mut(&rollout) {
-            tracked.verbs.push(id, command);
+            tracked.verbs_mut().push(id, command);
             return self.look(rollout, out);
         }
         // Not in hand: final, or not there. A read tells, and costs nothing but a moment.
@@ -107,7 +106,7 @@ impl Core {
                 let rollout = view.id;
                 self.rollout_seen(*view);
                 if let Some(tracked) = self.rollouts.get_mut(&rollout) {
-                    tracked.verbs.push(id, command);
+                    tracked.verbs_mut().push(id, command);
                 }
                 self.look(rollout, out);
             }
@@ -132,8 +131,8 @@ impl Core {
             }
         }
         for tracked in self.rollouts.values_mut() {
-            let commits = matches!(&tracked.stage, LookStage::Committing(moving, _) if moving.verb);
-            for (id, first) in tracked.verbs.dismiss() {
+            let commits = tracked.commits_verb();
+            for (id, first) in tracked.verbs_mut().dismiss() {
                 let why = away.clone();
                 let on_its_way = commits && first;
                 let error =
@@ -149,7 +148,7 @@ impl Core {
             *command = None;
         }
         for tracked in self.rollouts.values_mut() {
-            tracked.verbs.asker_gone(id);
+            tracked.verbs_mut().asker_gone(id);
         }
     }
 }
