@@ -28,8 +28,8 @@ function freePort() {
 }
 
 export class Bed {
-  /** @param {{proxies?: number, faults?: string, calls?: number, lane?: string}} asked `calls`: what the lane's quota gives in a second; `lane`: more of its keys */
-  static async start({ proxies = 24, faults = 'job_time: {min: 300ms, max: 1s}\nerror_500_after: 10%\n', calls = 60, lane = '' } = {}) {
+  /** @param {{proxies?: number, faults?: string, calls?: number, lane?: string, api?: string}} asked `calls`: what the lane's quota gives in a second; `lane`, `api`: more of their keys */
+  static async start({ proxies = 24, faults = 'job_time: {min: 300ms, max: 1s}\nerror_500_after: 10%\n', calls = 60, lane = '', api = '' } = {}) {
     const bed = new Bed();
     bed.folder = mkdtempSync(join(tmpdir(), 'sealift-page-'));
     const [cloud, page] = [await freePort(), await freePort()];
@@ -38,7 +38,7 @@ export class Bed {
     bed.write('token', 'page-token', 0o600);
     bed.write('sealift.yaml', `store: {sled: state/queue}
 plans: plans.d
-api: {socket: api.sock, listen: "127.0.0.1:${page}"}
+api: {socket: api.sock, listen: "127.0.0.1:${page}"${api}}
 lanes:
   - {name: lab, endpoint: "http://127.0.0.1:${cloud}", project_id: 056538411200d4cd2f79c003c7606412, credentials: {token: {file: token}}, quota: {requests: ${calls}, per: 1s}${lane}}
 `);

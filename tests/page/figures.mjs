@@ -3,6 +3,7 @@
 import { setMaxListeners } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
+import { userInfo } from 'node:os';
 import { gzipSync } from 'node:zlib';
 
 import { Bed, live, until } from './bed.mjs';
@@ -15,6 +16,8 @@ const WAITING = 'strategy:\n  max_in_flight: 50\n  waves:\n    - {name: first, s
 const AT_ONCE = 'strategy: {max_in_flight: 100}\n';
 /** Views are asked for again at most this often, as the page's own script does. */
 const PACE = 250;
+/** The bound of `src/api/streams.rs`. */
+const STREAMS_OF_ONE = 8;
 
 const sorted = (values) => [...values].sort((one, other) => one - other);
 const quantile = (values, share) => sorted(values)[Math.floor((values.length - 1) * share)];
@@ -102,11 +105,21 @@ async function pixels(bed, page) {
   return { events_per_second: moved.length / seconds, p50: quantile(waits, 0.5), p95: quantile(waits, 0.95) };
 }
 
+/** Names of as many people as so many readers take, for one person is given eight streams. */
+const people = (readers) => Array.from({ length: Math.ceil(readers / STREAMS_OF_ONE) }, (_, number) => `reader-${number}`);
+
+/** More of the API's keys: whoever runs this may do all, and these may read. */
+function api(names) {
+  const own = `{name: own, unix: ${userInfo().username}, may: [read, operate, approve, off]}`;
+  return `, tokens_file: tokens, people: [${[own, ...names.map((name) => `{name: ${name}, may: [read]}`)].join(', ')}]`;
+}
+
 /** Requests of one reader: from an address of their own, for one address is given 32 connections. */
-function asks(bed, head, place) {
+function asks(bed, tokens, place) {
+  const token = tokens[Math.floor(place / STREAMS_OF_ONE)];
   const agent = new Agent({ keepAlive: true });
   const where = { host: '127.0.0.1', port: bed.port, localAddress: `127.0.1.${place + 1}`, agent };
-  const headers = { host: `sealift.localhost:${bed.port}`, cookie: head };
+  const headers = { host: `sealift.localhost:${bed.port}`, authorization: `Bearer ${token}` };
   return (path, signal) => new Promise((done, never) => {
     request({ ...where, path, headers, signal }, (answer) => {
       if (answer.statusCode === 200) done(answer);
@@ -116,8 +129,8 @@ function asks(bed, head, place) {
 }
 
 /** Somebody who reads as a tab does: a stream, and the view whenever it says that something moved. Gives how many views that were. */
-async function reader(bed, head, place, path, gone) {
-  const ask = asks(bed, head, place);
+async function reader(bed, tokens, place, path, gone) {
+  const ask = asks(bed, tokens, place);
   let [stale, asking, answered] = [false, false, 0];
   const look = async () => {
     if (!stale || asking) return;
@@ -139,12 +152,12 @@ async function reader(bed, head, place, path, gone) {
 }
 
 /** Changes a second of one rollout over the fleet, with so many who read it. */
-async function pace(bed, name, ssl, head, readers) {
+async function pace(bed, name, ssl, tokens, readers) {
   await bed.submit(name, WAITING.replace('max_in_flight: 50', 'max_in_flight: 100'), ssl);
   await until('the gate', async () => (await bed.status(name)).phase === 'awaiting');
   const gone = new AbortController();
   setMaxListeners(0, gone.signal);
-  const reading = Array.from({ length: readers }, (_, place) => reader(bed, head, place, `/rollouts/${name}`, gone.signal));
+  const reading = Array.from({ length: readers }, (_, place) => reader(bed, tokens, place, `/rollouts/${name}`, gone.signal));
   await bed.sealift('promote', name);
   await until('the end', async () => (await bed.status(name)).final);
   gone.abort();
@@ -205,18 +218,18 @@ try {
   await bed.end();
 }
 tell(`pace with ${asked.readers} readers and without`);
-bed = await Bed.start({ proxies: asked.carried, faults: quick, calls: 400, lane });
+const names = people(asked.readers);
+bed = await Bed.start({ proxies: asked.carried, faults: quick, calls: 400, lane, api: api(names) });
 try {
-  const page = await bed.signIn();
-  const head = await cookie(page);
-  await page.close();
+  const tokens = [];
+  for (const name of names) tokens.push(await bed.sealift('token', 'new', '--name', name, '--may', 'read'));
   figures.paces = [];
   for (let pair = 0; pair < asked.pairs; pair += 1) {
     // Who is first changes from pair to pair: what grows with the journal counts for both.
     const order = pair % 2 === 0 ? [0, asked.readers] : [asked.readers, 0];
     const taken = {};
     for (const [place, readers] of order.entries()) {
-      taken[readers === 0 ? 'without' : 'with'] = await pace(bed, `pace-${pair}-${place}`, place === 0, head, readers);
+      taken[readers === 0 ? 'without' : 'with'] = await pace(bed, `pace-${pair}-${place}`, place === 0, tokens, readers);
     }
     figures.paces.push(taken);
   }
