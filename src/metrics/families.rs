@@ -3,6 +3,7 @@
 //! Invariant: a name, a help text and the key of a label are words of ours; values of labels are
 //! escaped by the library.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -12,21 +13,30 @@ use prometheus_client::metrics::MetricType;
 
 use crate::domain::histogram::{BUCKETS, Histogram};
 
-/// The labels of one series; the keys of a family are the same in each.
-pub type Labels<const N: usize> = [(&'static str, String); N];
+/// The values of one series' labels, in the order of its family's keys.
+pub type Labels<const N: usize> = [String; N];
 
-/// Without labels.
-pub const ALONE: Labels<0> = [];
+/// The keys of labels that each series of a family has.
+pub type LabelKeys<const N: usize> = [&'static str; N];
 
 /// No labels of an exemplar.
 type NoExemplar = [(&'static str, &'static str); 0];
 
 /// Takes one family after the other.
-pub struct Families<'a>(DescriptorEncoder<'a>);
+pub struct Families<'a> {
+    encoder: DescriptorEncoder<'a>,
+    keys: BTreeMap<String, Vec<&'static str>>,
+}
 
 impl<'a> Families<'a> {
     pub fn new(encoder: DescriptorEncoder<'a>) -> Self {
-        Self(encoder)
+        Self { encoder, keys: BTreeMap::new() }
+    }
+
+    /// The keys of every family that was taken, by its name in text; one without series has them
+    /// too.
+    pub fn into_keys(self) -> BTreeMap<String, Vec<&'static str>> {
+        self.keys
     }
 
     /// Values that go up and down.
@@ -34,18 +44,20 @@ impl<'a> Families<'a> {
         &mut self,
         name: &str,
         help: &str,
+        keys: LabelKeys<N>,
         series: impl IntoIterator<Item = (Labels<N>, f64)>,
     ) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
-        for (labels, value) in series {
-            family.encode_family(&labels)?.encode_gauge(&value)?;
+        self.keys.insert(name.to_owned(), keys.to_vec());
+        let mut family = self.encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for (values, value) in series {
+            family.encode_family(&labels(keys, &values))?.encode_gauge(&value)?;
         }
         Ok(())
     }
 
     /// One value that goes up and down; a value that is not known has no series.
     pub fn gauge(&mut self, name: &str, help: &str, value: Option<f64>) -> fmt::Result {
-        self.gauges(name, help, value.map(|value| (ALONE, value)))
+        self.gauges(name, help, [], value.map(|value| ([], value)))
     }
 
     /// Counts that only grow; `_total` is put behind the name.
@@ -53,10 +65,13 @@ impl<'a> Families<'a> {
         &mut self,
         name: &str,
         help: &str,
+        keys: LabelKeys<N>,
         series: impl IntoIterator<Item = (Labels<N>, f64)>,
     ) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
-        for (labels, count) in series {
+        self.keys.insert(format!("{name}_total"), keys.to_vec());
+        let mut family = self.encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (values, count) in series {
+            let labels = labels(keys, &values);
             family.encode_family(&labels)?.encode_counter::<NoExemplar, _, u64>(&count, None)?;
         }
         Ok(())
@@ -64,7 +79,7 @@ impl<'a> Families<'a> {
 
     /// One count that only grows.
     pub fn counter(&mut self, name: &str, help: &str, count: f64) -> fmt::Result {
-        self.counters(name, help, [(ALONE, count)])
+        self.counters(name, help, [], [([], count)])
     }
 
     /// Counted durations, in seconds.
@@ -72,20 +87,26 @@ impl<'a> Families<'a> {
         &mut self,
         name: &str,
         help: &str,
+        keys: LabelKeys<N>,
         series: impl IntoIterator<Item = (Labels<N>, Histogram)>,
     ) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Histogram)?;
-        for (labels, histogram) in series {
+        self.keys.insert(name.to_owned(), keys.to_vec());
+        let mut family = self.encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
+        for (values, histogram) in series {
             let mut buckets = Vec::with_capacity(BUCKETS + 1);
             buckets.extend(histogram.buckets().map(|(bound, count)| (bound.as_secs_f64(), count)));
             buckets.push((f64::INFINITY, histogram.above()));
             let (sum, count) = (histogram.sum().as_secs_f64(), histogram.count());
             family
-                .encode_family(&labels)?
+                .encode_family(&labels(keys, &values))?
                 .encode_histogram::<NoExemplar>(sum, count, &buckets, None)?;
         }
         Ok(())
     }
+}
+
+fn labels<const N: usize>(keys: LabelKeys<N>, values: &Labels<N>) -> [(&'static str, &str); N] {
+    std::array::from_fn(|at| (keys[at], values[at].as_str()))
 }
 
 /// An instant, as Prometheus writes instants.

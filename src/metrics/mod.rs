@@ -16,7 +16,9 @@ mod process;
 mod requests;
 mod scrape;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -25,11 +27,14 @@ use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::registry::Registry;
 use tokio::sync::Mutex;
 
 pub use self::accept::Format;
 pub use self::calls::{CallTallies, CountedCloud};
+use self::families::Families;
 use self::requests::RequestTallies;
 use self::scrape::Scrape;
 pub use self::scrape::{LANES_MAX, ROLLOUTS_MAX};
@@ -92,5 +97,30 @@ async fn metrics(
             let why = format!("the metrics were not read within {} s", SCRAPE_WITHIN.as_secs());
             Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, why))
         }
+    }
+}
+
+/// The keys of the labels of each family, by its name in text: also of those that have no series
+/// before something happens, which no scrape shows.
+pub fn label_keys() -> BTreeMap<String, Vec<&'static str>> {
+    let listed = KeyList::default();
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(listed.clone()));
+    let mut nowhere = String::new();
+    Format::Text.encode(&mut nowhere, &registry).expect("a text takes every line");
+    let mut keys = listed.0.lock().unwrap_or_else(PoisonError::into_inner);
+    std::mem::take(&mut *keys)
+}
+
+/// Writes what a daemon shows at first, and keeps the keys.
+#[derive(Debug, Clone, Default)]
+struct KeyList(Arc<std::sync::Mutex<BTreeMap<String, Vec<&'static str>>>>);
+
+impl Collector for KeyList {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut families = Families::new(encoder);
+        Scrape::default().write(&mut families)?;
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = families.into_keys();
+        Ok(())
     }
 }

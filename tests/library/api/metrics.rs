@@ -16,7 +16,7 @@ use sealift::domain::call::Call;
 use sealift::domain::cloud_clock::TimeSpan;
 use sealift::domain::people::{Role, Roles};
 use sealift::engine::{Options, start};
-use sealift::metrics::{CallTallies, CountedCloud, LANES_MAX, Metrics, ROLLOUTS_MAX};
+use sealift::metrics::{CallTallies, CountedCloud, LANES_MAX, Metrics, ROLLOUTS_MAX, label_keys};
 use sealift::store::memory::MemoryStore;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -69,23 +69,9 @@ fn value(text: &str, begins: &str) -> f64 {
     line.rsplit_once(' ').and_then(|(_, value)| value.parse().ok()).expect("a number")
 }
 
-/// Labels of families that have no series here.
-const LABELS: &[(&str, &str)] = &[
-    ("sealift_lane_quota_calls", "`lane`"),
-    ("sealift_lane_quota_used_calls", "`lane`"),
-    ("sealift_lane_quota_learnt_calls", "`lane`"),
-    ("sealift_rollout_verified", "`rollout`, `plan`"),
-    ("sealift_rollout_first_certificate_expiry_timestamp_seconds", "`rollout`, `plan`"),
-    ("sealift_enforcement_drifted", "`plan`"),
-    ("sealift_store_free_bytes", ""),
-    ("sealift_last_backup_timestamp_seconds", ""),
-    ("sealift_notifications_total", "`receiver`, `outcome`"),
-    ("sealift_notification_oldest_pending_timestamp_seconds", "`receiver`"),
-    ("sealift_notification_receiver_blocked", "`receiver`"),
-];
-
 /// The page of all families: names, kinds and texts as Prometheus reads them.
 fn reference(text: &str) -> String {
+    let keys = label_keys();
     let mut page = "# The metrics\n\nWhat `GET /metrics` and `sealift metrics` show \
         ([how to read them](../metrics.md)). Made from the code.\n\n\
         | metric | type | labels | what it is |\n|---|---|---|---|\n"
@@ -105,16 +91,13 @@ fn reference(text: &str) -> String {
         };
         let kind = format!("# TYPE {name} ");
         let kind = text.lines().find_map(|line| line.strip_prefix(&kind)).expect("a type");
-        let unseen = LABELS.iter().find(|(family, _)| *family == name);
-        let labels = match series(name) {
-            Some(line) => {
-                assert!(unseen.is_none(), "{name} has series here, and a label written by hand");
-                let keys = line.split(['{', ',', '}']).filter_map(|label| label.split_once("=\""));
-                let keys = keys.map(|(key, _)| key).filter(|key| *key != "le");
-                keys.map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")
-            }
-            None => unseen.unwrap_or_else(|| panic!("which labels has {name}?")).1.to_owned(),
-        };
+        let labels = &keys[name];
+        if let Some(line) = series(name) {
+            let shown = line.split(['{', ',', '}']).filter_map(|label| label.split_once("=\""));
+            let shown: Vec<_> = shown.map(|(key, _)| key).filter(|key| *key != "le").collect();
+            assert_eq!(&shown, labels, "{name}");
+        }
+        let labels = labels.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
         page.push_str(&format!("| `{name}` | {kind} | {labels} | {help} |\n"));
     }
     page
