@@ -1,8 +1,10 @@
-//! When the daemon last gave out a whole copy of its store, over restarts.
+//! When a whole copy of the store was last made, by the daemon or by a verb while none worked.
 //!
 //! Invariant: it only informs. A file that cannot be read or written is as good as none, and no
 //! copy fails for it. That the client kept what it was given is not known here.
 
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -22,6 +24,18 @@ struct WrittenCopy {
     seq: u64,
 }
 
+/// Writes down that a copy as of then, up to this entry, was given out whole. Who made it may be
+/// root: the file belongs to whom the folder belongs, so that the daemon can read it.
+pub fn note_copy(folder: &Path, at: Timestamp, seq: u64) -> io::Result<()> {
+    let text = serde_json::to_vec(&WrittenCopy { at, seq })?;
+    write_whole(folder, NAME, &text)?;
+    let (path, owner) = (folder.join(NAME), std::fs::metadata(folder)?);
+    if std::fs::metadata(&path)?.uid() != owner.uid() {
+        chown(&path, Some(owner.uid()), Some(owner.gid()))?;
+    }
+    Ok(())
+}
+
 /// The latest copy, and where that is kept.
 pub(super) struct LastCopy {
     folder: PathBuf,
@@ -38,8 +52,7 @@ impl LastCopy {
 
     /// A copy as of then, up to this entry, was given out whole. Blocks.
     pub(super) fn made(&self, at: Timestamp, seq: u64) {
-        let text = serde_json::to_vec(&WrittenCopy { at, seq }).expect("numbers are JSON");
-        if let Err(error) = write_whole(&self.folder, NAME, &text) {
+        if let Err(error) = note_copy(&self.folder, at, seq) {
             tracing::warn!(%error, "the time of the latest copy is not kept over a restart");
         }
         *self.at.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);

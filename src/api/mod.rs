@@ -86,6 +86,7 @@ use crate::store::maintenance::export::Exporter;
 use checked::KeptPlans;
 use forecast::Forecaster;
 use last_copy::LastCopy;
+pub use last_copy::note_copy;
 use meter::Meter;
 use streams::Streams;
 use wire::PlanFault;

@@ -24,7 +24,8 @@ use super::output::{aligned, line, pretty};
 use super::reach::{self, Reach};
 use super::term::{self, ask, can_ask};
 use super::text::count;
-use crate::config::StoreConfig;
+use crate::api::note_copy;
+use crate::config::{StoreConfig, state_dir};
 use crate::store::maintenance::begin::begin;
 use crate::store::maintenance::check::{QueueReport, Report, check};
 use crate::store::maintenance::compact::compact;
@@ -220,7 +221,13 @@ async fn backup(args: &BackupArgs, reach: &Reach, style: &Style) -> Result<Exit>
         }
         From::Directory(state) => {
             let export = looked_at(&state)?;
-            keep(CopySource::Export(Box::new(export)), &state.display().to_string(), &dir, now)?
+            let at_home = export.is_at_home();
+            let source = CopySource::Export(Box::new(export));
+            let manifest = keep(source, &state.display().to_string(), &dir, now)?;
+            if at_home {
+                note(&state, &manifest, now);
+            }
+            manifest
         }
     };
     report(&manifest, &format!("{} is a backup", args.dir.display()), &args.output, false, style)?;
@@ -290,10 +297,22 @@ fn offline(dir: &Path, file: &Path, over: bool, now: Timestamp) -> Result<Manife
         true => export.write(now, over, io::stdout()),
         false => export.write_file(now, over, file),
     };
-    if over {
-        hand_over(dir, now, &file.display().to_string(), &export, write)
+    let manifest = if over {
+        hand_over(dir, now, &file.display().to_string(), &export, write)?
     } else {
-        write(&export)
+        write(&export)?
+    };
+    if export.is_at_home() {
+        note(dir, &manifest, now);
+    }
+    Ok(manifest)
+}
+
+/// Leaves the time of a copy for the next daemon, whose metrics have its age.
+fn note(store: &Path, manifest: &Manifest, now: Timestamp) {
+    if let Err(error) = note_copy(&state_dir(store), now, manifest.seq) {
+        let why = clean(&error.to_string());
+        term::say(&format!("note: the daemon's metrics will not know of this copy: {why}"));
     }
 }
 

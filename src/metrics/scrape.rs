@@ -344,7 +344,8 @@ impl Scrape {
         let help = "1 while the store takes nothing new.";
         let refusing = Some(flag(store.refusing.is_some()));
         out.gauge("sealift_store_refusing", help, refusing)?;
-        let help = "When the daemon last gave out a whole copy of the store; absent while it knows of none.";
+        let help = "When a whole copy of the store was last made, by the daemon or while it was stopped; absent while \
+                    none is known of.";
         let copied_at = self.copied_at.map(seconds);
         out.gauge("sealift_last_backup_timestamp_seconds", help, copied_at)
     }

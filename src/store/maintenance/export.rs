@@ -24,6 +24,7 @@ use super::witness;
 use crate::domain::id::Digest;
 use crate::domain::journal::JournalEvent;
 use crate::store::Unavailable;
+use crate::store::beside;
 use crate::store::error::OpenError;
 use crate::store::files::sync_dir;
 use crate::store::home::StoreIdentity;
@@ -87,6 +88,14 @@ impl Export {
             origin_at,
             _offline: Some(offline),
         })
+    }
+
+    /// Whether the directory is where a daemon looks for this store: no backup, nor a directory
+    /// that somebody put elsewhere.
+    pub fn is_at_home(&self) -> bool {
+        let belongs =
+            beside::read(&self.dir).is_ok_and(|id| id.as_ref() == Some(&self.identity.id));
+        belongs && self.origin_at.is_none()
     }
 
     /// When it was made, if it is a backup that is copied.

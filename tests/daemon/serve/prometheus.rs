@@ -259,27 +259,35 @@ fn a_key_that_grafana_does_not_know_is_an_error() {
     assert!(judged.code == Some(1) && judged.err.contains("gridPlace"), "{judged:?}");
 }
 
-/// What a copy that was never made, and one that was, look like to a scrape.
+/// What a copy that was never made, and one that was, with and without a daemon, look like to a
+/// scrape.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_age_of_the_latest_copy_is_known_only_once_there_is_one() {
     let world = ServeWorld::new(1, 1, "{}");
-    let daemon = world.daemon();
-    daemon.logged("ready");
-    // A line of its own; its help stands there before.
-    let name = "\nsealift_last_backup_timestamp_seconds ";
-    assert!(!world.run(&["metrics"]).out.contains(name));
-    let copy = world.path("copy");
-    assert_eq!(world.run(&["store", "backup", copy.to_str().expect("text")]).code, Some(0));
-    // The client has the last byte a moment before the daemon knows.
-    let tries = PATIENCE.as_millis() / 100;
-    let shown = || {
-        (0..tries).any(|_| {
-            std::thread::sleep(Duration::from_millis(100));
-            world.run(&["metrics"]).out.contains(name)
-        })
+    let age = || {
+        let scraped = world.run(&["metrics"]).out;
+        // A line of its own; its help stands there before.
+        let line = scraped.split_once("\nsealift_last_backup_timestamp_seconds ")?.1.to_owned();
+        line.lines().next()?.parse::<f64>().ok()
     };
-    assert!(shown(), "{}", world.run(&["metrics"]).out);
+    let at = |name: &str| world.path(name).to_str().expect("text").to_owned();
+    let daemon = world.daemon().ready();
+    assert_eq!(age(), None);
     drop(daemon);
-    let _again = world.daemon();
-    assert!(shown(), "it is not known over a restart");
+    assert_eq!(world.run(&["store", "export", &at("copy.tar")]).code, Some(0));
+    let daemon = world.daemon().ready();
+    let exported = age().expect("a copy that was made while no daemon worked is known");
+    assert_eq!(world.run(&["store", "backup", &at("copy")]).code, Some(0));
+    // The client has the last byte a moment before the daemon knows.
+    let newer = (0..PATIENCE.as_millis() / 100).find_map(|_| {
+        std::thread::sleep(Duration::from_millis(100));
+        age().filter(|age| *age > exported)
+    });
+    assert!(newer.is_some(), "{:?} after {exported}", age());
+    drop(daemon);
+    // A copy of a copy is none of the store.
+    let copied = world.run(&["store", "export", "--state", &at("copy"), &at("again.tar")]);
+    assert_eq!(copied.code, Some(0), "{copied:?}");
+    let _again = world.daemon().ready();
+    assert_eq!(age(), newer, "over a restart");
 }
