@@ -20,7 +20,7 @@ use crate::simcloud::emulator::{
 use crate::simcloud::fleet::Fleet;
 use crate::words::text::clean;
 
-/// What to type then.
+/// What to type then, where no service is installed.
 const NEXT: &str = "
   export SEALIFT_CONFIG=$PWD/sealift.yaml   # read by every verb
   sealift check first.yaml        # no daemon needed, nor for plan and rehearse
@@ -31,6 +31,39 @@ const NEXT: &str = "
   sealift promote first           # lets the other wave begin
   sealift watch first
 ";
+
+/// What to type where the package's service runs: it takes the lane, and no second daemon begins.
+const NEXT_BESIDE_THE_SERVICE: &str = "
+  sealift check first.yaml        # no daemon needed, nor for plan and rehearse
+  sealift emulate                 # in a second terminal: the emulated cloud
+  sudo install -m 600 -o sealift token /etc/sealift/token
+  sed -n '/^lanes:/,$p' sealift.yaml | sudo tee -a /etc/sealift/sealift.yaml
+                                  # unless lanes are there: then add this one to them by hand
+  sealift config                  # every mistake, with its place
+  sudo systemctl restart sealift  # the service that is installed takes the lane
+  sealift preflight first.yaml    # all that the plan needs is there
+  sealift apply first.yaml        # submits it, follows it to the canary's end
+  sealift promote first           # lets the other wave begin
+  sealift watch first
+";
+
+/// Where packages and administrators put the unit.
+const UNITS: [&str; 3] = [
+    "/etc/systemd/system/sealift.service",
+    "/usr/lib/systemd/system/sealift.service",
+    "/lib/systemd/system/sealift.service",
+];
+
+/// What to type after it, from this folder.
+fn next(folder: &Path, service: bool) -> String {
+    let enter = if folder == Path::new(".") {
+        String::new()
+    } else {
+        format!("\n  cd {}", clean(&folder.display().to_string()))
+    };
+    let next = if service { NEXT_BESIDE_THE_SERVICE } else { NEXT };
+    format!("\nNext:{enter}{}", next.trim_end())
+}
 
 /// `init`.
 pub fn init(args: &InitArgs) -> Result<Exit> {
@@ -67,12 +100,8 @@ pub fn init(args: &InitArgs) -> Result<Exit> {
         writeln!(out, "{}", clean(&path.display().to_string()))?;
     }
     out.flush()?;
-    let enter = if folder == Path::new(".") {
-        String::new()
-    } else {
-        format!("\n  cd {}", clean(&folder.display().to_string()))
-    };
-    term::say(&format!("\nNext:{enter}{}", NEXT.trim_end()));
+    let service = UNITS.iter().any(|unit| Path::new(unit).exists());
+    term::say(&next(folder, service));
     Ok(Exit::Done)
 }
 
@@ -88,9 +117,17 @@ mod tests {
 
     #[test]
     fn what_to_type_next_is_a_command_line() {
-        for line in NEXT.lines().filter(|line| line.trim_start().starts_with("sealift ")) {
+        let lines = NEXT.lines().chain(NEXT_BESIDE_THE_SERVICE.lines());
+        for line in lines.filter(|line| line.trim_start().starts_with("sealift ")) {
             let words = line.split('#').next().unwrap_or_default().split_whitespace();
             command().try_get_matches_from(words).unwrap_or_else(|error| panic!("{line}: {error}"));
         }
+    }
+
+    #[test]
+    fn beside_a_service_no_second_daemon_is_begun() {
+        insta::with_settings!({snapshot_path => "../../tests/golden/cli", prepend_module_to_snapshot => false, omit_expression => true}, {
+            insta::assert_snapshot!("init_beside_the_service", next(Path::new("first"), true));
+        });
     }
 }

@@ -81,6 +81,24 @@ for completion in bash-completion/completions/sealift zsh/vendor-completions/_se
 done
 check "nothing is wrong with the unit" systemd-analyze verify --man=no sealift.service
 
+# --- init speaks of the service that is here
+sealift init first 2>first.next >/dev/null
+check "init begins no second daemon" fails grep -q 'sealift serve' first.next
+(
+    cd first || exit 1
+    cp /etc/sealift/sealift.yaml ../packaged.yaml
+    next() { # what the line begins with: it is typed
+        line=$(grep -F -e "  $1" ../first.next | head -1)
+        eval "${line%%  #*}" >/dev/null
+    }
+    check "init says how the service gets the token" next 'sudo install'
+    check "and how it gets the lane" next 'sed -n'
+    check "which is good then" next 'sealift config'
+    check "under the name that the plan has" says "lanes.emulated" sealift config
+    cp ../packaged.yaml /etc/sealift/sealift.yaml
+    rm /etc/sealift/token
+)
+
 # --- who may
 useradd ada
 check "a person comes into the group" typed docs/install.md 'sudo usermod -aG sealift ada'
