@@ -59,7 +59,7 @@ profile: setup ## where the processor time of the carried path goes: shares and 
 	sh scripts/setup-bench.sh
 	sh scripts/profile.sh $(ARGS)
 
-torture: setup ## the long ordeals: 500 SIGKILLs, 100 of the daemon, 300 power cuts, 2000 damages, full and read-only disks
+torture: setup ## the long ordeals: 500 SIGKILLs, 100 of the daemon, 200 of one that notifies, 300 power cuts, 2000 damages, full and read-only disks
 	CARGO="$(CARGO)" sh scripts/torture.sh
 
 contract: setup ## ask the API by its own contract, as `test` does too, with EXAMPLES cases of each operation

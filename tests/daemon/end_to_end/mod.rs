@@ -21,7 +21,7 @@ mod sdk;
 use std::time::Duration;
 
 use self::field::FieldDay;
-use self::score::Score;
+pub use self::score::Score;
 
 const FAULTS: &str = "\
 error_500_before: 0.05
