@@ -3,7 +3,7 @@
 # logs, Python's croniter is the oracle of windows, the vendor's SDK the judge of the emulated cloud, schemathesis asks the API,
 # Prometheus and the classes of Grafana and OpenTelemetry read what is measured, the probe looks at MariaDB, faketime puts a
 # daemon's clock wrong, a store lies in PostgreSQL, ext4's tools make the disks whose power is cut, Debian's own tools make, judge and boot the package;
-# Chromium, with two fonts and three packages of npm's, is the browser in front of the operator's page. Does nothing where
+# zsh and fish are asked what they offer; Chromium, with two fonts and three packages of npm's, is the browser in front of the operator's page. Does nothing where
 # everything is there.
 set -eu
 cd "$(dirname "$0")/.."
@@ -35,6 +35,9 @@ need dpkg-buildpackage dpkg-dev
 need mmdebstrap mmdebstrap
 need systemd-nspawn systemd-container
 need man man-db
+# The completions of each shell are tried in it.
+need zsh zsh
+need fish fish
 need chromium chromium
 need node nodejs
 need npm npm
