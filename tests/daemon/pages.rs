@@ -21,7 +21,14 @@ const PLAYED: &[&str] = &[
     "docs/notifications.md",
     "docs/operating.md",
     "docs/plans.md",
+    "docs/recovery.md",
     "docs/rehearsal.md",
+];
+
+/// Pages that another test types whole, and holds against what they say.
+const PLAYED_ELSEWHERE: &[(&str, &str)] = &[
+    ("docs/demo.md", include_str!("serve/mod.rs")),
+    ("docs/first-night.md", include_str!("end_to_end/first_night.rs")),
 ];
 
 /// Commands that are not typed: the page, how they begin, and why.
@@ -33,19 +40,14 @@ const NOT_TYPED: &[(&str, &str, &str)] = &[
     ("docs/install.md", "sealift emulate &", "the booted Debian has one with faults"),
     ("docs/api.md", "export ", "a name and a certificate of another machine: serve/door.rs"),
     ("docs/api.md", "sealift status", "goes with the line above"),
-    ("docs/api.md", "sudo -u sealift sealift token revoke", "the id is drawn: serve/door.rs"),
-    ("docs/api.md", "curl -sN", "a stream does not end: tests/library/api"),
-    ("docs/demo.md", "", "`make demo` types it"),
     ("docs/durability.md", "make torture", "it takes a quarter of an hour"),
-    ("docs/first-night.md", "", "played by tests/first_night.py: end_to_end/first_night.rs"),
     ("docs/operating.md", "sealift emulate", "it runs on: the page's hidden part begins it"),
     ("docs/operating.md", "sealift serve", "it runs on: the page's hidden part begins it"),
     ("docs/operating.md", "sealift top", "it wants a terminal: serve/top.rs"),
-    ("docs/operating.md", "sealift store import", "on another machine: end_to_end/moved.rs"),
+    ("docs/operating.md", "sealift store import", "on another machine: docs/recovery.md"),
     ("docs/operating.md", "sealift store new", "where a store is gone: serve/store.rs"),
-    ("docs/operating.md", "sealift store repair", "of a damaged store: src/store/maintenance"),
+    ("docs/operating.md", "sealift store repair", "of a damaged store: docs/recovery.md"),
     ("docs/plans.md", "sealift enforce", "of proxies that drifted: tests/simulation/enforcement"),
-    ("docs/recovery.md", "", "each begins with a damage of its own: src/store/maintenance"),
     ("docs/wire.md", "sealift probe", "an address of nobody: serve/wire.rs"),
 ];
 
@@ -56,6 +58,8 @@ const ENDS: &[(&str, &str, u8)] = &[
     ("README.md", "sealift watch night", 7),
     ("docs/operating.md", "sealift apply plan.yaml", 7),
     ("docs/operating.md", "sealift watch night", 7),
+    // What it says is missing was taken away on purpose.
+    ("docs/recovery.md", "sealift store check  ", 3),
     // One proxy of the page's list is not there.
     ("docs/operating.md", "sealift preflight night.yaml", 3),
     // A guard stops it, which the last one looks for.
@@ -96,7 +100,9 @@ sealift() {
     case "$1 ${2-}" in
         'apply '*) set -- "$@" --yes ;;
         'discover --into') rm -f "$3" ;;
-        'store export') kill $daemon; wait $daemon ;;
+        'store export') kill $daemon 2>/dev/null; wait $daemon ;;
+        # One that is not refused, as its page says, would go on.
+        'serve ') timeout 60 "$(type -P sealift)" serve; return ;;
     esac
     command sealift "$@"
 }
@@ -246,11 +252,13 @@ fn every_command_of_every_page_is_typed_or_says_why_not() {
     for path in pages() {
         let text = std::fs::read_to_string(&path).expect("text");
         let page = path.strip_prefix(root()).expect("ours").display().to_string();
+        let elsewhere =
+            PLAYED_ELSEWHERE.iter().any(|(of, test)| *of == page && test.contains(&page));
         for command in commands(&text).iter().filter(|command| !command.hidden) {
             let booted = format!("typed {page} '{}'", without_comment(&command.text));
             if let Some(line) = command.not_typed(&page) {
                 used.insert(line);
-            } else if PLAYED.contains(&page.as_str()) || BOOTED.contains(&booted) {
+            } else if PLAYED.contains(&page.as_str()) || elsewhere || BOOTED.contains(&booted) {
                 typed += 1;
             } else {
                 missing.push(format!("{page}:{}: {}", command.line, command.text));

@@ -318,6 +318,14 @@ fn the_demo_ends_by_itself_with_the_saved_job_ids() {
     );
     assert!(ran.out.contains("superseded"), "the failed job shows: {}", ran.out);
     assert!(ran.out.contains("What to try next"));
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/demo.md");
+    let page = std::fs::read_to_string(page).expect("the page is there");
+    let typed = |text: &str| -> Vec<String> {
+        text.lines().filter(|line| line.starts_with("$ ")).map(ToOwned::to_owned).collect()
+    };
+    let (said, here) = (typed(&page), typed(&ran.out));
+    assert!(!said.is_empty(), "docs/demo.md types nothing");
+    assert!(said.iter().all(|line| here.contains(line)), "docs/demo.md: {said:?}; typed: {here:?}");
     let left: Vec<_> = std::fs::read_dir(std::env::temp_dir())
         .expect("readable")
         .filter_map(Result::ok)
