@@ -90,12 +90,12 @@ async fn now(request: ViewRequest) -> Response {
     request
         .show(async |asked| {
             let clock = asked.clock(None);
-            let entries = asked.api().latest_entries(None, ENTRIES).await?;
+            // What cannot be read is told in its place; the rest of the view stays.
+            let entries = asked.api().latest_entries(None, ENTRIES).await;
             let rows = calendar::rows(&asked.around.open, &asked.around.enforcements, &clock);
             let drawn = view::now::calendar(rows, &clock);
-            // A store that cannot tell leaves a dash; the rest of the view stays.
             let tonight = asked.api().tonight().await.ok();
-            let view = NowView::new(&asked.around, &entries, drawn, tonight.as_ref(), clock);
+            let view = NowView::new(&asked.around, entries, drawn, tonight.as_ref(), clock);
             Ok(asked.answer(&view))
         })
         .await
@@ -162,8 +162,10 @@ async fn rollout(Path(reference): Path<String>, request: ViewRequest) -> Respons
                 String::new()
             } else {
                 let (from, to) = tonight::stretch(&document, &stored.plan, &clock);
-                let known = asked.api().timeline(&stored, &document, from, to).await?;
-                tonight::tonight(&document, &stored.plan, &known, &clock)
+                match asked.api().timeline(&stored, &document, from, to).await {
+                    Ok(known) => tonight::tonight(&document, &stored.plan, &known, &clock),
+                    Err(error) => tonight::unknown(&error.problem().detail),
+                }
             };
             let verbs = buttons(asked.api().possible(&stored, &asked.around.caller).verbs, asked);
             let view = RolloutView::new(
@@ -195,9 +197,9 @@ async fn change(
             };
             let ordinal: u32 = ordinal.parse().map_err(|_| missing())?;
             let row = asked.api().change_row(&stored, ordinal).await?.ok_or_else(missing)?;
-            let story = asked.api().story(&stored, ordinal).await?;
+            let story = asked.api().story(&stored, ordinal).await;
             let clock = asked.clock(document.time_zone.as_deref());
-            Ok(asked.answer(&ChangeView::new(&asked.around, document, row, &story, clock)))
+            Ok(asked.answer(&ChangeView::new(&asked.around, document, row, story, clock)))
         })
         .await
 }

@@ -87,7 +87,7 @@ impl ViewSource {
 
     /// What wants a person, the most urgent first.
     pub fn wants(&self, clock: &ViewClock) -> Vec<Want> {
-        wants::wants(&self.attention, clock)
+        wants::wants(&self.attention, &self.caller.may, clock)
     }
 }
 
@@ -191,4 +191,32 @@ pub fn head(id: &str) -> String {
 /// The rest of it.
 pub fn rest(id: &str) -> String {
     id.chars().skip(HEAD).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_stops_everything_is_told_on_every_view() {
+        let store = json!({"kind": "sled", "seq": 1, "head": "", "journal_bytes": 1, "queue_bytes": 1,
+            "refusing": "1 MiB are free"});
+        let daemon = json!({"version": "1", "pid": 1, "started_at": "2026-11-27T17:00:00Z", "passes": 1,
+            "calls": 1, "stop": "drill", "stop_file": "/state/STOP", "draining": true, "store": store,
+            "stopped": {"by": "ada", "reason": "incident", "at": "2026-11-27T17:00:00Z"}, "lanes": []});
+        let daemon: DaemonDoc = serde_json::from_value(daemon).expect("a document");
+        let told = notices(&daemon);
+        let told: Vec<_> = told.iter().map(|one| (one.title.as_str(), one.text.as_str())).collect();
+        let titles: Vec<_> = told.iter().map(|(title, _)| *title).collect();
+        let stops = ["Everything is stopped", "The STOP file is there"];
+        assert_eq!(titles[..2], stops);
+        assert_eq!(titles[2..], ["The store takes nothing new", "The daemon is ending"]);
+        for (place, said) in
+            ["ada “incident”", "“drill”", "1 MiB are free", "nothing new"].iter().enumerate()
+        {
+            assert!(told[place].1.contains(said), "{told:?}");
+        }
+    }
 }

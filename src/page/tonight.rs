@@ -4,6 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::draw::{Timeline, TimelineRow, TimelineSpan, timeline};
+use super::escape;
 use super::moment::ViewClock;
 use crate::api::wire::{RolloutDoc, TimelineBin, TimelineDoc};
 use crate::domain::count::count;
@@ -189,4 +190,9 @@ pub fn ticks(from: Timestamp, to: Timestamp, clock: &ViewClock) -> Vec<(Timestam
         .filter_map(|n| Timestamp::from_second(first + n * step).ok())
         .filter(|at| *at < to);
     ticks.map(|at| (at, if step >= 86_400 { clock.day(at) } else { clock.minute(at) })).collect()
+}
+
+/// What stands in its place where the store cannot tell.
+pub fn unknown(why: &str) -> String {
+    format!("<p class=\"said\" role=\"alert\">It cannot be drawn: {}</p>", escape::text(why))
 }

@@ -3,6 +3,7 @@
 use super::moment::{Moment, ViewClock};
 use super::state::said;
 use crate::api::wire::{AttentionDoc, AttentionRow};
+use crate::domain::people::{Role, Roles};
 
 /// Something that wants a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,12 +21,12 @@ pub struct Want {
     pub verb: Option<(&'static str, String)>,
 }
 
-/// The lines of what wants a person, in the document's order.
-pub fn wants(attention: &AttentionDoc, clock: &ViewClock) -> Vec<Want> {
-    attention.rows.iter().map(|row| want(row, clock)).collect()
+/// The lines of what wants a person, in the document's order, with the verbs of whoever `may` that.
+pub fn wants(attention: &AttentionDoc, may: &Roles, clock: &ViewClock) -> Vec<Want> {
+    attention.rows.iter().map(|row| want(row, may, clock)).collect()
 }
 
-fn want(row: &AttentionRow, clock: &ViewClock) -> Want {
+fn want(row: &AttentionRow, may: &Roles, clock: &ViewClock) -> Want {
     let (icon, tone) = shape(&row.word);
     let about = row.name.as_ref().or(row.lane.as_ref());
     let text = said(&row.text, row.by.as_deref(), &row.why);
@@ -37,7 +38,7 @@ fn want(row: &AttentionRow, clock: &ViewClock) -> Want {
         (None, Some(since)) => Some((clock.ago(since), "since")),
         (None, None) => None,
     };
-    let verb = address(row);
+    let verb = address(row, may);
     Want {
         icon,
         tone,
@@ -63,12 +64,12 @@ pub fn shape(word: &str) -> (&'static str, &'static str) {
     }
 }
 
-fn address(row: &AttentionRow) -> Option<(&'static str, String)> {
+fn address(row: &AttentionRow, may: &Roles) -> Option<(&'static str, String)> {
     let rollout = |part: &str| row.rollout.as_ref().map(|id| format!("/rollouts/{id}{part}"));
     match row.word.as_str() {
-        "paused" => Some(("Resume…", rollout("/resume")?)),
-        "awaiting_promotion" => Some(("Promote…", rollout("/promote")?)),
-        "awaiting_approval" => Some(("Approve…", rollout("/approve")?)),
+        "paused" if may.has(Role::Operate) => Some(("Resume…", rollout("/resume")?)),
+        "awaiting_promotion" if may.has(Role::Operate) => Some(("Promote…", rollout("/promote")?)),
+        "awaiting_approval" if may.has(Role::Approve) => Some(("Approve…", rollout("/approve")?)),
         "in_doubt" => Some(("Look", rollout("?state=in_doubt")?)),
         "halted" => Some(("Look", rollout("?state=failed,in_doubt")?)),
         "enforcement_held" => {
@@ -99,7 +100,7 @@ mod tests {
             until: Some("2026-11-27T18:15:00Z".parse().expect("an instant")),
             ..AttentionRow::default()
         };
-        let paused = want(&row, &clock);
+        let paused = want(&row, &Roles::all(), &clock);
         assert_eq!(
             (paused.title.as_str(), paused.text.as_str()),
             ("proxy-ssl", "paused by mia.tan: “checking <b>”")
@@ -109,14 +110,15 @@ mod tests {
             paused.when.map(|(at, word)| (at.shown, word)),
             Some(("02:15".to_owned(), "goes on by itself"))
         );
-        let stopped = want(
-            &AttentionRow {
-                word: "stopped".into(),
-                command: Some("sealift start".into()),
-                ..AttentionRow::default()
-            },
-            &clock,
-        );
+        let reader = [Role::Read].into_iter().collect();
+        let read = want(&row, &reader, &clock);
+        assert_eq!(read.verb, Some(("Look", "/rollouts/81dd".to_owned())), "no verb of a reader's");
+        let row = AttentionRow {
+            word: "stopped".into(),
+            command: Some("sealift start".into()),
+            ..AttentionRow::default()
+        };
+        let stopped = want(&row, &Roles::all(), &clock);
         assert_eq!((stopped.verb, stopped.command.as_deref()), (None, Some("sealift start")));
     }
 }

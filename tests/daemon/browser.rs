@@ -41,6 +41,11 @@ fn the_demo_is_watched_from_its_link_to_its_end() {
 }
 
 #[test]
+fn a_night_of_several_people_works_in_a_browser() {
+    run("night.test.mjs");
+}
+
+#[test]
 fn the_views_and_their_verbs_work_in_a_browser() {
     run("page.test.mjs");
 }

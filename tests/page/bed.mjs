@@ -101,6 +101,18 @@ lanes:
     return page;
   }
 
+  /** A tab of a browser that is signed in by a new token of this person's. */
+  async signInAs(name, may) {
+    const token = await this.sealift('token', 'new', '--name', name, '--may', may);
+    const page = await tab(await this.browser.newContext({ viewport: { width: 1440, height: 1000 } }));
+    await page.goto(this.url('/sign-in'));
+    await page.getByLabel('Token').fill(token);
+    await page.getByRole('button', { name: 'Sign in by the token' }).click();
+    await page.waitForURL((url) => url.pathname === '/');
+    await live(page);
+    return page;
+  }
+
   url(path) {
     return `http://sealift.localhost:${this.port}${path}`;
   }

@@ -4,8 +4,8 @@
 use askama::Template;
 
 use super::rollout::held;
-use crate::api::Story;
 use crate::api::wire::{ChangeRow, FullProofDoc, RolloutDoc};
+use crate::api::{ApiError, Story};
 use crate::page::draw::{Share, meter};
 use crate::page::moment::{Moment, ViewClock};
 use crate::page::shell::{Shell, ViewSource};
@@ -23,6 +23,8 @@ pub struct ChangeView {
     parts: Vec<(&'static str, &'static str, String)>,
     time: String,
     steps: Vec<StoryStep>,
+    /// Why the journal could not be read.
+    unread: Option<String>,
     entries: String,
     proof: Option<ProofLines>,
     tags: Vec<(String, String)>,
@@ -43,9 +45,15 @@ impl ChangeView {
         around: &ViewSource,
         rollout: RolloutDoc,
         row: ChangeRow,
-        story_of: &Story,
+        story_of: Result<Story, ApiError>,
         clock: ViewClock,
     ) -> Self {
+        let (story_of, unread) = match story_of {
+            Ok(story) => (story, None),
+            Err(error) => {
+                (Story { entries: Vec::new(), whole: true }, Some(error.problem().detail.clone()))
+            }
+        };
         let entries = &story_of.entries;
         let parts = stretches(entries);
         let whole: u64 =
@@ -74,6 +82,7 @@ impl ChangeView {
                 .map(|(part, lasted)| (part.words().0, part.words().1, lapse(*lasted)))
                 .collect(),
             steps: story(entries, &clock),
+            unread,
             entries: span(entries, story_of.whole),
             proof: proof.map(|proof| proof_lines(proof, &clock)),
             tags: row.tags.clone().into_iter().collect(),

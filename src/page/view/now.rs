@@ -4,9 +4,10 @@ use askama::Template;
 
 use super::lanes::{LaneLine, lane_lines};
 use super::rollouts::{RolloutLine, open_line};
-use crate::api::OpenRollout;
 use crate::api::wire::{AttentionDoc, JournalRow, ReceiverDoc, TonightDoc};
+use crate::api::{ApiError, OpenRollout};
 use crate::domain::count::count;
+use crate::domain::people::Role;
 use crate::page::draw;
 use crate::page::moment::{Moment, ViewClock};
 use crate::page::shell::{Shell, ViewSource};
@@ -29,8 +30,11 @@ pub struct NowView {
     rollouts: Vec<RolloutLine>,
     lanes: Vec<LaneLine>,
     entries: Vec<EntryLine>,
+    /// Why the journal could not be read.
+    unread: Option<String>,
     calendar: String,
     tonight: Option<TonightPart>,
+    may_operate: bool,
 }
 
 /// What was done tonight.
@@ -52,17 +56,23 @@ pub struct EntryLine {
 
 impl NowView {
     /// `calendar`: the windows of the next days, drawn; empty where there are none.
-    /// `tonight`: `None` where it could not be read.
+    /// `tonight`: `None` where it could not be read. `entries`: else why they could not be.
     pub fn new(
         around: &ViewSource,
-        entries: &[JournalRow],
+        entries: Result<Vec<JournalRow>, ApiError>,
         calendar: String,
         tonight: Option<&TonightDoc>,
         clock: ViewClock,
     ) -> Self {
         let wants = around.wants(&clock);
         let rollouts = around.open.iter().map(|open| open_line(&open.document, &clock)).collect();
+        let (entries, unread) = match entries {
+            Ok(entries) => (entries, None),
+            Err(error) => (Vec::new(), Some(error.problem().detail.clone())),
+        };
         Self {
+            unread,
+            may_operate: around.caller.may.has(Role::Operate),
             headline: headline(around, &clock),
             summary: summary(&around.open),
             notify: notifications(&around.daemon.notify),

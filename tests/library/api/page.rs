@@ -1,13 +1,17 @@
 //! The operator's page over the real engine: every view, its verbs, and what hostile texts become
 //! on it.
 
+use std::sync::Arc;
+
 use jiff::SignedDuration;
 use reqwest::multipart::{Form, Part};
 use reqwest::redirect::Policy;
 use reqwest::{Method, StatusCode};
+use sealift::api;
 use sealift::clock::Clock as _;
 use sealift::domain::people::Role;
 use sealift::store::Submission;
+use sealift::store::sled::{SledOptions, SledStore};
 use serde_json::json;
 
 use super::people::{reader_of, world_of_ada, world_of_nobody};
@@ -200,6 +204,9 @@ async fn a_reader_finds_no_verb_and_cannot_act_by_hand() {
         StatusCode::OK
     );
     let reader = reader_of(operator.store.clone()).await;
+    let now = reader.view("/").await;
+    assert!(now.contains("the reader’s turn") || now.contains("the reader&#39;s turn"), "{now}");
+    assert!(!now.contains("data-question\">") && !now.contains("/resume\""), "{now}");
     let view = reader.view("/rollouts/mine").await;
     assert!(
         view.contains("<b>ada</b><small>read</small>") && view.contains("To act takes the role"),
@@ -231,6 +238,14 @@ async fn hostile_texts_are_text_on_every_view() {
         world.post("/v1/rollouts/odd/pause", json!({"reason": reason})).await.status,
         StatusCode::OK
     );
+    world.cloud.busy(false);
+    world.submit(&plan("cloud", &targets('e', 2), "strategy: {max_failures: 1}\n")).await;
+    world.until("/v1/rollouts/cloud", |answered| answered.json["phase"] == "halted").await;
+    assert_eq!(world.post("/v1/stop", json!({"reason": reason})).await.status, StatusCode::OK);
+    for said in ["&#60;img src=x onerror=alert(1)&#62; no", "Everything is stopped"] {
+        let story = world.view("/rollouts/cloud/changes/0").await;
+        assert!(story.contains(said), "{said}: {story}");
+    }
     for path in [
         "/",
         "/rollouts",
@@ -239,6 +254,15 @@ async fn hostile_texts_are_text_on_every_view() {
         "/journal",
         "/rollouts/odd/resume",
         "/rollouts/odd/changes/0",
+        "/rollouts/odd/report",
+        "/rollouts/cloud",
+        "/rollouts/cloud?state=failed",
+        "/rollouts/cloud/changes/0",
+        "/rollouts/cloud/report",
+        "/rollouts/cloud/retry",
+        "/lanes",
+        "/windows",
+        "/find?begins=e0000000",
     ] {
         let html = world.view(path).await;
         for bad in ["<script>alert", "<img src=x", "<b>\"'&", "\u{202e}", "\u{7}"] {
@@ -709,4 +733,33 @@ async fn an_id_is_found_wherever_it_stands() {
         StatusCode::BAD_REQUEST,
         "too short to mean anything"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_line_of_the_journal_is_told_in_its_place_and_the_rest_of_the_view_stays() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let store = SledStore::open(folder.path(), SledOptions::default()).expect("a new store");
+    let world = ApiWorld::with(Arc::new(store), api::IDLE_MAX).await;
+    world.submit(&plan("told", &targets('a', 2), "")).await;
+    world.until("/v1/rollouts/told", |answered| answered.json["phase"] == "completed").await;
+    assert!(!world.view("/").await.contains("cannot be read"));
+    let segment = folder.path().join("journal/000000000001.jsonl");
+    let mut lines = std::fs::read(&segment).expect("the journal");
+    let at = lines.len() / 2;
+    lines[at..at + 8].fill(b'#');
+    std::fs::write(&segment, lines).expect("damaged");
+    for (path, stays) in [
+        ("/", "Lanes"),
+        ("/rollouts/told", "What is proven"),
+        ("/rollouts/told/changes/0", "Before and after"),
+    ] {
+        let view = world.view(path).await;
+        assert!(view.contains(stays), "{path}: {view}");
+        let told = path == "/rollouts/told" || view.contains("The journal cannot be read: ");
+        assert!(told, "{path}: {view}");
+    }
+    let journal = world.get("/journal").await;
+    assert_eq!(journal.status, StatusCode::SERVICE_UNAVAILABLE, "{journal:?}");
+    let html = journal.json.as_str().expect("a view");
+    assert!(html.contains("href=\"/rollouts\"") && html.contains("journal"), "{html}");
 }

@@ -39,8 +39,11 @@ use sealift::store::sled::SledStore;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-/// A cloud that answers at once. A proxy whose id begins with `f` refuses the switch; while `busy`
-/// every proxy is, while `refuse` every switch is refused.
+/// What the cloud says of a proxy whose id begins with `e`.
+pub const HOSTILE: &str = "<img src=x onerror=alert(1)> no\u{202e}\u{7}";
+
+/// A cloud that answers at once. A proxy whose id begins with `e` or `f` refuses the switch; while
+/// `busy` every proxy is, while `refuse` every switch is refused.
 #[derive(Default)]
 pub struct Quick {
     pub busy: Mutex<bool>,
@@ -102,6 +105,9 @@ impl Cloud for Quick {
                         word: "ACTIVE".into(),
                         endpoint: None,
                     })))
+                }
+                Call::Submit { .. } if proxy.starts_with('e') => {
+                    Err(error(Disposition::Fatal, HOSTILE))
                 }
                 Call::Submit { .. }
                     if proxy.starts_with('f') || *self.refuse.lock().expect("a test's lock") =>
