@@ -7,7 +7,7 @@ FUZZ_SECONDS ?= 30
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo first-night test check fix golden seeds seed bench profile torture page contract fuzz setup install static deb rpm image supply reproduce release-check
+.PHONY: help build demo first-night test check fix golden seeds seed bench profile torture page soak contract fuzz setup install static deb rpm image supply reproduce release-check
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s'|'
@@ -68,6 +68,9 @@ contract: setup ## ask the API by its own contract, as `test` does too, with EXA
 page: setup ## drive Chromium over the operator's page, as `test` does too; screenshots in target/page
 	$(CARGO) build --locked
 	SEALIFT="$(abspath $(TARGET))/debug/sealift" node --test --test-concurrency=1 tests/page/*.test.mjs
+
+soak: setup build ## an hour (MINUTES) of a running rollout: what an open tab and the daemon hold stays flat; `test` takes a minute and a half
+	SEALIFT_MINUTES=$(or $(MINUTES),60) SEALIFT="$(abspath $(TARGET))/release/sealift" node --test tests/page/soak.test.mjs
 
 fuzz: ## every fuzz target for FUZZ_SECONDS (30 unless told); not 0 on a finding
 	CARGO="$(CARGO)" FUZZ_SECONDS="$(FUZZ_SECONDS)" sh scripts/fuzz.sh

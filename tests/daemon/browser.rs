@@ -46,6 +46,11 @@ fn a_night_of_several_people_works_in_a_browser() {
 }
 
 #[test]
+fn an_open_tab_and_the_daemon_hold_no_more_after_a_while() {
+    run("soak.test.mjs");
+}
+
+#[test]
 fn the_views_and_their_verbs_work_in_a_browser() {
     run("page.test.mjs");
 }
