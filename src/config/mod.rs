@@ -43,6 +43,7 @@ use self::setting::{Settings, WrittenPath};
 use self::store::StoreReader;
 pub use self::store::{DatabaseConfig, FOLDER_DEFAULT, STORE_DEFAULT, StoreConfig};
 pub use self::traces::TracesConfig;
+use crate::domain::id::Name;
 use crate::domain::lane::Lane;
 use crate::domain::notify::Receiver;
 use crate::domain::people::People;
@@ -92,6 +93,8 @@ pub struct Config {
     /// The file it was read from; `None`: there is none, and every value is a default or from the
     /// environment.
     pub file: Option<PathBuf>,
+    /// The daemon's name; `None`: its machine's.
+    pub daemon: Option<Name>,
     /// Folder of plans that the daemon watches.
     pub plans: PathBuf,
     /// Where the store is kept.
@@ -152,10 +155,17 @@ impl Config {
         let base = path.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
         let config = understand(document.as_ref(), base, &env, &mut mistakes);
         let warnings = mistakes.finish(source.as_ref().map_or("", SourceText::name))?;
-        let (plans, store, socket, (people, door, traces, notify), (lanes, shared), settings) =
-            config.expect("without a mistake a configuration comes out");
+        let (
+            (daemon, plans),
+            store,
+            socket,
+            (people, door, traces, notify),
+            (lanes, shared),
+            settings,
+        ) = config.expect("without a mistake a configuration comes out");
         Ok(Self {
             file: path,
+            daemon,
             plans,
             store,
             socket,
@@ -207,7 +217,7 @@ fn read(path: &Path) -> Result<SourceText, Diagnostics> {
 }
 
 type CheckedConfig = (
-    PathBuf,
+    (Option<Name>, PathBuf),
     StoreConfig,
     PathBuf,
     (Option<People>, DoorConfig, Option<TracesConfig>, Vec<Receiver>),
@@ -224,10 +234,11 @@ fn understand(
     let filled = document.filter(|document| !document.root().is_null());
     let whole = filled.and_then(|document| document.typed::<raw::RawConfig>("", mistakes));
     let mut settings = Settings::of(filled);
-    let (mut plans, mut store, mut socket) = (None, None, None);
+    let (mut plans, mut store, mut socket, mut daemon) = (None, None, None, None);
     let (mut written, mut people, mut door) = (WrittenLanes::default(), None, None);
     let (mut traces, mut receivers) = (None, None);
     if let Some(whole) = whole {
+        daemon = whole.daemon;
         plans = whole.plans;
         store = whole.store;
         people = Some(None);
@@ -250,6 +261,9 @@ fn understand(
         default: PLANS_DEFAULT,
     };
     let plans = settings.path(plans, base, env);
+    if let Some(daemon) = &daemon {
+        settings.push("daemon", daemon.to_string(), None);
+    }
     let reader = StoreReader { document: filled, base, env, settings: &mut settings, mistakes };
     let store = reader.read(store);
     let socket = WrittenPath {
@@ -282,7 +296,14 @@ fn understand(
         Some(document) => notify::read(receivers, document, base, &mut settings, mistakes),
         None => Some(Vec::new()),
     };
-    Some((plans, store?, socket, (people?, door?, traces, notify?), lanes?, settings.list))
+    Some((
+        (daemon, plans),
+        store?,
+        socket,
+        (people?, door?, traces, notify?),
+        lanes?,
+        settings.list,
+    ))
 }
 
 #[cfg(test)]

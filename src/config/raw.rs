@@ -25,6 +25,11 @@ pub struct RawConfig {
     #[schemars(schema_with = "path")]
     #[serde(default)]
     pub plans: Option<String>,
+    /// The daemon's name among those over the same database, of it alone: 1 to 63 of the characters
+    /// a-z, 0-9 and `-`. Default: the machine's name.
+    #[schemars(schema_with = "lane_name")]
+    #[serde(default)]
+    pub daemon: Option<Name>,
     /// Where the queue is kept.
     pub store: Option<RawStore>,
     /// How the daemon is spoken to.

@@ -7,6 +7,7 @@
 //!
 //! Deliberately not here: any decision about plans and changes.
 
+mod beats;
 mod clock_log;
 mod core_dumps;
 mod demo;
@@ -63,7 +64,7 @@ pub async fn serve(args: &ServeArgs, reach: &Reach) -> Result<Exit> {
     let (faults, told) = watch::channel(Vec::new());
     let callers = Callers::new(config.people.clone());
     let mut parts = RunningParts::start(DaemonSetup {
-        store: StoreSetup::of(&config.store)?,
+        store: StoreSetup::of(&config.store, config.daemon.as_ref())?,
         state: state.clone(),
         socket: config.socket.clone(),
         door: config.door.clone(),
@@ -204,6 +205,7 @@ async fn reload(
             }
             handle.change_quotas(quotas).await;
             for (what, changed) in [
+                ("daemon", config.daemon != running.daemon),
                 ("store", config.store != running.store),
                 ("api.socket", config.socket != running.socket),
                 ("api.people", config.people != running.people),

@@ -4,15 +4,18 @@
 //! open; when one part ends by itself the process cannot go on, and [`RunningParts::ended`] says
 //! why; a drain begins nothing new and waits a bounded time for calls that are out.
 
+use std::future::pending;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
+use futures_util::FutureExt as _;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::beats::Beats;
 use super::levels::Levels;
 use super::stop_file;
 use super::store::{StartedStore, StoreSetup};
@@ -63,6 +66,10 @@ pub struct RunningParts {
     engine: JoinHandle<Result<Vec<Level>, Unavailable>>,
     server: JoinHandle<std::io::Result<()>>,
     enforced: JoinHandle<Result<(), Unavailable>>,
+    /// Heartbeats; without end where the store is nobody else's.
+    beats: JoinHandle<Result<()>>,
+    /// Has the lanes given up, where others may take them.
+    leave: Option<CancellationToken>,
     stop: CancellationToken,
     longest_call: Duration,
     levels: Levels,
@@ -88,7 +95,11 @@ impl RunningParts {
         let doors = Doors::open(&setup.door, &setup.state, setup.callers, clock.clone())?
             .with_page(page::answers());
         let left = levels.read();
-        let StartedStore { store, new } = setup.store.start().await?;
+        let StartedStore { store, new, run } = setup.store.start().await?;
+        let mut beats = Beats::of(store.clone(), run, &setup.lanes, clock.clone());
+        if let Some(beats) = &mut beats {
+            beats.enter().await?;
+        }
         let failed = store.failed();
         if let Some(rebuilt) = store.health().rebuilt {
             tracing::error!(
@@ -114,8 +125,11 @@ impl RunningParts {
         // imported store was another daemon's a moment ago.
         let import = store.fresh_import();
         let used = !levels.no_lane_yet() && (left.is_some() || !new);
-        let quota_spent = import.is_some() || used;
+        let quota_spent = import.is_some() || used || beats.is_some();
+        let shared = beats.is_some();
         let left = match import {
+            // What a lane was used for is its keepers' to know, whoever they were.
+            _ if shared => Vec::new(),
             Some(import) => {
                 tracing::warn!("{import}");
                 Vec::new()
@@ -142,14 +156,26 @@ impl RunningParts {
         let switches = Switches::open(setup.state.clone())?;
         let calls = Arc::<CallTallies>::default();
         let counted = Arc::new(CountedCloud::new(cloud, clock.clone(), calls.clone()));
-        let (handle, engine) = engine::start(
-            store.clone(),
-            counted,
-            probe.clone(),
-            clock.clone(),
-            Arc::new(levels.clone()),
-            options,
-        );
+        let levels_kept = Arc::new(levels.clone());
+        let (of_store, of_probe, of_clock) = (store.clone(), probe.clone(), clock.clone());
+        let (handle, engine) = match shared {
+            false => {
+                let (handle, engine) =
+                    engine::start(of_store, counted, of_probe, of_clock, levels_kept, options);
+                (handle, engine.boxed())
+            }
+            true => {
+                let (handle, engine) = engine::start_beside_others(
+                    of_store,
+                    counted,
+                    of_probe,
+                    of_clock,
+                    levels_kept,
+                    options,
+                );
+                (handle, engine.boxed())
+            }
+        };
         // Told before the first pass: a restart under the kill switch sends nothing.
         handle.stop_file(setup.stop).await;
         let off = switches.off().await;
@@ -189,6 +215,11 @@ impl RunningParts {
         );
         api.clear_spool().with_context(|| format!("cannot clear {}", spool.display()))?;
         let engine = tokio::spawn(engine);
+        let leave = CancellationToken::new();
+        let beats = tokio::spawn(match beats {
+            Some(beats) => beats.run(handle.clone(), leave.clone()).boxed(),
+            None => pending().boxed(),
+        });
         let routes = api::router(api.clone());
         let routes = routes.clone().merge(page::router(api.clone(), routes));
         let routes = Metrics::new(api.clone(), calls).beside(routes);
@@ -204,7 +235,19 @@ impl RunningParts {
             tokio::spawn(async move { notifier.run(engine, stop).await });
         }
         let enforced = tokio::spawn(enforcer.run(stop.clone()));
-        Ok(Self { handle, store, failed, engine, server, enforced, stop, longest_call, levels })
+        Ok(Self {
+            handle,
+            store,
+            failed,
+            engine,
+            server,
+            enforced,
+            beats,
+            leave: shared.then_some(leave),
+            stop,
+            longest_call,
+            levels,
+        })
     }
 
     /// Waits until a first pass is done.
@@ -241,6 +284,11 @@ impl RunningParts {
                 Ok(Err(error)) => anyhow!(error).context("the enforcements cannot go on"),
                 Err(error) => anyhow!(error).context("the enforcements broke"),
             },
+            beats = &mut self.beats => match beats {
+                Ok(Ok(())) => anyhow!("the heartbeats ended although nobody asked"),
+                Ok(Err(error)) => error,
+                Err(error) => anyhow!(error).context("the heartbeats broke"),
+            },
             server = &mut self.server => match server {
                 Ok(Ok(())) => anyhow!("the API's server ended although nobody asked"),
                 Ok(Err(error)) => anyhow!(error).context("the API's server cannot go on"),
@@ -263,6 +311,19 @@ impl RunningParts {
     ) -> Result<DrainOutcome> {
         // It begins nothing new either; what it has committed is gone on with at the next start.
         self.enforced.abort();
+        let late = tokio::time::sleep(deadline);
+        tokio::pin!(late);
+        if let Some(leave) = &self.leave {
+            leave.cancel();
+            tokio::select! {
+                biased;
+                left = &mut self.beats => if let Ok(Err(error)) = left {
+                    tracing::warn!("the lanes were not given up: {error:#}");
+                },
+                () = hurry.cancelled() => {}
+                () = &mut late => {}
+            }
+        }
         self.handle.drain().await;
         let drained = tokio::select! {
             biased;
@@ -274,8 +335,9 @@ impl RunningParts {
                 DrainOutcome::Whole
             }
             () = hurry.cancelled() => DrainOutcome::Late,
-            () = tokio::time::sleep(deadline) => DrainOutcome::Late,
+            () = &mut late => DrainOutcome::Late,
         };
+        self.beats.abort();
         self.engine.abort();
         self.stop.cancel();
         if let Err(error) =

@@ -20,7 +20,9 @@ use std::time::Duration;
 use super::id::Name;
 use super::quota::Boot;
 pub use share::{Offers, share_out};
-pub use tables::{DaemonRow, DaemonRun, Heartbeat, KeeperRow, KeeperTables, LaneOffer, LaneTake};
+pub use tables::{
+    DaemonNote, DaemonRow, DaemonRun, Heartbeat, KeeperRow, KeeperTables, LaneOffer, LaneTake,
+};
 
 mod share;
 mod tables;

@@ -23,6 +23,7 @@ use crate::clock::Times;
 use crate::domain::call::{Call, JobSeen, Reply};
 use crate::domain::hold::Pause;
 use crate::domain::id::{ChangeId, Digest, InstanceId, Name, RolloutId};
+use crate::domain::keeper::{Fellows, KeptLane};
 use crate::domain::person::{Attribution, Person};
 use crate::domain::quota::Quota;
 use crate::domain::rollout::{Refusal, Verb};
@@ -62,6 +63,9 @@ pub(super) enum EngineRequest {
     Quotas(Vec<(Name, Option<Quota>)>),
     /// People paused these lanes, or resumed them.
     Lanes(Vec<(Name, Option<Attribution>)>, Option<oneshot::Sender<()>>),
+    /// These lanes are this daemon's, and these live beside it; answered with the lanes that are to
+    /// be given up and of which nothing is out.
+    Kept(BTreeMap<Name, KeptLane>, Fellows, oneshot::Sender<BTreeSet<Name>>),
     /// Begin nothing new; the loop ends when the calls that are out have come back.
     Drain,
 }
@@ -239,6 +243,19 @@ impl Handle {
             .await
             .map_err(|_| AskError::Stopping)?;
         answered.await.map_err(|_| AskError::Stopping)?
+    }
+
+    /// Tells the engine of a store that is shared which lanes are its own from now on, and who lives
+    /// beside it. Gives the lanes that are to be given up and of which nothing is out, as of a pass
+    /// that came after this; `None`: the engine has ended.
+    pub async fn keep(
+        &self,
+        lanes: BTreeMap<Name, KeptLane>,
+        fellows: Fellows,
+    ) -> Option<BTreeSet<Name>> {
+        let (answer, answered) = oneshot::channel();
+        self.requests.send(EngineRequest::Kept(lanes, fellows, answer)).await.ok()?;
+        answered.await.ok()
     }
 
     /// Has the last check of every call that changes anything look for the kill-switch file itself.

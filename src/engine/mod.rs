@@ -56,5 +56,5 @@ pub use self::handle::{
 };
 pub use self::lane::{Level, QuotaStanding};
 pub use self::mark::KeepLevels;
-pub use self::runtime::start;
+pub use self::runtime::{start, start_beside_others};
 pub use self::tallies::EngineTallies;

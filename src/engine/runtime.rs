@@ -56,9 +56,34 @@ pub fn start(
     clock: Arc<dyn Clock>,
     levels: Arc<dyn KeepLevels>,
     options: Options,
-) -> (Handle, impl Future<Output = Result<Vec<Level>, Unavailable>> + Send) {
-    let (requests, received) = mpsc::channel(REQUESTS_MAX);
+) -> (Handle, impl Future<Output = Result<Vec<Level>, Unavailable>> + Send + use<>) {
     let core = Core::new(options, clock.times());
+    start_core(store, cloud, probe, clock, levels, core)
+}
+
+/// The same for one of several daemons over one store: no lane is its own before
+/// [`Handle::keep`] says so.
+pub fn start_beside_others(
+    store: Arc<dyn Store>,
+    cloud: Arc<dyn Cloud>,
+    probe: Arc<dyn Probe>,
+    clock: Arc<dyn Clock>,
+    levels: Arc<dyn KeepLevels>,
+    options: Options,
+) -> (Handle, impl Future<Output = Result<Vec<Level>, Unavailable>> + Send + use<>) {
+    let core = Core::beside_others(options, clock.times());
+    start_core(store, cloud, probe, clock, levels, core)
+}
+
+fn start_core(
+    store: Arc<dyn Store>,
+    cloud: Arc<dyn Cloud>,
+    probe: Arc<dyn Probe>,
+    clock: Arc<dyn Clock>,
+    levels: Arc<dyn KeepLevels>,
+    core: Core,
+) -> (Handle, impl Future<Output = Result<Vec<Level>, Unavailable>> + Send + use<>) {
+    let (requests, received) = mpsc::channel(REQUESTS_MAX);
     let (publish, snapshot) = watch::channel(Arc::new(core.snapshot(0)));
     let fence = core.fence();
     let (answers, inputs) = mpsc::channel(ANSWERS_MAX);
@@ -261,6 +286,12 @@ impl Runtime {
             EngineRequest::Lanes(lanes, answer) => self.switched(Input::Lanes(lanes), answer).await,
             EngineRequest::Stopped(by, answer) => self.switched(Input::Stopped(by), answer).await,
             EngineRequest::StopFile(file) => self.feed(vec![Input::StopFile(file)]).await,
+            EngineRequest::Kept(lanes, fellows, answer) => {
+                self.feed(vec![Input::Kept { lanes, fellows }]).await?;
+                // Whoever asked may have gone.
+                let _ = answer.send(self.core.lanes_back());
+                Ok(())
+            }
             EngineRequest::Drain => self.drain().await,
         }
     }

@@ -42,7 +42,7 @@ use super::packer::Packer;
 use super::packing::PackingLine;
 use super::page::PageQuery;
 use super::queue_writer::QueueWriter;
-use super::running::RunningStore;
+use super::running::{DaemonRows, RunningStore};
 use super::shared::{CommitQueue, Item, StoreShared, SyncedUpTo, WriterProgress};
 use super::workers::{NoAnswer, Workers};
 use super::writer::{JournalWriter, synced};
@@ -386,6 +386,10 @@ impl RunningStore for SledStore {
 
     fn failed(&self) -> watch::Receiver<Option<String>> {
         Self::failed(self)
+    }
+
+    fn daemon_rows(&self) -> Option<&dyn DaemonRows> {
+        None
     }
 
     fn fresh_import(&self) -> Option<&str> {

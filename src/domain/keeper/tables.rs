@@ -48,6 +48,19 @@ pub struct DaemonRow {
     pub lapsed: bool,
 }
 
+/// What a daemon says of itself to people, with each heartbeat. Nothing is decided by it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DaemonNote {
+    pub version: String,
+    /// The name of its machine.
+    pub host: String,
+    /// Changes in its hands that are not settled.
+    pub in_flight: u32,
+    /// The last line of the journal that it has read.
+    pub seq: u64,
+}
+
 /// Who keeps a lane.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeeperRow {

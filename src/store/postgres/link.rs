@@ -89,10 +89,19 @@ impl DatabaseClient {
         &self,
         asking: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, DatabaseFault> {
-        let answered = match tokio::time::timeout(ANSWER_MAX, asking).await {
+        self.ask_within(ANSWER_MAX, asking).await
+    }
+
+    /// The same with another bound.
+    pub async fn ask_within<T>(
+        &self,
+        bound: Duration,
+        asking: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, DatabaseFault> {
+        let answered = match tokio::time::timeout(bound, asking).await {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(error)) => error.into(),
-            Err(_) => DatabaseFault::Away("no answer within 10 s".into()),
+            Err(_) => DatabaseFault::Away(format!("no answer within {} s", bound.as_secs())),
         };
         if let DatabaseFault::Away(_) = answered {
             self.drop_it();
@@ -217,9 +226,6 @@ impl Link {
             let made = async {
                 let made = DatabaseClient::open(options).await?;
                 schema::confirm(&made, options, Some(id)).await?;
-                if self.idle && options.alone {
-                    schema::be_alone(&made, options, id).await?;
-                }
                 Ok::<_, OpenRefused>(made)
             };
             match made.await {
@@ -239,6 +245,11 @@ impl Link {
         let mut current = self.current.clone();
         let found = current.wait_for(Option::is_some).await.ok()?;
         found.clone()
+    }
+
+    /// The connection, if there is one now.
+    pub fn at_once(&self) -> Option<Arc<DatabaseClient>> {
+        self.current.borrow().clone()
     }
 
     /// Waits until there is another connection than this one, or the store is closed.

@@ -1,7 +1,8 @@
 //! The store in PostgreSQL, which several daemons may share: the journal is a table, and every
 //! daemon's state a fold of it.
 //!
-//! Job: append in batches under one lock (`writer`), make durable (`barrier`), fold what others
+//! Job: append in batches under one lock (`writer`), make durable (`barrier`), write heartbeats
+//! (`beat`), fold what others
 //! append (`tail`), read rows, pages and entries (`reads`), keep copies of submissions
 //! (`submissions`).
 //!
@@ -13,6 +14,7 @@
 //! the other stores.
 
 mod barrier;
+mod beat;
 pub mod check;
 mod fault;
 mod index;
@@ -53,7 +55,7 @@ use super::bins::{Activity, ActivityQuery};
 use super::maintenance::export::{Export, Exporter};
 use super::page::PageQuery;
 use super::replica::{AcceptedWork, RefusedWork, Replica, SharedWork};
-use super::running::RunningStore;
+use super::running::{DaemonRows, RunningStore};
 use super::{
     Active, Away, Candidates, ChangeFilter, ChangeStory, Commit, CommitError, DuePlace, Durability,
     Enforcement, EnforcementCommit, Health, Page, Pending, Rollout, Store, Submission, SubmitError,
@@ -74,6 +76,8 @@ pub struct PostgresStore {
     shared: Arc<PostgresShared>,
     inbox: Mutex<Option<mpsc::Sender<QueuedWork>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
+    /// For heartbeats, of a daemon that works beside others.
+    beats: Option<Link>,
     new: bool,
 }
 
@@ -101,9 +105,10 @@ impl PostgresStore {
         }
         let [reader, uploads, barrier] =
             <[DatabaseClient; 3]>::try_from(more).expect("three were made");
-        if options.alone {
-            schema::be_alone(&uploads, &options, &id).await?;
-        }
+        let beats = match options.daemon.is_some() {
+            true => Some(keep("heartbeats", true, DatabaseClient::open(&options).await?)),
+            false => None,
+        };
         let (reader, uploads) = (keep("reads", false, reader), keep("uploads", true, uploads));
         let shared = Arc::new(PostgresShared::new(SharedParts {
             options: options.clone(),
@@ -129,7 +134,8 @@ impl PostgresStore {
         let barrier = Barrier { shared: shared.clone(), link: keep("syncs", false, barrier) };
         tokio::spawn(barrier.run());
         tokio::spawn(look(shared.clone()));
-        Ok(Self { shared, inbox: Mutex::new(Some(inbox)), writer: Mutex::new(Some(writer)), new })
+        let (inbox, writer) = (Mutex::new(Some(inbox)), Mutex::new(Some(writer)));
+        Ok(Self { shared, inbox, writer, beats, new })
     }
 
     /// Whether there was none before.
@@ -210,6 +216,10 @@ impl RunningStore for PostgresStore {
 
     fn failed(&self) -> watch::Receiver<Option<String>> {
         self.shared.failed.subscribe()
+    }
+
+    fn daemon_rows(&self) -> Option<&dyn DaemonRows> {
+        self.beats.as_ref().map(|_| self as &dyn DaemonRows)
     }
 
     fn fresh_import(&self) -> Option<&str> {

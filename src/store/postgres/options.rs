@@ -12,6 +12,7 @@ use super::refusal::OpenRefused;
 use super::tls::DatabaseTls;
 use crate::authorities::Authorities;
 use crate::database::{DatabaseUrl, SchemaName};
+use crate::domain::keeper::DaemonRun;
 
 /// Gives the password as it stands now, or says why there is none.
 pub type PasswordReader = Arc<dyn Fn() -> Result<SecretString, String> + Send + Sync>;
@@ -27,8 +28,8 @@ pub struct PostgresOptions {
     pub folder: PathBuf,
     /// A server that would lose what it acknowledged is good enough.
     pub allow_no_fsync: bool,
-    /// Refuses a store that another daemon works on.
-    pub alone: bool,
+    /// The run of a daemon that works beside others: what it commits counts while its row stands.
+    pub daemon: Option<DaemonRun>,
     /// Host and database, for people.
     pub(super) place: String,
 }
@@ -49,7 +50,7 @@ impl PostgresOptions {
             schema: SchemaName::default(),
             folder,
             allow_no_fsync: false,
-            alone: false,
+            daemon: None,
             place: url.place().to_owned(),
         }
     }

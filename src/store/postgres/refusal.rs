@@ -147,12 +147,6 @@ impl OpenRefused {
         )
     }
 
-    pub(super) fn worked_on(options: &PostgresOptions) -> Self {
-        let what = "another daemon works on this store, and one works on it at a time; end that one, or give \
-                    this one a database or a `store.postgres.schema` of its own";
-        Self { passes: true, ..Self::new(options, what) }
-    }
-
     pub(super) fn no_store(options: &PostgresOptions) -> Self {
         Self::new(
             options,

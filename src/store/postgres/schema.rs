@@ -4,8 +4,6 @@
 //! session; every name is written out with its schema; a server that would lose what it has
 //! acknowledged, takes no writes, or holds another store is refused before anything is written.
 
-use std::time::Duration;
-
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 
@@ -21,12 +19,6 @@ pub(super) const SCHEMA: i32 = 1;
 
 /// Oldest server that it works with.
 const SERVER_MIN: i32 = 150_000;
-
-/// How often a store is claimed before another daemon is taken to work on it.
-const CLAIMS: u32 = 20;
-
-/// Between two of these.
-const CLAIM_PAUSE: Duration = Duration::from_millis(100);
 
 const TABLES: &str = include_str!("schema.sql");
 const GRANTS: &str = include_str!("grants.sql");
@@ -200,7 +192,9 @@ async fn confirm_store(
          ('INSERT', 'journal'), ('INSERT', 'changes'), ('UPDATE', 'changes'), ('INSERT', 'rollouts'), \
          ('INSERT', 'submissions'), ('DELETE', 'submissions'), ('INSERT', 'blocks'), ('INSERT', 'jobs'), \
          ('INSERT', 'enforcements'), ('UPDATE', 'enforcements'), ('INSERT', 'bins'), ('UPDATE', 'bins'), \
-         ('INSERT', 'pauses'), ('SELECT', 'journal'), ('SELECT', 'changes'), ('SELECT', 'blocks')) AS v (t, r) \
+         ('INSERT', 'pauses'), \
+         ('INSERT', 'daemons'), ('UPDATE', 'daemons'), ('DELETE', 'daemons'), \
+         ('INSERT', 'keepers'), ('UPDATE', 'keepers'), ('SELECT', 'journal'), ('SELECT', 'changes'), ('SELECT', 'blocks')) AS v (t, r) \
          WHERE NOT has_table_privilege(current_user, '@.' || r, t)";
     let missing = client.query_typed(&options.schema.sql(rights), &[]).await;
     let missing = missing.map_err(|error| OpenRefused::of_query(options, &error))?;
@@ -208,24 +202,6 @@ async fn confirm_store(
         return Err(OpenRefused::lacks(options, &row.get::<_, String>(0)));
     }
     Ok(found)
-}
-
-/// Claims the store for this daemon, as long as the connection lasts.
-pub(super) async fn be_alone(
-    connected: &DatabaseClient,
-    options: &PostgresOptions,
-    id: &str,
-) -> Result<(), OpenRefused> {
-    let claim = format!("SELECT pg_try_advisory_lock({})", lock_key(&format!("{id} alone")));
-    for _ in 0..CLAIMS {
-        let row = connected.client.query_typed_one(&claim, &[]).await;
-        if row.map_err(|error| OpenRefused::of_query(options, &error))?.get(0) {
-            return Ok(());
-        }
-        // A daemon that has just ended is forgotten in a moment.
-        tokio::time::sleep(CLAIM_PAUSE).await;
-    }
-    Err(OpenRefused::worked_on(options))
 }
 
 /// The key of the one lock that orders all batches of a store.

@@ -73,6 +73,22 @@ CREATE TABLE @.enforcements (
     seq bigint NOT NULL
 );
 
+-- Daemons and the keepers of lanes, written by heartbeats. `beat` grows with each one in `content`, and a row
+-- that stands still is one of a daemon that does; `lapsed`: a lane of it was taken over since, and no commit
+-- of this run is taken before its next heartbeat. `note` and `at` are for people.
+CREATE TABLE @.daemons (
+    name text PRIMARY KEY,
+    run bigint NOT NULL,
+    lapsed boolean NOT NULL,
+    content text NOT NULL,
+    note text NOT NULL,
+    at timestamptz NOT NULL
+) WITH (fillfactor = 50);
+CREATE TABLE @.keepers (
+    lane text PRIMARY KEY,
+    content text NOT NULL
+) WITH (fillfactor = 50);
+
 -- What happened in five minutes, and pauses that are over.
 CREATE TABLE @.bins (
     rollout bigint NOT NULL,

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{try_join, try_join_all};
+use futures_util::future::{try_join, try_join_all, try_join3};
 use tokio::sync::{OwnedMutexGuard, mpsc, oneshot};
 
 use super::fault::DatabaseFault;
@@ -24,10 +24,10 @@ use super::schema::lock_key;
 use super::shared::{JournalPlace, PostgresShared};
 use super::tail::{SharedTail, submissions_of};
 use crate::domain::id::Digest;
-use crate::store::Unavailable;
 use crate::store::check::SettledRows;
 use crate::store::pending::NewRollout;
 use crate::store::replica::{AcceptedWork, LineBatch, Presence, RefusedWork, Replica, SharedWork};
+use crate::store::{CommitError, Unavailable};
 
 /// Pieces of work of one batch at most: more buys nothing but latency.
 pub(super) const BATCH_WORK: usize = 256;
@@ -180,9 +180,13 @@ impl BatchWriter {
             lock_key(&shared.id)
         );
         let client = &connected.client;
-        let first = try_join(client.batch_execute(&begin), shared.tail(client, from));
-        let tail = match connected.ask(first).await {
-            Ok(((), tail)) => tail,
+        let first = try_join3(
+            client.batch_execute(&begin),
+            shared.stands(client),
+            shared.tail(client, from),
+        );
+        let (stands, tail) = match connected.ask(first).await {
+            Ok(((), stands, tail)) => (stands, tail),
             Err(fault) => return Ok(Err(fault)),
         };
         let replica = match batch.replica.take() {
@@ -226,6 +230,11 @@ impl BatchWriter {
         let mut lines = LineBatch::default();
         let mut outcomes = Vec::with_capacity(batch.work.len());
         for queued in &batch.work {
+            if !stands && !matches!(queued.work, SharedWork::Submit(_)) {
+                // Lanes of ours were taken over: what was decided is to be decided anew.
+                outcomes.push(Err(RefusedWork::Commit(CommitError::Conflict)));
+                continue;
+            }
             match replica.take(queued.work.clone(), &settled, &mut lines) {
                 // What is half folded may not be gone on with.
                 Err(RefusedWork::Broken(error)) => return Err(error),
@@ -235,6 +244,12 @@ impl BatchWriter {
         if lines.lines.is_empty() {
             roll_back(connected).await;
             self.answer(batch, outcomes);
+            if !stands {
+                tracing::debug!(
+                    "a batch lost: this run has no row, or a lane of it was taken over"
+                );
+                tokio::time::sleep(PAUSE).await;
+            }
             return Ok(Ok(Attempt::Done));
         }
         let statements = Statements::of(&lines, replica, &shared.options.schema);

@@ -23,6 +23,7 @@ mod preflight;
 mod prometheus;
 mod quota;
 mod reads;
+mod several;
 mod store;
 mod top;
 mod traces;

@@ -2,7 +2,7 @@
 //! middle, and each start that is refused.
 
 #[path = "../../../src/store/postgres/tests/cluster.rs"]
-mod cluster;
+pub(super) mod cluster;
 
 use std::path::Path;
 
@@ -130,8 +130,10 @@ async fn a_rollout_goes_on_after_its_database_was_stopped_in_the_middle() {
     let second = world.write("second.yaml", &text);
     let refused = sealift().arg("serve").arg("--config").arg(second).output();
     let refused = VerbOutput::of(refused.expect("the binary runs"));
-    assert_eq!(refused.code, Some(1), "two daemons work on one store: {refused:?}");
-    assert!(refused.err.contains("another daemon works on this store"), "{refused:?}");
+    assert_eq!(refused.code, Some(1), "two daemons have one name: {refused:?}");
+    let last = refused.err.lines().last().unwrap_or_default();
+    assert!(last.contains("works on this store already"), "{refused:?}");
+    assert!(last.contains("`daemon: NAME`"), "{refused:?}");
     drop(daemon);
 }
 

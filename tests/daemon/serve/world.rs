@@ -42,8 +42,13 @@ pub struct ServeWorld {
 impl ServeWorld {
     /// Must be called within a tokio runtime.
     pub fn new(proxies: usize, instances: usize, faults: &str) -> Self {
+        Self::with_fleet(proxies, instances, 1, faults)
+    }
+
+    /// The same over the fleet of this seed.
+    pub fn with_fleet(proxies: usize, instances: usize, seed: u64, faults: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let fleet = Fleet::generate(proxies, instances, 1).expect("a fleet");
+        let fleet = Fleet::generate(proxies, instances, seed).expect("a fleet");
         let lane = Name::parse("lab", "lane").expect("a name");
         let targets = std::fs::File::create(folder.path().join("fleet.csv")).expect("a file");
         fleet.write_targets(&lane, targets).expect("a target file");

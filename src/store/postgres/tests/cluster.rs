@@ -19,7 +19,7 @@ const PROGRAMS: [&str; 5] = [
 ];
 
 /// A server.
-pub(super) struct Cluster {
+pub struct Cluster {
     folder: tempfile::TempDir,
     server: Option<Child>,
     settings: Vec<String>,

@@ -1,5 +1,6 @@
 //! The store over a real server.
 
+mod beats;
 mod cluster;
 mod faults;
 mod refusals;
