@@ -71,6 +71,10 @@ installed_and_purged() {
     piuparts --basetgz "$out/base.tgz" --distribution bookworm --warn-on-leftovers-after-purge \
         --skip-logrotatefiles-test "$(deb)"
 }
+packed_as_rpm() {
+    sh scripts/setup-boot.sh bookworm
+    sh scripts/rpm.sh target/reproduce/1/sealift "$out/rpm" && sh scripts/rpm-install.sh "$out"/rpm/*.rpm target/boot/bookworm
+}
 left() { # what the next versions must open
     version="$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)"
     sh scripts/store-fixture.sh target/reproduce/1/sealift "$out/$version.tar" &&
@@ -96,7 +100,7 @@ part lintian "the release package" judged
 part bare "a whole rollout in an empty root" bare
 part store "a store in the middle of a rollout, for the tests of later versions" left
 part image "the image is built and a rollout runs in it" image
-part rpm "the same files as rpm" sh scripts/rpm.sh target/reproduce/1/sealift "$out/rpm"
+part rpm "the same files as rpm, installed, installed over and removed" packed_as_rpm
 part bookworm "Debian 12: installed, upgraded over, killed, frozen, removed" booted bookworm
 part trixie "Debian 13: the same" booted trixie
 part piuparts "installed, removed and purged without a trace" installed_and_purged
