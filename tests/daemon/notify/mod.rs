@@ -227,6 +227,7 @@ async fn a_lane_that_is_refused_is_told_once_and_every_listing_keeps_the_secret(
     judge.hears("test");
     let tested = world.run(&["notify", "test", "dead"]);
     assert!(tested.code == Some(3) && tested.out.contains("did not take the test"), "{tested:?}");
+    let errors = format!("{}{}", tested.out, tested.err);
     let unknown = world.run(&["notify", "test", "ded"]);
     assert!(unknown.code == Some(1) && unknown.err.contains("did you mean `dead`?"), "{unknown:?}");
     let ids: BTreeSet<String> = judge
@@ -272,6 +273,7 @@ async fn a_lane_that_is_refused_is_told_once_and_every_listing_keeps_the_secret(
     }
     for (what, text) in [
         ("the log", daemon.log()),
+        ("an error", errors),
         ("notify", listed),
         ("status", status),
         ("the page", page),
