@@ -110,7 +110,7 @@ impl Listeners {
 }
 
 pub fn measure(settings: &BenchSettings) -> Result<TellingCost, BenchFailure> {
-    let (changes, count) = if settings.short { (2_000, 1) } else { (30_000, 5) };
+    let (changes, count) = if settings.short { (10_000, 1) } else { (30_000, 5) };
     let mut pairs = Vec::new();
     for pair in 0..count {
         eprintln!("telling: pair {} of {count}", pair + 1);

@@ -82,7 +82,7 @@ use crate::engine::Handle;
 use crate::notify::Notifier;
 use crate::probe::Probe;
 use crate::store::Store;
-use crate::store::maintenance::export::Exporter;
+use crate::store::running::Exporter;
 use checked::KeptPlans;
 use forecast::Forecaster;
 use last_copy::LastCopy;

@@ -15,13 +15,13 @@ use super::args::{DocumentArgs, DocumentFormat, SqlArgs};
 use super::exit::{Exit, ExitFailure};
 use super::output::{line, pretty};
 use super::reach::{self, Reach};
-use super::store::verdict;
 use super::term;
 use super::text::count;
 use crate::authorities::{Authorities, CA_FILE_BYTES_MAX};
 use crate::cloud::secret::SecretReader;
 use crate::config::{DatabaseConfig, StoreConfig};
 use crate::database::SchemaName;
+use crate::store::maintenance::finding::Finding;
 use crate::store::postgres::check::{DatabaseReport, check};
 use crate::store::postgres::options::PostgresOptions;
 use crate::store::postgres::schema::printed;
@@ -126,4 +126,16 @@ pub(super) fn sql(args: &SqlArgs, reach: &Reach) -> Result<Exit> {
     write!(out, "{}", printed(&schema, role))?;
     out.flush()?;
     Ok(Exit::Done)
+}
+
+/// What was found, and whether anything is damaged.
+pub(super) fn verdict(text: &mut String, findings: &[Finding], sound: bool) {
+    let findings = findings.iter().map(|finding| {
+        let cells = [finding.severity.as_str(), &finding.place, &finding.what, &finding.remedy];
+        cells.map(clean)
+    });
+    for [severity, place, what, remedy] in findings {
+        text.push_str(&format!("{severity}: {place}\n    {what}\n    remedy: {remedy}\n"));
+    }
+    text.push_str(if sound { "sound\n" } else { "DAMAGED\n" });
 }

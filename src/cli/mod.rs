@@ -33,6 +33,7 @@ mod offline;
 mod open;
 mod operate;
 mod output;
+mod overview;
 mod place;
 pub(crate) mod plan;
 mod preflight;
@@ -96,7 +97,7 @@ pub async fn run(cli: Cli) -> Result<Exit> {
         CliVerb::Apply(args) => apply::apply(&client()?, args, &find()?, style).await,
         CliVerb::List(args) => listing::list(&client()?, args, style).await,
         CliVerb::Lanes(args) => lanes::lanes(&client()?, args, style).await,
-        CliVerb::Status(args) => listing::status(&client()?, args, style).await,
+        CliVerb::Status(args) => overview::status(&client()?, args, style).await,
         CliVerb::Watch(args) => follow::watch(&client()?, args).await,
         CliVerb::Changes(args) => listing::changes(&client()?, args, style).await,
         CliVerb::Jobs(args) => listing::jobs(&client()?, args, style).await,

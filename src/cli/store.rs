@@ -30,7 +30,6 @@ use crate::store::maintenance::begin::begin;
 use crate::store::maintenance::check::{QueueReport, Report, check};
 use crate::store::maintenance::compact::compact;
 use crate::store::maintenance::export::{Export, new_file};
-use crate::store::maintenance::finding::Finding;
 use crate::store::maintenance::hand_over::{hand_over, read, take_back};
 use crate::store::maintenance::import::{CopySource, Imported, import, keep};
 use crate::store::maintenance::manifest::Manifest;
@@ -188,20 +187,8 @@ fn view(dir: &Path, report: &Report) -> String {
         }
         QueueReport::No { why } => row("queue", format!("not compared: {why}")),
     }
-    verdict(&mut text, &report.findings, report.sound);
+    database::verdict(&mut text, &report.findings, report.sound);
     text
-}
-
-/// What was found, and whether anything is damaged.
-pub(super) fn verdict(text: &mut String, findings: &[Finding], sound: bool) {
-    let findings = findings.iter().map(|finding| {
-        let cells = [finding.severity.as_str(), &finding.place, &finding.what, &finding.remedy];
-        cells.map(clean)
-    });
-    for [severity, place, what, remedy] in findings {
-        text.push_str(&format!("{severity}: {place}\n    {what}\n    remedy: {remedy}\n"));
-    }
-    text.push_str(if sound { "sound\n" } else { "DAMAGED\n" });
 }
 
 async fn backup(args: &BackupArgs, reach: &Reach, style: &Style) -> Result<Exit> {

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::args::OutputFormat;
-use super::listing::beside;
 use super::members::MemberRow;
 use super::output::{ListingPrinter, ListingRow, pretty};
+use super::overview::beside;
 use super::status::{tick, verdict, view};
 use super::wire::{
     AnswerDoc, Budget, ChangeRow, CheckRow, Counters, DaemonDoc, EnforcePreview, EnforcementDoc,

@@ -14,6 +14,7 @@ mod access_key;
 mod agency;
 mod refusals;
 mod token;
+mod turns;
 mod user;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,7 +25,8 @@ use reqwest::Request;
 
 use self::access_key::{AccessKey, Keys, SignedPass};
 use self::agency::AgencyLane;
-use self::user::{IamUser, Issued, Users};
+use self::token::Issued;
+use self::user::{IamUser, Users};
 use super::iam::Iam;
 use super::secret::{Secret, SecretReader};
 use crate::clock::Clock;

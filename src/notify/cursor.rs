@@ -19,6 +19,9 @@ use serde::{Deserialize, Serialize};
 use crate::domain::id::{Name, RolloutId};
 use crate::store::write_whole;
 
+/// Name of the log; no receiver can be called so.
+pub const LANE_LOG: &str = "lane_log.json";
+
 /// Largest file of ours: a thousand held lanes take some 300 KiB.
 pub const BYTES_MAX: usize = 4 << 20;
 
@@ -81,8 +84,7 @@ impl Doubts {
 /// begins anew.
 pub fn prepare<'a>(folder: &Path, names: impl Iterator<Item = &'a Name>) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let known: BTreeSet<String> =
-        names.map(file_name).chain([super::lanes::NAME.to_owned()]).collect();
+    let known: BTreeSet<String> = names.map(file_name).chain([LANE_LOG.to_owned()]).collect();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name();
@@ -190,7 +192,7 @@ mod tests {
             prepare(&inner, [&name("ops"), &name("gone")].into_iter()).expect("made");
             CursorFile::of(&inner, &name(receiver)).write(&Cursor::default()).expect("written");
         }
-        std::fs::write(inner.join(crate::notify::lanes::NAME), b"{}").expect("written");
+        std::fs::write(inner.join(LANE_LOG), b"{}").expect("written");
         prepare(&inner, [&name("ops")].into_iter()).expect("tidied");
         let mut left: Vec<_> = std::fs::read_dir(&inner)
             .expect("there")

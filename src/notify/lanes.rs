@@ -18,15 +18,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use super::cursor::BYTES_MAX;
+use super::cursor::{BYTES_MAX, LANE_LOG, read_bounded};
 use crate::domain::hold::clock_text;
 use crate::domain::id::Name;
 use crate::domain::quota::Boot;
 use crate::engine::{ClockStanding, Snapshot};
 use crate::store::write_whole;
-
-/// Name of the log; no receiver can be called so.
-pub const NAME: &str = "lane_log.json";
 
 /// A lane that is out of reach is told after so long: a gateway that restarts is none.
 pub const UNREACHABLE_FOR: Duration = Duration::from_secs(5 * 60);
@@ -196,8 +193,8 @@ struct WrittenHolds {
 impl LaneLog {
     /// The log of this folder; one that cannot be read begins anew, with higher numbers.
     pub fn open(folder: &Path) -> Self {
-        let path = folder.join(NAME);
-        let read = super::cursor::read_bounded(&path).and_then(|bytes| {
+        let path = folder.join(LANE_LOG);
+        let read = read_bounded(&path).and_then(|bytes| {
             let parse = |bytes: Vec<u8>| {
                 serde_json::from_slice::<WrittenHolds>(&bytes).map_err(|error| error.to_string())
             };
@@ -268,7 +265,8 @@ impl LaneLog {
         let bytes = serde_json::to_vec(&next).expect("names, numbers and texts can be written");
         debug_assert!(bytes.len() <= BYTES_MAX, "bounded by what is kept");
         let folder = self.folder.clone();
-        let written = tokio::task::spawn_blocking(move || write_whole(&folder, NAME, &bytes)).await;
+        let written =
+            tokio::task::spawn_blocking(move || write_whole(&folder, LANE_LOG, &bytes)).await;
         match written.map_err(std::io::Error::other).flatten() {
             Ok(()) => {
                 self.unwritten.store(false, Ordering::Relaxed);
@@ -279,7 +277,7 @@ impl LaneLog {
             // The next look is half a second away.
             Err(_) if self.unwritten.swap(true, Ordering::Relaxed) => {}
             Err(error) => {
-                let path = self.folder.join(NAME);
+                let path = self.folder.join(LANE_LOG);
                 tracing::error!(
                     "a held lane is not told, for {} cannot be written: {error}; make room on its disk",
                     path.display()
@@ -374,7 +372,7 @@ mod tests {
         );
         assert_eq!(again.after(before[0].number), before[1..]);
         // A log that was lost gives no number twice.
-        std::fs::write(folder.path().join(NAME), b"garbage").expect("written");
+        std::fs::write(folder.path().join(LANE_LOG), b"garbage").expect("written");
         let lost = LaneLog::open(folder.path());
         lost.keep(news(), 9, now + jiff::SignedDuration::from_secs(60)).await;
         assert!(lost.after(0)[0].number > before[1].number);

@@ -10,10 +10,16 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::maintenance::export::Exporter;
+use super::maintenance::export::Export;
 use super::{Pending, Store, Unavailable};
 use crate::domain::id::Name;
 use crate::domain::keeper::{DaemonNote, Heartbeat, KeeperTables};
+
+/// A store that can be copied while it works.
+pub trait Exporter: Send + Sync {
+    /// A copy of what survives a power cut now.
+    fn export(&self) -> Result<Export, Unavailable>;
+}
 
 /// A store that runs; it is closed once, by whoever opened it.
 pub trait RunningStore: Store + Exporter {

@@ -36,13 +36,14 @@ use super::error::OpenError;
 use super::failpoint::Failpoint;
 use super::growth::growth;
 use super::home::{IDENTITY, StoreIdentity};
+use super::maintenance::export::Export;
 use super::maintenance::provenance;
 use super::open::{Headway, OpenSettings, OpenedStore, open};
 use super::packer::Packer;
 use super::packing::PackingLine;
 use super::page::PageQuery;
 use super::queue_writer::QueueWriter;
-use super::running::{DaemonRows, RunningStore};
+use super::running::{DaemonRows, Exporter, RunningStore};
 use super::shared::{CommitQueue, Item, StoreShared, SyncedUpTo, WriterProgress};
 use super::workers::{NoAnswer, Workers};
 use super::writer::{JournalWriter, synced};
@@ -376,6 +377,14 @@ impl SledStore {
             durable
         };
         Ok(durable.await.map_err(|_| Unavailable("the store has failed".into()))??)
+    }
+}
+
+impl Exporter for SledStore {
+    fn export(&self) -> Result<Export, Unavailable> {
+        let (dir, identity) = self.home();
+        let (journal, synced) = self.synced_journal();
+        Export::of_open(dir, identity, journal, &synced)
     }
 }
 

@@ -2,20 +2,18 @@
 //! token of one user who logs in once for all of them.
 //!
 //! Invariants: a lane has one request for a token out at a time, shared by all its calls that wait;
-//! the requests of one user leave no faster than [`APART`] and no more than [`OUT_MAX`] are out, so
-//! that hundreds of lanes that begin together do not run into IAM's own limits; tokens that came
-//! together are not renewed together. What IAM says against an agency concerns its lane alone. A
+//! requests take the user's turns (`turns`); tokens that came together are not renewed together. What IAM says against an agency concerns its lane alone. A
 //! token of the user that IAM refuses is replaced once; if the next one is refused too, it is the
 //! agency's.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use super::refusals::minutes;
-use super::token::TokenInUse;
-use super::user::{IamUser, Issued, LoginOutcome, RENEW_AFTER_FIFTHS, seconds};
+use super::token::{Issued, TokenInUse};
+use super::user::{IamUser, LoginOutcome, RENEW_AFTER_FIFTHS, seconds};
 use super::{Denied, SOON};
 use crate::clock::Clock;
 use crate::cloud::iam::{LoginError, LoginIdentity};
@@ -23,49 +21,12 @@ use crate::cloud::secret::Secret;
 use crate::domain::id::ProjectId;
 use crate::domain::lane::Agency;
 
-/// Least time between the starts of two requests of one user: twenty a second. IAM does not publish
-/// its limit; three hundred lanes have their tokens within a quarter of a minute.
-const APART: Duration = Duration::from_millis(50);
-
-/// Requests of one user that are out together.
-const OUT_MAX: usize = 8;
-
-/// A lane that would wait longer for its turn is told to come again instead: its calls have a
-/// timeout.
-const TURN_MAX: Duration = Duration::from_secs(10);
-
 /// An agency that IAM refused is asked for again after so long. Nothing counts such refusals, and
 /// whoever mends it in the other account has no way to tell us.
 const AGENCY_HOLD: Duration = Duration::from_secs(5 * 60);
 
 /// Tokens are renewed up to this part of their life earlier, each lane by another part of it.
 const JITTER_PART: u32 = 10;
-
-/// The turns of one user's requests.
-pub(super) struct Turns {
-    /// Boot time of the next one that is free.
-    next: Mutex<Duration>,
-    out: Semaphore,
-}
-
-impl Default for Turns {
-    fn default() -> Self {
-        Self { next: Mutex::default(), out: Semaphore::new(OUT_MAX) }
-    }
-}
-
-impl Turns {
-    /// How long to wait for one's turn; an error tells after how long it is worth coming again.
-    pub(super) fn take(&self, now: Duration) -> Result<Duration, Duration> {
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        let turn = (*next).max(now);
-        if turn - now > TURN_MAX {
-            return Err(turn - now);
-        }
-        *next = turn + APART;
-        Ok(turn - now)
-    }
-}
 
 /// One lane's way in by an agency.
 pub(in crate::cloud) struct AgencyLane {

@@ -7,8 +7,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::refusals::Refusals;
-use super::user::Issued;
 use crate::cloud::iam::LoginIdentity;
+use crate::cloud::secret::Secret;
+
+/// A token of IAM.
+pub(in crate::cloud) struct Issued {
+    pub(super) token: Secret,
+    pub(super) to: LoginIdentity,
+    /// Boot time from which it is to be renewed.
+    pub(super) due: Duration,
+    /// Boot time from which it is worth nothing.
+    pub(super) ends: Duration,
+}
 
 /// A token of IAM in use.
 #[derive(Default)]

@@ -15,9 +15,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::Denied;
-use super::agency::Turns;
 use super::refusals::minutes;
-use super::token::TokenInUse;
+use super::token::{Issued, TokenInUse};
+use super::turns::Turns;
 use crate::clock::Clock;
 use crate::cloud::iam::{Iam, LoginError, LoginIdentity};
 use crate::cloud::secret::{Secret, SecretError, SecretReader};
@@ -195,16 +195,6 @@ impl KnownToken {
 /// In whole seconds, rounded up.
 pub(super) fn seconds(left: Duration) -> u32 {
     u32::try_from(left.as_secs() + 1).unwrap_or(u32::MAX)
-}
-
-/// A token of IAM.
-pub(in crate::cloud) struct Issued {
-    pub(super) token: Secret,
-    pub(super) to: LoginIdentity,
-    /// Boot time from which it is to be renewed.
-    pub(super) due: Duration,
-    /// Boot time from which it is worth nothing.
-    pub(super) ends: Duration,
 }
 
 pub(super) type LoginOutcome = Result<Arc<Issued>, Denied>;

@@ -29,29 +29,12 @@ use crate::store::error::OpenError;
 use crate::store::files::sync_dir;
 use crate::store::home::StoreIdentity;
 use crate::store::record::Mark;
-use crate::store::sled::SledStore;
+use crate::store::shared::SyncedUpTo;
 use crate::store::submission;
 use crate::store::targets::FrozenTargets as _;
 
 /// Bytes written at a time.
 const WRITE: usize = 256 * 1024;
-
-/// A store that can be copied while it works.
-pub trait Exporter: Send + Sync {
-    /// A copy of what survives a power cut now.
-    fn export(&self) -> Result<Export, Unavailable>;
-}
-
-impl Exporter for SledStore {
-    fn export(&self) -> Result<Export, Unavailable> {
-        let (dir, identity) = self.home();
-        let (journal, synced) = self.synced_journal();
-        // An open store's own journal is sound; what fails here is the disk.
-        let extent =
-            Extent::of_synced(journal, &synced).map_err(|error| Unavailable(error.to_string()))?;
-        Ok(Export { dir, identity, extent, notes: Vec::new(), origin_at: None, _offline: None })
-    }
-}
 
 /// A store that is about to be copied.
 #[derive(Debug)]
@@ -68,6 +51,19 @@ pub struct Export {
 }
 
 impl Export {
+    /// Of a store that works on its directory: what of its journal survives a power cut now.
+    pub(crate) fn of_open(
+        dir: std::path::PathBuf,
+        identity: StoreIdentity,
+        journal: std::path::PathBuf,
+        synced: &SyncedUpTo,
+    ) -> Result<Self, Unavailable> {
+        // An open store's own journal is sound; what fails here is the disk.
+        let extent =
+            Extent::of_synced(journal, synced).map_err(|error| Unavailable(error.to_string()))?;
+        Ok(Self { dir, identity, extent, notes: Vec::new(), origin_at: None, _offline: None })
+    }
+
     /// Of a directory that nobody works on; refused when its journal is damaged or has forgotten
     /// something.
     pub fn of_directory(dir: &Path) -> Result<Self, CopyError> {

@@ -52,10 +52,10 @@ use self::seen::{begin, look, seen, write_seen};
 use self::shared::{JournalPlace, PostgresShared, SharedParts};
 use self::writer::{BATCH_WORK, BatchWriter, QueuedWork, WorkAnswer};
 use super::bins::{Activity, ActivityQuery};
-use super::maintenance::export::{Export, Exporter};
+use super::maintenance::export::Export;
 use super::page::PageQuery;
 use super::replica::{AcceptedWork, RefusedWork, Replica, SharedWork};
-use super::running::{DaemonRows, RunningStore};
+use super::running::{DaemonRows, Exporter, RunningStore};
 use super::{
     Active, Away, Candidates, ChangeFilter, ChangeStory, Commit, CommitError, DuePlace, Durability,
     Enforcement, EnforcementCommit, Health, Page, Pending, Rollout, Store, Submission, SubmitError,

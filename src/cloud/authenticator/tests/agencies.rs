@@ -3,7 +3,7 @@
 
 use super::many_lanes::{LANES, Many, many, project};
 use super::*;
-use crate::cloud::authenticator::agency::Turns;
+use crate::cloud::authenticator::turns::Turns;
 use crate::domain::lane::Agency;
 use crate::simcloud::emulator::accounts::AccountAgency;
 

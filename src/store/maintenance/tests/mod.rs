@@ -62,7 +62,7 @@ async fn bed(seed: u64) -> StoreWithHistory {
 
 /// A backup of a store that runs, as the daemon and its client make it.
 async fn kept(store: &SledStore, backup: &Path) {
-    use super::export::Exporter as _;
+    use crate::store::running::Exporter as _;
     let export = store.export().expect("on disk");
     super::import::through(&export, now(), |stream| {
         super::import::keep(
