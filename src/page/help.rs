@@ -1,68 +1,19 @@
-//! Keys, words, and what a reader chooses: theme, zone of times, keys or none.
+//! The view of keys and words, and what a reader chooses there.
 //!
-//! Invariant: a choice is a cookie of the browser that holds one of a few words, so a view needs no
-//! script for it and the first byte is right; a cookie that says anything else is as if nothing
-//! were chosen.
+//! Deliberately not here: what may be chosen, and where it is kept (`choices`).
 
 use axum::Form;
-use axum::http::header::{COOKIE, LOCATION, SET_COOKIE};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::header::{LOCATION, SET_COOKIE};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use jiff::tz::TimeZone;
 use serde::Deserialize;
 
+use super::choices::{KEYS, THEME, ZONE, theme, zone};
 use super::request::ViewRequest;
 use super::view::help::HelpView;
 
 /// How long a choice is kept, in seconds: a year.
 const KEPT: u32 = 31_536_000;
-
-/// Longest name of a zone.
-const ZONE_MAX: usize = 64;
-
-const THEME: &str = "sealift-theme";
-const ZONE: &str = "sealift-zone";
-const KEYS: &str = "sealift-keys";
-
-/// What a reader has chosen.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Choices {
-    /// `light` or `dark`; `None`: as the system has it.
-    pub theme: Option<&'static str>,
-    /// `utc` or a zone's name; `None`: the plan's.
-    pub zone: Option<String>,
-    /// Single keys do nothing.
-    pub no_keys: bool,
-}
-
-impl Choices {
-    /// Those of a request's cookies.
-    pub fn of(headers: &HeaderMap) -> Self {
-        Self {
-            theme: cookie(headers, THEME).and_then(theme),
-            zone: cookie(headers, ZONE).and_then(zone),
-            no_keys: cookie(headers, KEYS) == Some("off"),
-        }
-    }
-}
-
-fn theme(word: &str) -> Option<&'static str> {
-    ["light", "dark"].into_iter().find(|known| *known == word)
-}
-
-/// `utc`, or a zone that is known.
-fn zone(name: &str) -> Option<String> {
-    let known = name == "utc" || (name.len() <= ZONE_MAX && TimeZone::get(name).is_ok());
-    known.then(|| name.to_owned())
-}
-
-/// The value of the cookie of this name.
-fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let values = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let pairs = values.flat_map(|value| value.split("; "));
-    let mut pairs = pairs.filter_map(|pair| pair.split_once('='));
-    pairs.find(|(known, _)| *known == name).map(|(_, value)| value)
-}
 
 /// What the form sends.
 #[derive(Debug, Default, Deserialize)]
@@ -102,22 +53,4 @@ pub async fn choose(_: ViewRequest, Form(chosen): Form<Chosen>) -> Response {
         }
     }
     answer
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cookie_says_one_of_a_few_words_or_nothing() {
-        let of = |text: &str| {
-            let text = HeaderValue::from_str(text).expect("a header");
-            Choices::of(&HeaderMap::from_iter([(COOKIE, text)]))
-        };
-        let chosen = of("a=b; sealift-theme=dark; sealift-zone=Europe/Berlin; sealift-keys=off");
-        assert_eq!((chosen.theme, chosen.zone.as_deref()), (Some("dark"), Some("Europe/Berlin")));
-        assert!(chosen.no_keys);
-        let wrong = of("sealift-theme=x<script>; sealift-zone=Nowhere/Land; sealift-keys=on");
-        assert_eq!(wrong, Choices::default());
-    }
 }

@@ -10,6 +10,7 @@
 mod acts;
 mod assets;
 mod calendar;
+mod choices;
 mod csv;
 mod draw;
 mod escape;

@@ -18,7 +18,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
 
-use super::help::Choices;
+use super::choices::Choices;
 use super::moment::ViewClock;
 use super::shell::ViewSource;
 use super::view::error::{BareErrorView, ErrorView};

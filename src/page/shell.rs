@@ -1,7 +1,7 @@
 //! What stands around every view: the bar, what is told everywhere, the foot.
 
 use super::assets;
-use super::help::Choices;
+use super::choices::Choices;
 use super::moment::ViewClock;
 use super::state::grouped;
 use super::wants::{self, Want};

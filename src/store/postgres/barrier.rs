@@ -11,8 +11,9 @@ use std::sync::Arc;
 use futures_util::future::try_join3;
 use tokio_postgres::types::Type;
 
+use super::client::DatabaseClient;
 use super::fault::DatabaseFault;
-use super::link::{DatabaseClient, Link};
+use super::link::Link;
 use super::shared::{JournalPlace, PostgresShared};
 use super::tail::{line_of, seq_of};
 use crate::clock::{Clock as _, SystemClock};

@@ -17,8 +17,8 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
 
 use super::PostgresStore;
+use super::client::DatabaseClient;
 use super::fault::DatabaseFault;
-use super::link::DatabaseClient;
 use super::schema::lock_key;
 use super::shared::PostgresShared;
 use crate::domain::id::Name;

@@ -15,8 +15,8 @@ use sha2::{Digest as _, Sha256};
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
+use super::client::DatabaseClient;
 use super::index::{kind, place_of, standing_number};
-use super::link::DatabaseClient;
 use super::options::PostgresOptions;
 use super::refusal::OpenRefused;
 use super::schema;

@@ -7,27 +7,18 @@
 //! Deliberately not here: what is asked over them.
 
 use std::collections::BTreeMap;
-use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
-use futures_util::stream::poll_fn;
 use tokio::sync::watch;
-use tokio_postgres::error::Severity;
-use tokio_postgres::{AsyncMessage, Client};
 use tokio_util::sync::CancellationToken;
 
-use super::fault::DatabaseFault;
+use super::client::DatabaseClient;
 use super::options::PostgresOptions;
 use super::refusal::OpenRefused;
 use super::schema;
 use crate::clock::{Clock as _, SystemClock};
 use crate::store::Away;
-
-/// How long an answer is waited for: twice what the server itself allows a statement.
-pub(super) const ANSWER_MAX: Duration = Duration::from_secs(10);
 
 /// Milliseconds between two attempts to connect: the shortest and the longest pause. All daemons lose
 /// their connections in the same instant, and shall not come back in one.
@@ -35,96 +26,6 @@ const PAUSE: (u64, u64) = (100, 1_000);
 
 /// Before the first attempt, which most often succeeds.
 const FIRST_PAUSE: (u64, u64) = (5, 50);
-
-/// One connection that is there.
-pub(super) struct DatabaseClient {
-    pub client: Client,
-    gone: CancellationToken,
-    warned: Arc<AtomicBool>,
-}
-
-impl std::fmt::Debug for DatabaseClient {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DatabaseClient").field("closed", &self.client.is_closed()).finish()
-    }
-}
-
-impl DatabaseClient {
-    /// Connects and looks at what is there.
-    pub async fn open(options: &PostgresOptions) -> Result<Self, OpenRefused> {
-        let config = options.connecting()?;
-        let connecting = config.connect(options.tls.clone());
-        let connected = tokio::time::timeout(ANSWER_MAX, connecting).await;
-        let (client, mut connection) = match connected {
-            Err(_) => {
-                return Err(OpenRefused::unreachable(options, "no answer within 10 s".into()));
-            }
-            Ok(Err(error)) => return Err(OpenRefused::of_connect(options, &error)),
-            Ok(Ok(connected)) => connected,
-        };
-        let (gone, warned) = (CancellationToken::new(), Arc::new(AtomicBool::new(false)));
-        let connected = Self { client, gone: gone.clone(), warned: warned.clone() };
-        tokio::spawn(async move {
-            let mut messages = poll_fn(move |context| connection.poll_message(context));
-            let drive = async {
-                while let Some(Ok(message)) = messages.next().await {
-                    if let AsyncMessage::Notice(notice) = message
-                        && notice.parsed_severity() == Some(Severity::Warning)
-                    {
-                        warned.store(true, Ordering::SeqCst);
-                    }
-                }
-            };
-            tokio::select! {
-                () = drive => gone.cancel(),
-                () = gone.cancelled() => {}
-            }
-        });
-        Ok(connected)
-    }
-
-    /// Asks, and waits no longer than [`ANSWER_MAX`]; a connection that is of no more use is
-    /// dropped.
-    pub async fn ask<T>(
-        &self,
-        asking: impl Future<Output = Result<T, tokio_postgres::Error>>,
-    ) -> Result<T, DatabaseFault> {
-        self.ask_within(ANSWER_MAX, asking).await
-    }
-
-    /// The same with another bound.
-    pub async fn ask_within<T>(
-        &self,
-        bound: Duration,
-        asking: impl Future<Output = Result<T, tokio_postgres::Error>>,
-    ) -> Result<T, DatabaseFault> {
-        let answered = match tokio::time::timeout(bound, asking).await {
-            Ok(Ok(answer)) => return Ok(answer),
-            Ok(Err(error)) => error.into(),
-            Err(_) => DatabaseFault::Away(format!("no answer within {} s", bound.as_secs())),
-        };
-        if let DatabaseFault::Away(_) = answered {
-            self.drop_it();
-        }
-        Err(answered)
-    }
-
-    /// Ends the connection; whatever it has begun is rolled back.
-    pub fn drop_it(&self) {
-        self.gone.cancel();
-    }
-
-    /// Whether the server has warned of anything since this was last asked.
-    pub fn take_warning(&self) -> bool {
-        self.warned.swap(false, Ordering::SeqCst)
-    }
-}
-
-impl Drop for DatabaseClient {
-    fn drop(&mut self) {
-        self.gone.cancel();
-    }
-}
 
 /// Which connections are down, and since when that is so.
 #[derive(Debug)]
@@ -217,7 +118,7 @@ impl Link {
             let connected = current.borrow().clone();
             let mut pause = PAUSE;
             if let Some(connected) = connected {
-                connected.gone.cancelled().await;
+                connected.ended().await;
                 current.send_replace(None);
                 self.board.lost(self.name, "the connection has ended");
                 pause = FIRST_PAUSE;

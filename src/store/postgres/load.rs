@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
+use super::client::DatabaseClient;
 use super::fault::DatabaseFault;
 use super::index::{place_of, standing_number, standing_of};
-use super::link::DatabaseClient;
 use super::shared::PostgresShared;
 use super::tail::line_of;
 use crate::domain::id::{ChangeId, Digest, RolloutId};

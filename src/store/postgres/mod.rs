@@ -16,6 +16,7 @@
 mod barrier;
 mod beat;
 pub mod check;
+mod client;
 mod fault;
 mod index;
 mod link;
@@ -45,7 +46,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::barrier::{Barrier, Unsettled};
-use self::link::{AwayBoard, DatabaseClient, Link, LinkKeeper};
+use self::client::DatabaseClient;
+use self::link::{AwayBoard, Link, LinkKeeper};
 use self::options::PostgresOptions;
 use self::refusal::OpenRefused;
 use self::seen::{begin, look, seen, write_seen};

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::refusal::OpenRefused;
 use super::tls::DatabaseTls;
 use crate::authorities::Authorities;
 use crate::database::{DatabaseUrl, SchemaName};
@@ -75,10 +74,10 @@ impl PostgresOptions {
     }
 
     /// What the next connection is made by.
-    pub(super) fn connecting(&self) -> Result<tokio_postgres::Config, OpenRefused> {
+    pub(super) fn connecting(&self) -> Result<tokio_postgres::Config, String> {
         let mut config = self.config.clone();
         if let Some(read) = &self.password {
-            let password = read().map_err(|why| OpenRefused::of_text(self, why))?;
+            let password = read()?;
             config.password(password.expose_secret());
         }
         Ok(config)

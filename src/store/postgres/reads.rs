@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use tokio_postgres::types::{ToSql, Type};
 
+use super::client::DatabaseClient;
 use super::fault::DatabaseFault;
 use super::index::{place_of, standing_number};
-use super::link::DatabaseClient;
 use super::load::stored;
 use super::shared::PostgresShared;
 use super::tail::{line_of, lines_of, seq_of};

@@ -4,7 +4,6 @@ use tokio_postgres::error::SqlState;
 
 use super::fault::message;
 use super::options::PostgresOptions;
-use super::schema::SCHEMA;
 
 /// A store that was not opened. Nothing was written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -119,11 +118,11 @@ impl OpenRefused {
         )
     }
 
-    pub(super) fn newer(options: &PostgresOptions, schema: i32, since: &str) -> Self {
+    pub(super) fn newer(options: &PostgresOptions, schema: i32, known: i32, since: &str) -> Self {
         Self::new(
             options,
             format_args!(
-                "its store has schema {schema}, and this program reads up to {SCHEMA}; use sealift {since} or newer"
+                "its store has schema {schema}, and this program reads up to {known}; use sealift {since} or newer"
             ),
         )
     }

@@ -7,8 +7,8 @@
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 
+use super::client::DatabaseClient;
 use super::fault::message;
-use super::link::DatabaseClient;
 use super::options::PostgresOptions;
 use super::refusal::OpenRefused;
 use crate::database::SchemaName;
@@ -180,7 +180,7 @@ async fn confirm_store(
     let Some(row) = rows.first() else { return Err(OpenRefused::no_identity(options)) };
     let (found, schema, since): (String, i32, String) = (row.get(0), row.get(1), row.get(2));
     if schema > SCHEMA {
-        return Err(OpenRefused::newer(options, schema, &since));
+        return Err(OpenRefused::newer(options, schema, SCHEMA, &since));
     }
     if let Some(id) = id
         && id != found

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::link::DatabaseClient;
+use super::client::DatabaseClient;
 use super::load::load;
 use super::options::PostgresOptions;
 use super::refusal::OpenRefused;

@@ -127,7 +127,7 @@ impl PostgresShared {
     async fn upload_once(
         &self,
         digest: Digest,
-        connected: &super::link::DatabaseClient,
+        connected: &super::client::DatabaseClient,
     ) -> Result<Result<(), DatabaseFault>, Unavailable> {
         let copy = path(&self.copies(), digest);
         let mut file = tokio::fs::File::open(&copy).await.map_err(local("read", &copy))?;

@@ -16,9 +16,10 @@ use std::time::Duration;
 use futures_util::future::{try_join, try_join_all, try_join3};
 use tokio::sync::{OwnedMutexGuard, mpsc, oneshot};
 
+use super::client::DatabaseClient;
 use super::fault::DatabaseFault;
 use super::index::Statements;
-use super::link::{DatabaseClient, Link};
+use super::link::Link;
 use super::load::load;
 use super::schema::lock_key;
 use super::shared::{JournalPlace, PostgresShared};
